@@ -1,0 +1,56 @@
+# glovebox_library(NAME SOURCES... DEPS... [PRIVATE_DEPS...])
+# One static library per folder, named glovebox::NAME; the include root of all is runtime/.
+function(glovebox_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  add_library(glovebox_${name} STATIC ${ARG_SOURCES})
+  add_library(glovebox::${name} ALIAS glovebox_${name})
+  target_include_directories(glovebox_${name} PUBLIC "${CMAKE_SOURCE_DIR}/runtime")
+  target_link_libraries(glovebox_${name}
+    PUBLIC ${ARG_DEPS} glovebox_sanitizers
+    PRIVATE ${ARG_PRIVATE_DEPS} glovebox_warnings glovebox_hardening)
+endfunction()
+
+# glovebox_binary(NAME SOURCES... DEPS...): a dynamic executable in bin/.
+function(glovebox_binary name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}/runtime")
+  target_link_libraries(${name}
+    PRIVATE ${ARG_DEPS} glovebox_sanitizers glovebox_warnings glovebox_hardening)
+endfunction()
+
+# glovebox_static_binary(NAME SOURCES...): a small static executable without libstdc++'s start-up, exceptions or
+# RTTI, never instrumented: glovebox-init, glovebox-spawner and the test payloads.
+function(glovebox_static_binary name)
+  cmake_parse_arguments(ARG "" "" "SOURCES" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}/runtime")
+  target_compile_options(${name} PRIVATE
+    -Os -fno-exceptions -fno-rtti -fno-threadsafe-statics -ffunction-sections -fdata-sections -fno-pie)
+  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE C POSITION_INDEPENDENT_CODE OFF)
+  target_link_options(${name} PRIVATE -static -no-pie -Wl,--gc-sections)
+  target_link_libraries(${name} PRIVATE glovebox_warnings glovebox_hardening)
+endfunction()
+
+# glovebox_test(NAME LABELS... SOURCES... DEPS... [PROPERTIES...])
+# A GoogleTest executable; each TEST becomes a ctest with a time limit.
+function(glovebox_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT;RESOURCE_LOCK" "SOURCES;DEPS;LABELS;ENVIRONMENT" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 60)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}/runtime" "${CMAKE_SOURCE_DIR}")
+  target_link_libraries(${name}
+    PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main glovebox_sanitizers glovebox_warnings)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+  # One ctest per executable: starting a process per TEST would cost more than the tests do.
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+  if(ARG_RESOURCE_LOCK)
+    set_tests_properties(${name} PROPERTIES RESOURCE_LOCK "${ARG_RESOURCE_LOCK}")
+  endif()
+  if(ARG_ENVIRONMENT)
+    set_tests_properties(${name} PROPERTIES ENVIRONMENT "${ARG_ENVIRONMENT}")
+  endif()
+endfunction()

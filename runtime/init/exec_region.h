@@ -1,0 +1,118 @@
+// The memory that gloveboxd and glovebox-init share for one exec: a memfd of fixed size (sealed
+// against growing and shrinking) with the command's spec, its output and the words by which the two
+// wake each other. Output is read from the pipe straight into it; the daemon's death loses nothing,
+// and a hostile init can fill no more than its size.
+//
+//   [RegionHeader, 4096 bytes][spec][head: the first records, kept for ever][ring: the latest
+//   records]
+//
+// Output is a sequence of records, each 8-byte aligned and contiguous: RecordHeader, then `size`
+// bytes. Records fill the head until one does not fit (the head is then closed), then the ring,
+// where the oldest make room. A record that would cross the end of the ring is preceded by a kPad
+// record up to the end (or, when fewer than sizeof(RecordHeader) bytes remain, those bytes are
+// skipped by both sides).
+//
+// Positions in the ring are absolute byte counts; position p lies at ring offset p % ring_size.
+// [ring_tail, ring_head) holds whole records. Order on the writer's side: before overwriting, store
+// ring_tail (seq_cst) and fence; then write; then store ring_head (release). The reader loads
+// ring_head (acquire), copies a record, fences, loads ring_tail and throws the copy away when the
+// record's position is below it. The reader treats every value as hostile: it checks sizes against
+// the region before it touches memory, and copies before it interprets.
+#ifndef GLOVEBOX_INIT_EXEC_REGION_H_
+#define GLOVEBOX_INIT_EXEC_REGION_H_
+
+#include <atomic>
+#include <cstdint>
+#include <type_traits>
+
+#include "init/frames.h"
+
+namespace glovebox {
+
+inline constexpr uint32_t kRegionMagic = 0x67625247;  // "gbRG"
+inline constexpr uint32_t kRegionVersion = 1;
+inline constexpr uint64_t kRegionHeaderBytes = 4096;
+inline constexpr uint64_t kSpecBytesMax = 2 * 1024 * 1024;
+inline constexpr uint32_t kRecordDataMax = 64 * 1024;
+
+enum class OutputStream : uint32_t { kStdout = 0, kStderr = 1, kTerminal = 2, kPad = 3 };
+
+enum class OutputPolicy : uint32_t {
+  kDropOldest = 0,  // never slows the command; a reader that falls behind gets a gap
+  kBackPressure =
+      1,  // while a daemon is connected and gate_armed is set, init stops reading the pipes when
+          // the ring is full beyond gate_position; without a connection it drops the oldest instead
+};
+
+struct RecordHeader {
+  uint32_t size;  // data bytes that follow (before padding to 8)
+  OutputStream stream;
+  uint64_t sequence;  // 1, 2, ... over both streams; 0 for kPad
+  int64_t monotonic_ns;
+  uint64_t
+      bytes_before;  // output bytes of both streams before this record: tells how large a gap is
+};
+static_assert(sizeof(RecordHeader) == 32);
+
+struct RegionHeader {
+  // Written by the daemon before START, read-only afterwards. Init copies them once and checks
+  // them.
+  uint32_t magic;
+  uint32_t version;
+  uint64_t region_size;
+  uint64_t spec_offset, spec_size;
+  uint64_t head_offset, head_size;
+  uint64_t ring_offset, ring_size;  // multiples of 8
+
+  // Written by init.
+  alignas(64) std::atomic<uint64_t> head_used;  // bytes of whole records in the head
+  std::atomic<uint32_t> head_closed;            // 1: later records are in the ring
+  std::atomic<uint64_t> ring_head;
+  std::atomic<uint64_t> ring_tail;
+  std::atomic<uint64_t> last_sequence;
+  std::atomic<uint64_t> bytes_total[2];
+  std::atomic<uint64_t> bytes_dropped[2];
+  std::atomic<uint32_t> writer_waiting;  // init waits for kResume
+  std::atomic<uint32_t> ended;           // 1: `end` is complete and no record follows
+  ExecEnd end;
+
+  // Written by the daemon.
+  alignas(64) std::atomic<uint32_t> reader_waiting;  // 1: send kOutput at the next record (init
+                                                     // swaps it to 0)
+  std::atomic<uint32_t> gate_armed;
+  std::atomic<uint64_t> gate_position;  // ring position below which everything was read
+};
+static_assert(sizeof(RegionHeader) <= kRegionHeaderBytes);
+static_assert(std::atomic<uint64_t>::is_always_lock_free &&
+              std::is_standard_layout_v<RegionHeader>);
+
+enum class StdinMode : uint32_t { kNull = 0, kPipe = 1 };  // a terminal is its own stdin
+
+// The command. Texts are NUL-terminated in the bytes that follow; counts are checked against the
+// size.
+struct ExecSpecWire {
+  uint32_t size;            // of the whole spec
+  uint32_t argument_count;  // >= 1
+  uint32_t variable_count;
+  StdinMode stdin_mode;
+  OutputPolicy output_policy;
+  uint32_t terminal;  // 1: stdin, stdout and stderr are a pty of the sandbox's own devpts
+  uint16_t rows, columns;
+  uint32_t wall_limit_ms;  // 0: none. At the limit: SIGTERM to the process group, after
+                           // term_grace_ms SIGKILL to the tree
+  uint32_t idle_limit_ms;  // 0: none. No output for so long
+  uint32_t term_grace_ms;
+  uint32_t drain_limit_ms;  // how long after the leader's end to wait for a descendant to let go of
+                            // the pipes
+  uint32_t keep_survivors;  // 1: descendants live on after the leader; else the tree is killed
+  uint32_t replace_environment;  // 1: the variables are the whole environment; else they extend the
+                                 // plan's
+  uint64_t output_bytes_max;     // 0: none. Beyond it the tree is killed, cause kOutputLimit
+  // texts: user ("" for the plan's uid and gid; "name", "uid" or "uid:gid"), cwd ("" for the
+  // plan's), argument_count arguments, variable_count "NAME=value"
+};
+static_assert(std::is_trivially_copyable_v<ExecSpecWire>);
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_INIT_EXEC_REGION_H_

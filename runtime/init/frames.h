@@ -1,0 +1,146 @@
+// What gloveboxd and glovebox-init say to each other over the sandbox's socket (SOCK_SEQPACKET,
+// connected by path by the daemon, accepted by init). One frame is one message: a fixed header,
+// then at most kFrameBodyMax bytes.
+//
+// Init serves one connection at a time; a new one replaces the old one (a new daemon takes over
+// from a dead one). Execs live on without a connection. Both sides drop the connection on a frame
+// that does not fit its kind: the daemon takes nothing from init on trust once a payload has run.
+#ifndef GLOVEBOX_INIT_FRAMES_H_
+#define GLOVEBOX_INIT_FRAMES_H_
+
+#include <cstdint>
+#include <type_traits>
+
+namespace glovebox {
+
+inline constexpr uint32_t kFrameMagic = 0x67624652;  // "gbFR"
+inline constexpr uint32_t kFramesVersion = 1;
+inline constexpr uint32_t kFrameBodyMax = 32 * 1024;
+
+enum class FrameKind : uint16_t {
+  // daemon -> init
+  kHello = 1,  // HelloBody; first frame of a connection, answered by kHelloAck
+  kStart,      // no body. Descriptors: exec region memfd, the exec's cgroup v2 directory, its
+               // cgroup.kill (writable)
+  kStdin,      // StdinBody + bytes
+  kSignal,     // SignalBody
+  kResize,     // ResizeBody; ignored without a terminal
+  kResume,     // no body; the reader moved the gate (exec_region.h) while writer_waiting was set
+  kAckEnd,     // no body; the end is recorded outside, init forgets the exec
+  // init -> daemon
+  kHelloAck = 64,  // HelloBody
+  kStarted,        // StartedBody; the command's execve succeeded
+  kOutput,    // no body; there is output beyond what the reader had seen when it set reader_waiting
+  kStdinAck,  // StdinAckBody
+  kEnd,       // ExecEnd; repeated after each kHello until kAckEnd
+  kRefused,   // RefusedBody; answer to a kStart that made no exec
+};
+
+struct FrameHeader {
+  uint32_t magic;
+  FrameKind kind;
+  uint16_t flags;  // 0
+  uint32_t
+      exec_no;  // chosen by the daemon, unique in the life of the sandbox; 0 where there is none
+  uint32_t body_size;
+};
+static_assert(sizeof(FrameHeader) == 16);
+
+struct HelloBody {
+  uint32_t version;
+  uint32_t open_execs;  // in kHelloAck
+};
+
+struct StdinBody {  // bytes follow; a repeated range is skipped, a gap is refused by
+                    // StdinAck.accepted staying behind
+  uint64_t offset;  // of the first byte in the whole input
+  uint32_t eof;     // 1: no byte follows the last one here
+  uint32_t reserved;
+};
+
+struct StdinAckBody {
+  uint64_t accepted;  // input bytes taken so far; the daemon may have at most kStdinWindow bytes
+                      // beyond `written`
+  uint64_t written;   // input bytes that the command's pipe or terminal has taken
+  uint32_t closed;    // 1: the command closed its end, or eof was written
+  uint32_t reserved;
+};
+inline constexpr uint64_t kStdinWindow = 64 * 1024;
+
+enum class SignalScope : uint32_t { kLeader = 0, kGroup = 1, kTree = 2 };
+
+struct SignalBody {
+  uint32_t signal;
+  SignalScope scope;  // kTree with SIGKILL writes cgroup.kill; with others every process of the
+                      // cgroup gets it
+};
+
+struct ResizeBody {
+  uint16_t rows;
+  uint16_t columns;
+};
+
+struct StartedBody {
+  int32_t pid;  // in the sandbox's pid namespace, for people
+  uint32_t reserved;
+  int64_t monotonic_ns;
+};
+
+struct RefusedBody {
+  int32_t error;  // errno
+  uint32_t reserved;
+  char detail[120];
+};
+
+// Why an exec ended. The daemon may refine kSignaled to kOomKilled from the cgroup's counters.
+enum class EndCause : uint32_t {
+  kNone = 0,
+  kExited = 1,
+  kSignaled = 2,
+  kTimedOut = 3,
+  kIdleTimedOut = 4,
+  kOutputLimit = 5,
+  kKilledByClient = 6,
+  kSpawnFailed = 7,
+};
+
+// Steps of starting one command, for SPAWN_FAILED{kind, errno, step}.
+enum class ExecStep : uint32_t {
+  kNone = 0,
+  kReadSpec,
+  kResources,    // pipes, terminal, log mapping
+  kClone,        // clone3 into the exec's cgroup
+  kSession,      // setsid, controlling terminal
+  kDescriptors,  // 0, 1, 2
+  kResetSignals,
+  kUser,  // name look-up, groups, gid, uid
+  kCapabilities,
+  kWorkingDirectory,
+  kFilter,  // seccomp
+  kExecve,
+};
+
+struct ExecEnd {
+  EndCause cause;
+  int32_t exit_code;  // kExited (and kTimedOut and the like when the leader then exited): else -1
+  int32_t signal;     // 0 when no signal ended the leader
+  uint32_t core_dumped;
+  ExecStep failed_step;  // kSpawnFailed
+  int32_t error;         // errno of kSpawnFailed
+  uint32_t survivors;    // processes of the tree that were alive when the leader ended
+  uint32_t pipe_held;    // 1: a descendant still held stdout or stderr when the drain ended
+  int64_t started_ns;    // monotonic
+  int64_t ended_ns;
+  uint64_t user_us;
+  uint64_t system_us;
+  uint64_t
+      memory_peak_bytes;    // greatest resident set of one process of the tree that was waited for
+  uint64_t bytes_total[2];  // stdout (or the terminal), stderr: as written by the command
+  uint64_t bytes_dropped[2];  // of those, no longer in the log
+  uint64_t frame_count;       // sequence numbers 1..frame_count were given to output
+};
+static_assert(std::is_trivially_copyable_v<ExecEnd>);
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_INIT_FRAMES_H_
