@@ -14,7 +14,7 @@ struct Decoded {
   uint32_t value = 0;
 };
 
-Decoded DecodeUtf8(std::string_view bytes) {
+Decoded DecodeUtf8(absl::string_view bytes) {
   const auto at = [&](size_t i) { return static_cast<uint8_t>(bytes[i]); };
   const uint8_t lead = at(0);
   if (lead < 0x80) return {1, lead};
@@ -51,7 +51,7 @@ bool IsHarmless(uint32_t c) {
 }
 
 void AppendHex(std::string* out, uint8_t byte) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
+  constexpr absl::string_view kDigits = "0123456789abcdef";
   out->append("\\x");
   out->push_back(kDigits[byte >> 4]);
   out->push_back(kDigits[byte & 0xf]);
@@ -59,7 +59,7 @@ void AppendHex(std::string* out, uint8_t byte) {
 
 }  // namespace
 
-std::string EscapeForPeople(std::string_view bytes) {
+std::string EscapeForPeople(absl::string_view bytes) {
   std::string out;
   out.reserve(bytes.size());
   while (!bytes.empty()) {
@@ -81,7 +81,7 @@ std::string EscapeForPeople(std::string_view bytes) {
   return out;
 }
 
-std::string EscapeForPeople(std::string_view bytes, size_t bytes_max) {
+std::string EscapeForPeople(absl::string_view bytes, size_t bytes_max) {
   if (bytes.size() <= bytes_max) return EscapeForPeople(bytes);
   return absl::StrCat(EscapeForPeople(bytes.substr(0, bytes_max)), "... (",
                       bytes.size() - bytes_max, " bytes more)");

@@ -5,17 +5,18 @@
 #define GLOVEBOX_BASE_ESCAPE_H_
 
 #include <string>
-#include <string_view>
+
+#include "absl/strings/string_view.h"
 
 namespace glovebox {
 
 // Valid printable UTF-8 stays; C0, C1, DEL, backslash, bidi and other format controls, and invalid
 // bytes become \n, \t, \\ or \xNN (each byte). The result is one line of valid UTF-8.
-std::string EscapeForPeople(std::string_view bytes);
+std::string EscapeForPeople(absl::string_view bytes);
 
 // The same, cut to at most `bytes_max` bytes of input, with "... (N bytes more)" when something was
 // cut.
-std::string EscapeForPeople(std::string_view bytes, size_t bytes_max);
+std::string EscapeForPeople(absl::string_view bytes, size_t bytes_max);
 
 }  // namespace glovebox
 

@@ -15,7 +15,7 @@
 namespace glovebox {
 namespace {
 
-bool IsLowerHex(std::string_view text) {
+bool IsLowerHex(absl::string_view text) {
   for (char c : text) {
     if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false;
   }
@@ -24,7 +24,7 @@ bool IsLowerHex(std::string_view text) {
 
 bool IsLowerAlnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z'); }
 
-absl::Status BadName(std::string_view what, std::string_view text, std::string_view rule) {
+absl::Status BadName(absl::string_view what, absl::string_view text, absl::string_view rule) {
   return DetailedError(absl::StatusCode::kInvalidArgument,
                        absl::StrCat(what, " \"", EscapeForPeople(text.substr(0, 80)), "\" ", rule),
                        {"INVALID_NAME", {{"field", std::string(what)}}});
@@ -40,15 +40,15 @@ std::string NewRandomId() {
   return absl::BytesToHexString(absl::string_view(bytes.data(), bytes.size()));
 }
 
-absl::StatusOr<std::string> ParseSandboxId(std::string_view text) {
+absl::StatusOr<std::string> ParseSandboxId(absl::string_view text) {
   if (text.size() != 32 || !IsLowerHex(text)) {
     return BadName("sandbox id", text, "is not 32 lower-case hex digits");
   }
   return std::string(text);
 }
 
-absl::StatusOr<std::string> ParseClientName(std::string_view text, std::string_view what) {
-  constexpr std::string_view kRule =
+absl::StatusOr<std::string> ParseClientName(absl::string_view text, absl::string_view what) {
+  constexpr absl::string_view kRule =
       "must be 1 to 63 of a-z, 0-9, '.', '_', '-', beginning and ending with a letter or digit";
   if (text.empty() || text.size() > 63) return BadName(what, text, kRule);
   if (!IsLowerAlnum(text.front()) || !IsLowerAlnum(text.back())) return BadName(what, text, kRule);
@@ -58,8 +58,8 @@ absl::StatusOr<std::string> ParseClientName(std::string_view text, std::string_v
   return std::string(text);
 }
 
-absl::StatusOr<std::string> ParseDigest(std::string_view text) {
-  std::string_view hex = text;
+absl::StatusOr<std::string> ParseDigest(absl::string_view text) {
+  absl::string_view hex = text;
   if (!absl::ConsumePrefix(&hex, "sha256:") || hex.size() != 64 || !IsLowerHex(hex)) {
     return BadName("digest", text, "is not \"sha256:\" and 64 lower-case hex digits");
   }

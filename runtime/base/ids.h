@@ -4,9 +4,9 @@
 #define GLOVEBOX_BASE_IDS_H_
 
 #include <string>
-#include <string_view>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace glovebox {
 
@@ -14,14 +14,14 @@ namespace glovebox {
 std::string NewRandomId();
 
 // A sandbox id made by NewRandomId. INVALID_ARGUMENT for anything else.
-absl::StatusOr<std::string> ParseSandboxId(std::string_view text);
+absl::StatusOr<std::string> ParseSandboxId(absl::string_view text);
 
 // A name that a client chooses (exec ids, image names): 1 to 63 of [a-z0-9._-], first and last
 // alphanumeric. `what` names the field in the error.
-absl::StatusOr<std::string> ParseClientName(std::string_view text, std::string_view what);
+absl::StatusOr<std::string> ParseClientName(absl::string_view text, absl::string_view what);
 
 // "sha256:" + 64 lower-case hex digits.
-absl::StatusOr<std::string> ParseDigest(std::string_view text);
+absl::StatusOr<std::string> ParseDigest(absl::string_view text);
 
 }  // namespace glovebox
 

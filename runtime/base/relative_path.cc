@@ -9,7 +9,7 @@
 namespace glovebox {
 namespace {
 
-absl::Status Refuse(std::string_view text, std::string_view why) {
+absl::Status Refuse(absl::string_view text, absl::string_view why) {
   return DetailedError(absl::StatusCode::kInvalidArgument,
                        absl::StrCat("path \"", EscapeForPeople(text, 200), "\": ", why),
                        {"INVALID_PATH", {}});
@@ -17,15 +17,15 @@ absl::Status Refuse(std::string_view text, std::string_view why) {
 
 }  // namespace
 
-absl::StatusOr<RelativePath> RelativePath::Parse(std::string_view text) {
+absl::StatusOr<RelativePath> RelativePath::Parse(absl::string_view text) {
   if (text.empty()) return Refuse(text, "is empty");
   if (text.front() == '/') return Refuse(text, "must be relative");
   if (text.size() >= PATH_MAX) return Refuse(text, "is longer than 4095 bytes");
-  if (text.find('\0') != std::string_view::npos) return Refuse(text, "has a NUL byte");
+  if (text.find('\0') != absl::string_view::npos) return Refuse(text, "has a NUL byte");
   for (size_t start = 0; start <= text.size();) {
     const size_t slash = text.find('/', start);
-    const size_t end = slash == std::string_view::npos ? text.size() : slash;
-    const std::string_view part = text.substr(start, end - start);
+    const size_t end = slash == absl::string_view::npos ? text.size() : slash;
+    const absl::string_view part = text.substr(start, end - start);
     if (part.empty()) return Refuse(text, "has an empty component");
     if (part == "." || part == "..") return Refuse(text, "has a \".\" or \"..\" component");
     if (part.size() > NAME_MAX) return Refuse(text, "has a component over 255 bytes");

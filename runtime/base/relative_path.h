@@ -3,9 +3,9 @@
 #define GLOVEBOX_BASE_RELATIVE_PATH_H_
 
 #include <string>
-#include <string_view>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace glovebox {
 
@@ -14,7 +14,7 @@ class RelativePath {
   // Refuses with INVALID_ARGUMENT: absolute paths, empty ones, "." and ".." components, empty
   // components, NUL bytes, more than 4095 bytes (PATH_MAX - 1), components over 255 bytes
   // (NAME_MAX).
-  static absl::StatusOr<RelativePath> Parse(std::string_view text);
+  static absl::StatusOr<RelativePath> Parse(absl::string_view text);
 
   const std::string& value() const { return value_; }
   const char* c_str() const { return value_.c_str(); }

@@ -12,9 +12,9 @@ namespace {
 
 // One payload: "reason\0key\0value\0key\0value\0"; NUL cannot occur in a reason, key or C error
 // text.
-constexpr std::string_view kDetailUrl = "glovebox/error_detail";
+constexpr absl::string_view kDetailUrl = "glovebox/error_detail";
 
-void AppendField(std::string* out, std::string_view field) {
+void AppendField(std::string* out, absl::string_view field) {
   for (char c : field) {
     if (c != '\0') out->push_back(c);
   }
@@ -23,7 +23,7 @@ void AppendField(std::string* out, std::string_view field) {
 
 }  // namespace
 
-absl::Status DetailedError(absl::StatusCode code, std::string_view message, ErrorDetail detail) {
+absl::Status DetailedError(absl::StatusCode code, absl::string_view message, ErrorDetail detail) {
   std::string flat;
   AppendField(&flat, detail.reason);
   for (const auto& [key, value] : detail.metadata) {
@@ -57,13 +57,13 @@ std::optional<ErrorDetail> GetErrorDetail(const absl::Status& status) {
   return detail;
 }
 
-absl::Status ErrnoError(int error, std::string_view what) {
+absl::Status ErrnoError(int error, absl::string_view what) {
   const absl::StatusCode code = absl::ErrnoToStatusCode(error);
   return DetailedError(code, absl::StrCat(what, ": ", std::strerror(error)),
                        {"SYSTEM_CALL_FAILED", {{"errno", absl::StrCat(error)}}});
 }
 
-absl::Status Annotate(const absl::Status& status, std::string_view prefix) {
+absl::Status Annotate(const absl::Status& status, absl::string_view prefix) {
   if (status.ok()) return status;
   absl::Status annotated(status.code(), absl::StrCat(prefix, ": ", status.message()));
   status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {

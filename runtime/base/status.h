@@ -6,11 +6,11 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace glovebox {
 
@@ -23,17 +23,17 @@ struct ErrorDetail {
 };
 
 // A status that carries `detail`. The detail survives copies of the status.
-absl::Status DetailedError(absl::StatusCode code, std::string_view message, ErrorDetail detail);
+absl::Status DetailedError(absl::StatusCode code, absl::string_view message, ErrorDetail detail);
 
 // The detail of `status`, if it has one.
 std::optional<ErrorDetail> GetErrorDetail(const absl::Status& status);
 
 // "what: strerror(error)", with the code that fits the errno; `what` names the call and its
 // arguments. The detail has reason SYSTEM_CALL_FAILED and metadata errno.
-absl::Status ErrnoError(int error, std::string_view what);
+absl::Status ErrnoError(int error, absl::string_view what);
 
 // Prefixes the message, keeps code and detail.
-absl::Status Annotate(const absl::Status& status, std::string_view prefix);
+absl::Status Annotate(const absl::Status& status, absl::string_view prefix);
 
 }  // namespace glovebox
 
