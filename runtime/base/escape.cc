@@ -66,7 +66,7 @@ std::string EscapeForPeople(absl::string_view bytes) {
     const Decoded decoded = DecodeUtf8(bytes);
     const size_t length = decoded.length == 0 ? 1 : decoded.length;
     if (decoded.length != 0 && IsHarmless(decoded.value)) {
-      out.append(bytes.substr(0, length));
+      absl::StrAppend(&out, bytes.substr(0, length));
     } else if (bytes[0] == '\n') {
       out.append("\\n");
     } else if (bytes[0] == '\t') {
