@@ -1,12 +1,16 @@
+# The include root of all code is runtime/, for quoted includes only: <linux/mount.h> stays the kernel's header
+# although there is a runtime/linux/mount.h.
+add_library(glovebox_include_root INTERFACE)
+target_compile_options(glovebox_include_root INTERFACE "SHELL:-iquote ${CMAKE_SOURCE_DIR}/runtime")
+
 # glovebox_library(NAME SOURCES... DEPS... [PRIVATE_DEPS...])
-# One static library per folder, named glovebox::NAME; the include root of all is runtime/.
+# One static library per folder, named glovebox::NAME.
 function(glovebox_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
   add_library(glovebox_${name} STATIC ${ARG_SOURCES})
   add_library(glovebox::${name} ALIAS glovebox_${name})
-  target_include_directories(glovebox_${name} PUBLIC "${CMAKE_SOURCE_DIR}/runtime")
   target_link_libraries(glovebox_${name}
-    PUBLIC ${ARG_DEPS} glovebox_sanitizers
+    PUBLIC ${ARG_DEPS} glovebox_include_root glovebox_sanitizers
     PRIVATE ${ARG_PRIVATE_DEPS} glovebox_warnings glovebox_hardening)
 endfunction()
 
@@ -14,9 +18,8 @@ endfunction()
 function(glovebox_binary name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}/runtime")
   target_link_libraries(${name}
-    PRIVATE ${ARG_DEPS} glovebox_sanitizers glovebox_warnings glovebox_hardening)
+    PRIVATE ${ARG_DEPS} glovebox_include_root glovebox_sanitizers glovebox_warnings glovebox_hardening)
 endfunction()
 
 # glovebox_static_binary(NAME SOURCES...): a small static executable without libstdc++'s start-up, exceptions or
@@ -24,12 +27,11 @@ endfunction()
 function(glovebox_static_binary name)
   cmake_parse_arguments(ARG "" "" "SOURCES" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}/runtime")
   target_compile_options(${name} PRIVATE
     -Os -fno-exceptions -fno-rtti -fno-threadsafe-statics -ffunction-sections -fdata-sections -fno-pie)
   set_target_properties(${name} PROPERTIES LINKER_LANGUAGE C POSITION_INDEPENDENT_CODE OFF)
   target_link_options(${name} PRIVATE -static -no-pie -Wl,--gc-sections)
-  target_link_libraries(${name} PRIVATE glovebox_warnings glovebox_hardening)
+  target_link_libraries(${name} PRIVATE glovebox_include_root glovebox_warnings glovebox_hardening)
 endfunction()
 
 # glovebox_test(NAME LABELS... SOURCES... DEPS... [PROPERTIES...])
@@ -40,9 +42,10 @@ function(glovebox_test name)
     set(ARG_TIMEOUT 60)
   endif()
   add_executable(${name} ${ARG_SOURCES})
-  target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}/runtime" "${CMAKE_SOURCE_DIR}")
+  target_compile_options(${name} PRIVATE "SHELL:-iquote ${CMAKE_SOURCE_DIR}")
   target_link_libraries(${name}
-    PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main glovebox_sanitizers glovebox_warnings)
+    PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main glovebox_include_root glovebox_sanitizers
+    glovebox_warnings)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   # One ctest per executable: starting a process per TEST would cost more than the tests do.
   add_test(NAME ${name} COMMAND ${name})

@@ -1,8 +1,8 @@
 #include "linux/mount.h"
 
 #include <fcntl.h>
-#include <linux/mount.h>
 #include <sched.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -11,16 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 
-// <sys/mount.h> and <linux/mount.h> of Debian 12 define the same enumerators and cannot both be
-// included.
-extern "C" int mount(const char*, const char*, const char*, unsigned long, const void*) noexcept;
-extern "C" int umount2(const char*, int) noexcept;
-
 namespace glovebox {
 namespace {
-
-constexpr unsigned long kMsRecursivePrivate = (1ul << 14) | (1ul << 18);  // MS_REC | MS_PRIVATE
-constexpr int kDetachNoFollow = 2 | 8;  // MNT_DETACH | UMOUNT_NOFOLLOW
 
 // The file system's own words about a failed fsconfig, which a bare EINVAL hides (fsopen(2): read
 // the context).
@@ -47,7 +39,7 @@ absl::Status Configure(int context_fd, unsigned command, const char* key, const 
 
 absl::Status EnterPrivateMountNamespace() {
   if (::unshare(CLONE_NEWNS) != 0) return ErrnoError(errno, "unshare CLONE_NEWNS");
-  if (::mount(nullptr, "/", nullptr, kMsRecursivePrivate, nullptr) != 0) {
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
     return ErrnoError(errno, "mount / MS_REC|MS_PRIVATE");
   }
   return absl::OkStatus();
@@ -88,7 +80,8 @@ absl::Status AttachMount(int mount_fd, const std::string& path) {
 }
 
 absl::Status DetachMount(const std::string& path) {
-  if (::umount2(path.c_str(), kDetachNoFollow) == 0 || errno == EINVAL || errno == ENOENT) {
+  if (::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0 || errno == EINVAL ||
+      errno == ENOENT) {
     return absl::OkStatus();
   }
   return ErrnoError(errno, absl::StrCat("umount2 ", path));
