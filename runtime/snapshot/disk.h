@@ -1,0 +1,78 @@
+// A disk: a sparse ext4 image without journal on a loop device, attached in the daemon's private
+// mount namespace. It has a byte and an inode limit that hold for everything in it (deleted open
+// files included), a superblock of its own, and is deleted in one step whatever it holds. Ids on it
+// are canonical: 0..65535 are the ids inside a sandbox.
+#ifndef GLOVEBOX_SNAPSHOT_DISK_H_
+#define GLOVEBOX_SNAPSHOT_DISK_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/unique_fd.h"
+
+namespace glovebox {
+
+struct DiskUsage {
+  uint64_t bytes_limit = 0, bytes_used = 0;
+  uint64_t inodes_limit = 0, inodes_used = 0;
+};
+
+// An attached disk. Destruction detaches it and, unless the image was kept, removes the image file.
+// Not thread-safe; owned by one sandbox, snapshot or image.
+class Disk {
+ public:
+  ~Disk();
+  Disk(const Disk&) = delete;
+  Disk& operator=(const Disk&) = delete;
+
+  const std::string& mount_path() const { return mount_path_; }
+  const std::string& image_path() const { return image_path_; }
+  int root_fd() const { return root_.get(); }  // O_RDONLY directory at the root of the disk
+
+  absl::StatusOr<DiskUsage> Usage() const;
+
+  // Detaches the disk and moves its image to `image_path` (same file system), read-only from now
+  // on. Flushes first, so that what is committed survives a crash of the host. The disk must have
+  // no other user (its sandbox has ended).
+  absl::Status SealInto(const std::string& image_path) &&;
+
+ private:
+  friend class DiskFactory;
+  Disk(std::string image_path, std::string mount_path, UniqueFd root, bool owns_image);
+  std::string image_path_;
+  std::string mount_path_;
+  UniqueFd root_;
+  bool owns_image_;
+};
+
+// Makes disks. Thread-safe. Keeps blank templates per size and a few attached blank disks of the
+// most used size in stock, so that a sandbox does not wait for loop and mount (about 1.7 ms).
+class DiskFactory {
+ public:
+  // Works below `directory` (templates/, images/, mounts/), removing what an earlier process left
+  // there. The caller is in a private mount namespace.
+  static absl::StatusOr<std::unique_ptr<DiskFactory>> Open(const std::string& directory);
+  ~DiskFactory();
+
+  // A blank disk with `upper/` (mode 0755, uid 0) and `work/`. `inodes` 0: one per 16 KiB, at least
+  // 16384.
+  absl::StatusOr<std::unique_ptr<Disk>> Create(uint64_t bytes, uint64_t inodes);
+
+  // Attaches a sealed image read-only; the image file stays when the disk goes.
+  absl::StatusOr<std::unique_ptr<Disk>> OpenSealed(const std::string& image_path);
+
+  // Disks of this size are kept in stock: `count` of them, refilled in the background.
+  void KeepInStock(uint64_t bytes, uint64_t inodes, int count);
+
+ private:
+  struct State;
+  explicit DiskFactory(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_SNAPSHOT_DISK_H_
