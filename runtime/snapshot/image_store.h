@@ -1,0 +1,60 @@
+// Named images: root file systems that sandboxes start from, each a sealed disk, and `host`.
+//
+//   <directory>/images/<name>/disk.img      sealed ext4 image; its root/ is the overlay lowerdir
+//   <directory>/images/<name>/record.json   what it is (image_record.h)
+//
+// Committed, verified and leased as snapshots are (snapshot_store.h).
+#ifndef GLOVEBOX_SNAPSHOT_IMAGE_STORE_H_
+#define GLOVEBOX_SNAPSHOT_IMAGE_STORE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/clock.h"
+#include "snapshot/disk.h"
+#include "snapshot/host_image.h"
+#include "snapshot/image_record.h"
+#include "snapshot/layer.h"
+
+namespace glovebox {
+
+class ImageStore {
+ public:
+  static constexpr char kHostName[] = "host";
+
+  // `directory` exists. `disks`, `host` and `clock` outlive the store; leases may outlive it.
+  static absl::StatusOr<std::unique_ptr<ImageStore>> Open(const std::string& directory,
+                                                          DiskFactory* disks, const HostImage* host,
+                                                          const Clock* clock);
+  ~ImageStore();
+
+  // All are thread-safe. A malformed name is INVALID_ARGUMENT, an unknown one NOT_FOUND with reason
+  // IMAGE_NOT_FOUND.
+  absl::StatusOr<ImageInfo> Find(absl::string_view name) const;
+  std::vector<ImageInfo> List() const;       // by name; `host` included
+  std::vector<std::string> damaged() const;  // directories that Open refused, with the reason
+
+  // Seals `disk`, whose root/ holds the tree, under `name`. ALREADY_EXISTS with reason
+  // IMAGE_EXISTS; FAILED_PRECONDITION with reason CONTENT_REFUSED as in SnapshotStore::Commit.
+  absl::StatusOr<ImageInfo> Commit(std::unique_ptr<Disk> disk, absl::string_view name,
+                                   absl::string_view source);
+
+  // Uppermost layer first. Holding the layers keeps the image.
+  absl::StatusOr<RootLayers> Lease(absl::string_view name);
+
+  // FAILED_PRECONDITION with reason IMAGE_IN_USE while leased, IMAGE_BUILT_IN for `host`.
+  absl::Status Delete(absl::string_view name);
+
+ private:
+  struct State;
+  explicit ImageStore(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_SNAPSHOT_IMAGE_STORE_H_

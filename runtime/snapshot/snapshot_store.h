@@ -1,0 +1,80 @@
+// The store of snapshots: immutable trees of a repository at a commit, each a sealed disk.
+//
+//   <directory>/snapshots/<64 hex>/disk.img      sealed ext4 image; its root/ is the overlay
+//   lowerdir <directory>/snapshots/<64 hex>/record.json   what it is (snapshot_record.h)
+//
+// A snapshot is committed by renaming a staged directory whose files were flushed before, so a
+// crash at any point leaves the store as it was before or after. Staged leftovers go at Open.
+//
+// The digest is the SHA-256 of a canonical record {format, source key, commit, tree, branch,
+// content digest}; the content digest covers every name, type, mode, symbolic link target and file
+// content of the tree outside /workspace/.git (tree_digest.h; git packs differ from run to run).
+//
+// What is verified, and when:
+//   Open    record.json is well-formed, is in the directory its digest names, the digest follows
+//           from its fields, and disk.img has the recorded size. What fails is not listed, reported
+//           by damaged(), and left on disk.
+//   Lease   the same size check again, and that ext4 mounts. Content is NOT read again: bits that
+//           rot below the file system are not noticed.
+//   Verify  the content digest is computed again from every byte of the tree outside .git.
+#ifndef GLOVEBOX_SNAPSHOT_SNAPSHOT_STORE_H_
+#define GLOVEBOX_SNAPSHOT_SNAPSHOT_STORE_H_
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/clock.h"
+#include "snapshot/disk.h"
+#include "snapshot/layer.h"
+#include "snapshot/snapshot_record.h"
+
+namespace glovebox {
+
+class SnapshotStore {
+ public:
+  // Idle snapshots (leased by nobody) that stay mounted, so that the next lease costs nothing.
+  static constexpr size_t kIdleMountsMax = 8;
+
+  // `directory` exists. `disks` and `clock` outlive the store; leases may outlive it.
+  static absl::StatusOr<std::unique_ptr<SnapshotStore>> Open(const std::string& directory,
+                                                             DiskFactory* disks,
+                                                             const Clock* clock);
+  ~SnapshotStore();
+
+  // All are thread-safe. An unknown digest is NOT_FOUND with reason SNAPSHOT_NOT_FOUND, a malformed
+  // one INVALID_ARGUMENT.
+  absl::StatusOr<SnapshotInfo> Find(absl::string_view digest) const;
+  std::optional<SnapshotInfo> FindBySource(absl::string_view source_key, absl::string_view commit,
+                                           absl::string_view branch) const;
+  std::vector<SnapshotInfo> List() const;    // newest first
+  std::vector<std::string> damaged() const;  // directories that Open refused, with the reason
+
+  // Seals `disk`, whose root/ holds the tree, and keeps it. A snapshot of the same digest that is
+  // already there wins. FAILED_PRECONDITION with reason CONTENT_REFUSED when the tree holds what
+  // a layer must not (devices, overlay attributes that redirect).
+  absl::StatusOr<SnapshotInfo> Commit(std::unique_ptr<Disk> disk, const SnapshotSource& source);
+
+  // The lowerdir of a snapshot, mounted once however many hold it.
+  absl::StatusOr<Layer> Lease(absl::string_view digest);
+
+  // FAILED_PRECONDITION with reason SNAPSHOT_IN_USE while a lease is held.
+  absl::Status Delete(absl::string_view digest);
+
+  // DATA_LOSS with reason SNAPSHOT_DAMAGED when the content is not what was recorded.
+  absl::Status Verify(absl::string_view digest);
+
+ private:
+  struct State;
+  explicit SnapshotStore(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_SNAPSHOT_SNAPSHOT_STORE_H_
