@@ -1,0 +1,264 @@
+#include "exec/exec.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace glovebox {
+namespace {
+
+ExecResult::Cause CauseOf(EndCause cause) {
+  switch (cause) {
+    case EndCause::kExited:
+      return ExecResult::Cause::kExited;
+    case EndCause::kSignaled:
+      return ExecResult::Cause::kSignaled;
+    case EndCause::kTimedOut:
+      return ExecResult::Cause::kTimedOut;
+    case EndCause::kIdleTimedOut:
+      return ExecResult::Cause::kIdleTimedOut;
+    case EndCause::kOutputLimit:
+      return ExecResult::Cause::kOutputLimit;
+    case EndCause::kKilledByClient:
+      return ExecResult::Cause::kKilledByClient;
+    case EndCause::kSpawnFailed:
+      return ExecResult::Cause::kSpawnFailed;
+    case EndCause::kNone:
+      break;
+  }
+  return ExecResult::Cause::kSandboxGone;  // init said something that cannot be
+}
+
+constexpr int kSigKill = 9;
+
+ExecResult ResultOf(const ExecEnd& end, std::optional<OomFacts> oom) {
+  ExecResult result;
+  result.cause = CauseOf(end.cause);
+  if (end.signal > 0) {
+    result.signal = end.signal;
+  } else if (end.exit_code >= 0) {
+    result.exit_code = end.exit_code;
+  }
+  result.core_dumped = end.core_dumped != 0;
+  if (result.cause == ExecResult::Cause::kSpawnFailed) {
+    result.failed_step = end.failed_step;
+    result.error = end.error;
+  }
+  // The kernel kills with SIGKILL and tells only the cgroup.
+  if (result.cause == ExecResult::Cause::kSignaled && end.signal == kSigKill && oom.has_value()) {
+    result.cause = ExecResult::Cause::kOomKilled;
+    result.oom = oom;
+  }
+  result.survivors = end.survivors;
+  result.pipe_held = end.pipe_held != 0;
+  result.user_us = end.user_us;
+  result.system_us = end.system_us;
+  result.wall_us =
+      static_cast<uint64_t>(std::max<int64_t>(0, end.ended_ns - end.started_ns)) / 1000;
+  result.memory_peak_bytes = end.memory_peak_bytes;
+  std::copy(std::begin(end.bytes_total), std::end(end.bytes_total), result.bytes_total);
+  std::copy(std::begin(end.bytes_dropped), std::end(end.bytes_dropped), result.bytes_dropped);
+  result.last_sequence = end.frame_count;
+  return result;
+}
+
+ExecResult RefusedResult(const RefusedBody& refused) {
+  ExecResult result;
+  result.cause = ExecResult::Cause::kSpawnFailed;
+  result.failed_step = ExecStep::kReadSpec;
+  result.error = refused.error;
+  return result;
+}
+
+}  // namespace
+
+Exec::Exec(std::string id, uint32_t exec_no, ExecSpec spec, OutputRegion region,
+           std::shared_ptr<InitClient> init)
+    : id_(std::move(id)),
+      exec_no_(exec_no),
+      spec_(std::move(spec)),
+      region_(std::move(region)),
+      init_(std::move(init)) {
+  state_.id = id_;
+}
+
+ExecSnapshot Exec::Snapshot() const {
+  absl::MutexLock lock(&mutex_);
+  return state_;
+}
+
+uint64_t Exec::Watch(std::function<void()> callback) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!state_.result.has_value()) {
+      watches_[next_token_] = std::move(callback);
+      return next_token_++;
+    }
+  }
+  callback();
+  return 0;
+}
+
+void Exec::Unwatch(uint64_t token) {
+  std::function<void()> keep;  // destroyed outside the lock
+  absl::MutexLock lock(&mutex_);
+  if (auto it = watches_.find(token); it != watches_.end()) {
+    keep = std::move(it->second);
+    watches_.erase(it);
+  }
+}
+
+void Exec::Notify() {
+  std::map<uint64_t, std::function<void()>> due;
+  {
+    absl::MutexLock lock(&mutex_);
+    due.swap(watches_);
+  }
+  for (auto& [token, callback] : due) callback();
+}
+
+absl::StatusOr<uint64_t> Exec::SendStdin(uint64_t offset, absl::string_view data, bool eof) {
+  constexpr size_t kChunkMax = kFrameBodyMax - sizeof(StdinBody);
+  if (offset < stdin_sent_) {
+    const uint64_t repeated = std::min<uint64_t>(stdin_sent_ - offset, data.size());
+    data.remove_prefix(repeated);
+  }
+  do {
+    const uint64_t window = stdin_written_ + kStdinWindow - stdin_sent_;
+    const size_t size = std::min<uint64_t>({data.size(), kChunkMax, window});
+    const bool last = eof && size == data.size();
+    if (size == 0 && (!last || stdin_eof_sent_)) break;
+    const StdinBody head{stdin_sent_, last ? 1u : 0u, 0};
+    RETURN_IF_ERROR(init_->Send(FrameKind::kStdin, exec_no_,
+                                absl::StrCat(BodyBytes(head), data.substr(0, size))));
+    stdin_sent_ += size;
+    stdin_eof_sent_ = last;
+    data.remove_prefix(size);
+  } while (!data.empty());
+  return stdin_sent_;
+}
+
+absl::StatusOr<uint64_t> Exec::WriteStdin(uint64_t offset, absl::string_view data, bool eof) {
+  absl::MutexLock lock(&mutex_);
+  if (!spec_.stdin_open && !spec_.terminal.has_value()) {
+    return DetailedError(absl::StatusCode::kFailedPrecondition,
+                         "the command was started without stdin; start it with stdin open",
+                         {"STDIN_NOT_OPEN", {}});
+  }
+  if (offset > stdin_sent_) {
+    return DetailedError(
+        absl::StatusCode::kOutOfRange,
+        absl::StrCat("stdin was taken up to ", stdin_sent_, "; offset ", offset, " leaves a gap"),
+        {"STDIN_GAP", {{"accepted_offset", absl::StrCat(stdin_sent_)}}});
+  }
+  if (offset + data.size() <= stdin_sent_ && (!eof || stdin_eof_sent_)) return stdin_sent_;
+  if (stdin_closed_ || stdin_eof_sent_ || state_.result.has_value()) {
+    return DetailedError(absl::StatusCode::kFailedPrecondition, "the command's stdin is closed",
+                         {"STDIN_CLOSED", {{"accepted_offset", absl::StrCat(stdin_sent_)}}});
+  }
+  return SendStdin(offset, data, eof);
+}
+
+absl::Status Exec::Signal(uint32_t signal, SignalScope scope) {
+  if (signal == 0 || signal > 64) {
+    return DetailedError(absl::StatusCode::kInvalidArgument,
+                         absl::StrCat("signal ", signal, " is not from 1 to 64"),
+                         {"INVALID_SIGNAL", {}});
+  }
+  if (Snapshot().result.has_value()) {
+    return DetailedError(absl::StatusCode::kFailedPrecondition, "the command has ended",
+                         {"EXEC_ENDED", {}});
+  }
+  const SignalBody body{signal, scope};
+  return init_->Send(FrameKind::kSignal, exec_no_, BodyBytes(body));
+}
+
+absl::Status Exec::Resize(TerminalSize size) {
+  if (!spec_.terminal.has_value()) {
+    return DetailedError(absl::StatusCode::kFailedPrecondition, "the command has no terminal",
+                         {"NO_TERMINAL", {}});
+  }
+  const ResizeBody body{size.rows, size.columns};
+  return init_->Send(FrameKind::kResize, exec_no_, BodyBytes(body));
+}
+
+void Exec::Finish(ExecResult result) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (state_.result.has_value()) return;
+    state_.state = ExecSnapshot::State::kEnded;
+    state_.result = std::move(result);
+    stdin_closed_ = true;
+  }
+  Notify();
+}
+
+void Exec::OnFrame(const InitFrame& frame, std::optional<OomFacts> oom) {
+  if (frame.kind == FrameKind::kEnd) {
+    Finish(ResultOf(frame.As<ExecEnd>(), oom));
+    return;
+  }
+  if (frame.kind == FrameKind::kRefused) {
+    Finish(RefusedResult(frame.As<RefusedBody>()));
+    return;
+  }
+  if (frame.kind == FrameKind::kStarted) {
+    const auto started = frame.As<StartedBody>();
+    absl::MutexLock lock(&mutex_);
+    if (state_.state != ExecSnapshot::State::kStarting) return;
+    state_.state = ExecSnapshot::State::kRunning;
+    state_.pid = started.pid;
+    state_.started_ns = started.monotonic_ns;
+  } else if (frame.kind == FrameKind::kStdinAck) {
+    const auto ack = frame.As<StdinAckBody>();
+    absl::MutexLock lock(&mutex_);
+    // Never beyond what was sent, whatever init says.
+    stdin_written_ = std::clamp(ack.written, stdin_written_, stdin_sent_);
+    stdin_closed_ = stdin_closed_ || ack.closed != 0;
+  }
+  Notify();
+}
+
+void Exec::OnSandboxGone() { Finish(ExecResult{}); }
+
+uint64_t Exec::AddPacer() {
+  absl::MutexLock lock(&mutex_);
+  const uint64_t pacer = next_token_++;
+  pacers_[pacer] = gate_;
+  return pacer;
+}
+
+void Exec::MovePacer(uint64_t pacer, uint64_t ring_position) {
+  bool resume = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    pacers_[pacer] = ring_position;
+    uint64_t slowest = ring_position;
+    for (const auto& [token, position] : pacers_) slowest = std::min(slowest, position);
+    if (slowest > gate_) {
+      gate_ = slowest;
+      resume = region_.MoveGate(gate_);
+    }
+  }
+  if (resume) Resume();
+}
+
+void Exec::RemovePacer(uint64_t pacer) {
+  bool resume = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    pacers_.erase(pacer);
+    if (pacers_.empty()) resume = region_.OpenGate();
+  }
+  if (resume) Resume();
+}
+
+void Exec::Resume() {
+  // Lost only with the connection, and without one init does not wait at the gate.
+  (void)init_->Send(FrameKind::kResume, exec_no_, "");
+}
+
+}  // namespace glovebox

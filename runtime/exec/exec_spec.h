@@ -1,0 +1,93 @@
+// One command as a client asks for it, and what became of it. Values; the wire forms are in
+// init/exec_region.h and proto/glovebox/v1/exec.proto.
+#ifndef GLOVEBOX_EXEC_EXEC_SPEC_H_
+#define GLOVEBOX_EXEC_EXEC_SPEC_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "init/exec_region.h"
+
+namespace glovebox {
+
+struct TerminalSize {
+  uint16_t rows = 24;
+  uint16_t columns = 80;
+  friend bool operator==(const TerminalSize&, const TerminalSize&) = default;
+};
+
+struct ExecSpec {
+  std::vector<std::string> arguments;    // at least one; arguments[0] is searched in PATH
+  std::vector<std::string> environment;  // "NAME=value"
+  bool replace_environment = false;      // else the variables extend the sandbox's
+  std::string working_directory;         // "": the sandbox's
+  std::string user;                      // "": the sandbox's; "name", "uid" or "uid:gid"
+  std::optional<TerminalSize> terminal;
+  bool stdin_open = false;  // else /dev/null (without a terminal)
+  OutputPolicy output_policy = OutputPolicy::kDropOldest;
+  bool keep_survivors = false;
+  uint32_t wall_limit_ms = 0;  // 0: none
+  uint32_t idle_limit_ms = 0;
+  uint32_t term_grace_ms = 2000;
+  uint32_t drain_limit_ms = 200;
+  uint64_t output_bytes_max = 0;
+  uint64_t head_bytes = 256 * 1024;   // of the log: kept from the start
+  uint64_t ring_bytes = 1024 * 1024;  // of the log: kept from the end
+  friend bool operator==(const ExecSpec&, const ExecSpec&) = default;
+};
+
+// Checks what the wire form and the kernel cannot hold: INVALID_ARGUMENT with the field and its
+// limit.
+absl::Status ValidateExecSpec(const ExecSpec& spec);
+
+// Memory facts of an exec that ended by the memory limit.
+struct OomFacts {
+  uint64_t limit_bytes = 0;
+  uint64_t peak_bytes = 0;
+};
+
+// How an exec ended. Exactly one per exec, never invented: it comes from init, or it says that init
+// is gone.
+struct ExecResult {
+  enum class Cause {
+    kExited,
+    kSignaled,
+    kTimedOut,
+    kIdleTimedOut,
+    kOomKilled,
+    kOutputLimit,
+    kKilledByClient,
+    kSandboxGone,
+    kSpawnFailed,
+  };
+  Cause cause = Cause::kSandboxGone;
+  std::optional<int> exit_code;
+  std::optional<int> signal;
+  bool core_dumped = false;
+  std::optional<ExecStep> failed_step;  // kSpawnFailed
+  int error = 0;                        // errno of kSpawnFailed
+  std::optional<OomFacts> oom;
+  uint32_t survivors = 0;
+  bool pipe_held = false;
+  uint64_t user_us = 0, system_us = 0, wall_us = 0;
+  uint64_t memory_peak_bytes = 0;
+  uint64_t bytes_total[2] = {0, 0};
+  uint64_t bytes_dropped[2] = {0, 0};
+  uint64_t last_sequence = 0;
+};
+
+// "exited 3", "killed by signal 9 (SIGKILL)", "could not start: execve: No such file or directory",
+// ...
+std::string DescribeResult(const ExecResult& result);
+
+// Stable UPPER_SNAKE_CASE name of a cause and of a step that failed.
+const char* CauseName(ExecResult::Cause cause);
+const char* ExecStepName(ExecStep step);
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_EXEC_EXEC_SPEC_H_

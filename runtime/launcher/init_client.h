@@ -1,0 +1,61 @@
+// The daemon's end of a sandbox's socket: whole, checked frames (init/frames.h).
+#ifndef GLOVEBOX_LAUNCHER_INIT_CLIENT_H_
+#define GLOVEBOX_LAUNCHER_INIT_CLIENT_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/unique_fd.h"
+#include "init/frames.h"
+
+namespace glovebox {
+
+// A frame from init that fits its kind: the body has the size that the kind demands.
+struct InitFrame {
+  FrameKind kind = FrameKind::kHelloAck;
+  uint32_t exec_no = 0;
+  std::string body;
+
+  // The body as the flat struct of this kind; the caller knows the kind.
+  template <typename Body>
+  Body As() const {
+    Body value;
+    __builtin_memcpy(&value, body.data(), sizeof value);
+    return value;
+  }
+};
+
+// Send is thread-safe (one message is one system call); Receive is for one thread at a time.
+class InitClient {
+ public:
+  // Connects to the socket at `path` and sends kHello. It may be called before init accepts: the
+  // listening socket is the daemon's own, and the kernel queues.
+  static absl::StatusOr<std::unique_ptr<InitClient>> Connect(const std::string& path);
+
+  int fd() const { return socket_.get(); }
+
+  // UNAVAILABLE when init does not take messages any more (it hangs or is gone).
+  absl::Status Send(FrameKind kind, uint32_t exec_no, absl::string_view body,
+                    const std::vector<int>& fds = {});
+
+  // The next frame, nullopt when there is none now. DATA_LOSS: init broke the protocol;
+  // UNAVAILABLE: it closed.
+  absl::StatusOr<std::optional<InitFrame>> Receive();
+
+ private:
+  explicit InitClient(UniqueFd socket);
+  UniqueFd socket_;
+};
+
+template <typename Body>
+absl::string_view BodyBytes(const Body& body) {
+  return absl::string_view(reinterpret_cast<const char*>(&body), sizeof body);
+}
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_LAUNCHER_INIT_CLIENT_H_

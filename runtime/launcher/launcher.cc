@@ -1,0 +1,155 @@
+#include "launcher/launcher.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "base/escape.h"
+#include "base/status.h"
+#include "linux/memfd.h"
+#include "linux/seqpacket.h"
+
+namespace glovebox {
+namespace {
+
+// Generous: a loaded host may take long, and a wrong end here would kill a good sandbox.
+constexpr int kStepTimeoutMs = 20'000;
+
+absl::Status SetupError(SetupStep step, int error, const char* detail, size_t detail_size) {
+  const std::string text(detail, ::strnlen(detail, detail_size));
+  const std::string escaped = EscapeForPeople(text, 200);
+  return DetailedError(
+      absl::ErrnoToStatusCode(error) == absl::StatusCode::kResourceExhausted
+          ? absl::StatusCode::kResourceExhausted
+          : absl::StatusCode::kInternal,
+      absl::StrCat("setting up the sandbox failed at step ", SetupStepName(step), ": ", escaped,
+                   escaped.empty() ? "" : ": ", std::strerror(error)),
+      {"SANDBOX_SETUP_FAILED",
+       {{"step", SetupStepName(step)}, {"errno", absl::StrCat(error)}, {"detail", escaped}}});
+}
+
+absl::StatusOr<SpawnReply> ParseReply(const Packet& packet, uint32_t request_id) {
+  if (packet.bytes.empty()) {
+    return DetailedError(absl::StatusCode::kUnavailable,
+                         "glovebox-spawner has ended; restart gloveboxd", {"SPAWNER_GONE", {}});
+  }
+  SpawnReply reply{};
+  if (packet.bytes.size() != sizeof reply) return absl::InternalError("a short spawn reply");
+  std::memcpy(&reply, packet.bytes.data(), sizeof reply);
+  if (reply.magic != kSpawnMagic || reply.request_id != request_id) {
+    return absl::InternalError("a spawn reply to another request");
+  }
+  if (reply.error != 0) {
+    return SetupError(reply.step, reply.error, reply.detail, sizeof reply.detail);
+  }
+  return reply;
+}
+
+absl::Status WaitReady(int status_fd) {
+  ASSIGN_OR_RETURN(Packet packet, ReceivePacket(status_fd, sizeof(SetupReport), 0, kStepTimeoutMs));
+  SetupReport report{};
+  if (packet.bytes.size() != sizeof report) {
+    return SetupError(SetupStep::kExecInit, ECHILD, "init ended without a report", 64);
+  }
+  std::memcpy(&report, packet.bytes.data(), sizeof report);
+  if (report.magic != kSetupReportMagic) return absl::InternalError("a malformed set-up report");
+  if (report.step == SetupStep::kReady && report.error == 0) return absl::OkStatus();
+  return SetupError(report.step, report.error, report.detail, sizeof report.detail);
+}
+
+}  // namespace
+
+Launcher::Launcher(UniqueFd socket, SpawnedProcess process)
+    : socket_(std::move(socket)), process_(std::move(process)) {}
+
+absl::StatusOr<std::unique_ptr<Launcher>> Launcher::Start(absl::string_view spawner_image,
+                                                          absl::string_view init_image) {
+  ASSIGN_OR_RETURN(const UniqueFd spawner,
+                   MakeSealedMemfd("glovebox-spawner", spawner_image, /*executable=*/true));
+  ASSIGN_OR_RETURN(const UniqueFd init,
+                   MakeSealedMemfd("glovebox-init", init_image, /*executable=*/true));
+  ASSIGN_OR_RETURN(auto pair, MakeSeqpacketPair());
+  ASSIGN_OR_RETURN(SpawnedProcess process, SpawnFromFd(spawner.get(), {"glovebox-spawner"},
+                                                       {{pair.second.get(), kSpawnerSocketFd},
+                                                        {init.get(), kSpawnerInitFd}}));
+  pair.second.Reset();
+  std::unique_ptr<Launcher> launcher(new Launcher(std::move(pair.first), std::move(process)));
+  absl::MutexLock lock(&launcher->mutex_);
+  ASSIGN_OR_RETURN(Packet packet,
+                   ReceivePacket(launcher->socket_.get(), sizeof(SpawnReply), 0, kStepTimeoutMs));
+  RETURN_IF_ERROR(ParseReply(packet, 0).status());
+  return launcher;
+}
+
+Launcher::~Launcher() {
+  {
+    absl::MutexLock lock(&mutex_);
+    socket_.Reset();
+  }
+  siginfo_t info{};
+  // It ends at once when its socket closes; waiting keeps no zombie behind.
+  (void)::waitid(P_PIDFD, static_cast<id_t>(process_.pidfd.get()), &info, WEXITED);
+}
+
+absl::StatusOr<std::pair<SpawnReply, UniqueFd>> Launcher::Ask(SpawnRequest header,
+                                                              const std::vector<int>& fds) {
+  absl::MutexLock lock(&mutex_);
+  header.magic = kSpawnMagic;
+  header.request_id = next_request_++;
+  RETURN_IF_ERROR(SendPacket(socket_.get(), BodyBytes(header), fds));
+  ASSIGN_OR_RETURN(Packet packet,
+                   ReceivePacket(socket_.get(), sizeof(SpawnReply), 1, kStepTimeoutMs));
+  ASSIGN_OR_RETURN(const SpawnReply reply, ParseReply(packet, header.request_id));
+  if (packet.fds.size() != 1) return absl::InternalError("a spawn reply without a pidfd");
+  return std::make_pair(reply, std::move(packet.fds[0]));
+}
+
+absl::StatusOr<LaunchedInit> Launcher::Launch(LaunchRequest request) {
+  if (request.layers.size() > kLayersMax || request.binds.size() > kBindsMax ||
+      request.cgroup_tasks.size() > kCgroupTasksMax) {
+    return absl::InternalError("a launch with more descriptors than the spawner takes");
+  }
+  ASSIGN_OR_RETURN(const UniqueFd plan,
+                   MakeSealedMemfd("glovebox-plan", request.plan, /*executable=*/false));
+  ASSIGN_OR_RETURN(UniqueFd listener, ListenSeqpacket(request.socket_path));
+  absl::Cleanup remove_socket = [&] { (void)::unlink(request.socket_path.c_str()); };
+  ASSIGN_OR_RETURN(auto status, MakeSeqpacketPair());
+
+  SpawnRequest header{};
+  header.host_id_first = request.host_id_first;
+  header.id_count = request.id_count;
+  header.layer_count = static_cast<uint32_t>(request.layers.size());
+  header.bind_count = static_cast<uint32_t>(request.binds.size());
+  header.tasks_count = static_cast<uint32_t>(request.cgroup_tasks.size());
+  header.has_cgroup2 = request.cgroup2.valid() ? 1 : 0;
+  std::vector<int> fds = {plan.get(), listener.get(), status.second.get(), request.disk.get()};
+  for (const UniqueFd& layer : request.layers) fds.push_back(layer.get());
+  for (size_t i = 0; i < request.binds.size(); ++i) {
+    header.binds[i] = request.binds[i].handling;
+    fds.push_back(request.binds[i].mount.get());
+  }
+  for (const UniqueFd& tasks : request.cgroup_tasks) fds.push_back(tasks.get());
+  if (request.cgroup2.valid()) fds.push_back(request.cgroup2.get());
+
+  ASSIGN_OR_RETURN(auto spawned, Ask(header, fds));
+  // Only init holds the other ends from here on: its death is seen as end of file.
+  status.second.Reset();
+  listener.Reset();
+  LaunchedInit launched;
+  launched.pidfd = std::move(spawned.second);
+  launched.host_pid = spawned.first.host_pid;
+  if (absl::Status ready = WaitReady(status.first.get()); !ready.ok()) {
+    (void)SignalPidFd(launched.pidfd.get(), SIGKILL);  // it has ended by itself, or is stuck
+    (void)WaitPidFd(launched.pidfd.get(), kStepTimeoutMs);
+    return ready;
+  }
+  ASSIGN_OR_RETURN(launched.client, InitClient::Connect(request.socket_path));
+  std::move(remove_socket).Cancel();
+  return launched;
+}
+
+}  // namespace glovebox
