@@ -45,8 +45,8 @@ bool IsHarmless(uint32_t c) {
   if (c >= 0x2028 && c <= 0x202e) return false;                 // line ends, bidi embeddings
   if (c >= 0x2060 && c <= 0x206f) return false;                 // bidi isolates, invisible
   if (c == 0x200b || c == 0xfeff || c == 0x00ad) return false;  // zero width, soft hyphen
-  if ((c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe007f))
-    return false;  // annotations, tags
+  if (c >= 0xfff9 && c <= 0xfffb) return false;                 // annotations
+  if (c >= 0xe0000 && c <= 0xe007f) return false;               // tags
   return true;
 }
 

@@ -35,8 +35,8 @@ absl::Status BadName(absl::string_view what, absl::string_view text, absl::strin
 std::string NewRandomId() {
   std::array<char, 16> bytes{};
   // At most 256 bytes from an initialised pool: the kernel neither blocks nor shortens the read.
-  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
-    std::abort();
+  const ssize_t count = ::getrandom(bytes.data(), bytes.size(), 0);
+  if (count != static_cast<ssize_t>(bytes.size())) std::abort();
   return absl::BytesToHexString(absl::string_view(bytes.data(), bytes.size()));
 }
 

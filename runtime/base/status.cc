@@ -23,7 +23,8 @@ void AppendField(std::string* out, absl::string_view field) {
 
 }  // namespace
 
-absl::Status DetailedError(absl::StatusCode code, absl::string_view message, ErrorDetail detail) {
+absl::Status DetailedError(absl::StatusCode code, absl::string_view message,
+                           const ErrorDetail& detail) {
   std::string flat;
   AppendField(&flat, detail.reason);
   for (const auto& [key, value] : detail.metadata) {

@@ -23,7 +23,8 @@ struct ErrorDetail {
 };
 
 // A status that carries `detail`. The detail survives copies of the status.
-absl::Status DetailedError(absl::StatusCode code, absl::string_view message, ErrorDetail detail);
+absl::Status DetailedError(absl::StatusCode code, absl::string_view message,
+                           const ErrorDetail& detail);
 
 // The detail of `status`, if it has one.
 std::optional<ErrorDetail> GetErrorDetail(const absl::Status& status);
@@ -37,6 +38,7 @@ absl::Status Annotate(const absl::Status& status, absl::string_view prefix);
 
 }  // namespace glovebox
 
+// NOLINTBEGIN(bugprone-macro-parentheses): `lhs` may be a declaration
 #define GLOVEBOX_CONCAT_INNER_(a, b) a##b
 #define GLOVEBOX_CONCAT_(a, b) GLOVEBOX_CONCAT_INNER_(a, b)
 
@@ -53,5 +55,6 @@ absl::Status Annotate(const absl::Status& status, absl::string_view prefix);
   auto result = (expr);                                \
   if (!result.ok()) return std::move(result).status(); \
   lhs = *std::move(result)
+// NOLINTEND(bugprone-macro-parentheses)
 
 #endif  // GLOVEBOX_BASE_STATUS_H_
