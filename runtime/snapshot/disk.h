@@ -15,12 +15,16 @@
 
 namespace glovebox {
 
+class DiskRemover;
+
+// What a payload can use: used == limit is when it gets ENOSPC.
 struct DiskUsage {
   uint64_t bytes_limit = 0, bytes_used = 0;
   uint64_t inodes_limit = 0, inodes_used = 0;
 };
 
-// An attached disk. Destruction detaches it and, unless the image was kept, removes the image file.
+// An attached disk. Destruction detaches it and, unless the image was kept, removes the image file,
+// both on the factory's background thread (umount and unlink take 1.5 ms together).
 // Not thread-safe; owned by one sandbox, snapshot or image.
 class Disk {
  public:
@@ -36,35 +40,46 @@ class Disk {
 
   // Detaches the disk and moves its image to `image_path` (same file system), read-only from now
   // on. Flushes first, so that what is committed survives a crash of the host. The disk must have
-  // no other user (its sandbox has ended).
+  // no other user (its sandbox has ended): FAILED_PRECONDITION with reason DISK_BUSY when something
+  // still has a file open for writing. Takes as long as writing the data to the host's disk does.
   absl::Status SealInto(const std::string& image_path) &&;
 
  private:
-  friend class DiskFactory;
-  Disk(std::string image_path, std::string mount_path, UniqueFd root, bool owns_image);
+  friend class DiskAttacher;
+  Disk(std::string image_path, std::string mount_path, UniqueFd root, bool owns_image,
+       std::shared_ptr<DiskRemover> remover);
   std::string image_path_;
-  std::string mount_path_;
+  std::string mount_path_;  // empty once detached
   UniqueFd root_;
   bool owns_image_;
+  std::shared_ptr<DiskRemover> remover_;
 };
 
 // Makes disks. Thread-safe. Keeps blank templates per size and a few attached blank disks of the
 // most used size in stock, so that a sandbox does not wait for loop and mount (about 1.7 ms).
 class DiskFactory {
  public:
+  static constexpr uint64_t kBytesMin = uint64_t{16} << 20;
+  static constexpr uint64_t kBytesMax = uint64_t{4} << 40;
+  static constexpr int kStockMax = 64;
+
   // Works below `directory` (templates/, images/, mounts/), removing what an earlier process left
   // there. The caller is in a private mount namespace.
   static absl::StatusOr<std::unique_ptr<DiskFactory>> Open(const std::string& directory);
-  ~DiskFactory();
+  ~DiskFactory();  // returns when every disk destroyed before is gone from the host
 
-  // A blank disk with `upper/` (mode 0755, uid 0) and `work/`. `inodes` 0: one per 16 KiB, at least
-  // 16384.
+  // A blank disk with `upper/` (mode 0755, uid 0) and `work/`. `bytes` is the size of the image,
+  // rounded up to 1 MiB; ext4's own tables take up to 3 % of it. `inodes` 0: one per 16 KiB, at
+  // least 16384 (or what fits). INVALID_ARGUMENT with reason DISK_SIZE_INVALID outside of
+  // kBytesMin..kBytesMax or above one inode per 4 KiB.
   absl::StatusOr<std::unique_ptr<Disk>> Create(uint64_t bytes, uint64_t inodes);
 
   // Attaches a sealed image read-only; the image file stays when the disk goes.
   absl::StatusOr<std::unique_ptr<Disk>> OpenSealed(const std::string& image_path);
 
-  // Disks of this size are kept in stock: `count` of them, refilled in the background.
+  // Disks of this size are kept in stock: `count` of them (at most kStockMax), refilled in the
+  // background; a refill that fails is tried again after the next Create. Replaces what was asked
+  // for before.
   void KeepInStock(uint64_t bytes, uint64_t inodes, int count);
 
  private:

@@ -1,0 +1,143 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "base/ids.h"
+#include "base/status.h"
+#include "linux/file_io.h"
+#include "linux/mount.h"
+#include "snapshot/directory_list.h"
+#include "snapshot/disk.h"
+#include "snapshot/disk_attach.h"
+#include "snapshot/disk_remover.h"
+#include "snapshot/disk_stock.h"
+#include "snapshot/disk_template.h"
+
+namespace glovebox {
+namespace {
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+constexpr uint64_t kBytesPerInodeMin = 4096;
+constexpr uint64_t kInodesMin = 64;
+constexpr uint64_t kInodesMax = 200'000'000;
+constexpr size_t kLeftoversMax = 1'000'000;
+
+absl::Status SizeError(const std::string& message) {
+  return DetailedError(absl::StatusCode::kInvalidArgument, message, {"DISK_SIZE_INVALID", {}});
+}
+
+// What templates are made for: whole MiB, and a number of inodes.
+absl::StatusOr<DiskSize> Normalize(uint64_t bytes, uint64_t inodes) {
+  if (bytes < DiskFactory::kBytesMin || bytes > DiskFactory::kBytesMax) {
+    return SizeError(absl::StrCat("a disk of ", bytes, " bytes: must be ", DiskFactory::kBytesMin,
+                                  " to ", DiskFactory::kBytesMax));
+  }
+  const DiskSize size{(bytes + kMiB - 1) / kMiB * kMiB, inodes};
+  const uint64_t inodes_max = std::min(size.bytes / kBytesPerInodeMin, kInodesMax);
+  if (inodes == 0) {
+    const uint64_t usual = std::max<uint64_t>(size.bytes / 16384, 16384);
+    return DiskSize{size.bytes, std::min(usual, inodes_max)};
+  }
+  if (inodes < kInodesMin || inodes > inodes_max) {
+    return SizeError(absl::StrCat(inodes, " inodes on a disk of ", size.bytes, " bytes: must be ",
+                                  kInodesMin, " to ", inodes_max));
+  }
+  return size;
+}
+
+// Mounts of a dead process went with its namespace; those of this one (a factory opened again) are
+// detached.
+absl::Status RemoveLeftovers(const std::string& directory) {
+  const std::string mounts = absl::StrCat(directory, "/mounts");
+  ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                   ListDirectoryAt(AT_FDCWD, mounts, kLeftoversMax));
+  for (const std::string& name : names) {
+    RETURN_IF_ERROR(DetachMount(absl::StrCat(mounts, "/", name)));
+  }
+  for (const char* name : {"templates", "images", "mounts"}) {
+    const std::string path = absl::StrCat(directory, "/", name);
+    RETURN_IF_ERROR(RemoveTreeAt(AT_FDCWD, path));
+    RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, path, 0700));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+struct DiskFactory::State {
+  explicit State(const std::string& directory_path)
+      : directory(directory_path),
+        remover(std::make_shared<DiskRemover>()),
+        templates(absl::StrCat(directory_path, "/templates"),
+                  absl::StrCat(directory_path, "/mounts")),
+        stock([this](const DiskSize& size) { return Make(size); }) {}
+
+  std::string NewMountPath(const std::string& id) const {
+    return absl::StrCat(directory, "/mounts/", id);
+  }
+
+  absl::StatusOr<std::unique_ptr<Disk>> Make(const DiskSize& size) {
+    const std::string id = NewRandomId();
+    const std::string image_path = absl::StrCat(directory, "/images/", id, ".img");
+    absl::Cleanup remove = [&] { (void)::unlink(image_path.c_str()); };  // or the next Open does
+    {
+      ASSIGN_OR_RETURN(const UniqueFd blank, templates.Open(size.bytes, size.inodes));
+      ASSIGN_OR_RETURN(const UniqueFd image,
+                       OpenAt(AT_FDCWD, image_path, O_RDWR | O_CREAT | O_EXCL, 0600));
+      RETURN_IF_ERROR(CopySparse(blank.get(), image.get()));
+    }
+    ASSIGN_OR_RETURN(std::unique_ptr<Disk> disk,
+                     DiskAttacher::Attach(image_path, NewMountPath(id),
+                                          /*read_only=*/false, remover));
+    std::move(remove).Cancel();
+    return disk;
+  }
+
+  const std::string directory;
+  const std::shared_ptr<DiskRemover> remover;
+  DiskTemplates templates;
+  DiskStock stock;  // last: its thread uses all of the above
+};
+
+DiskFactory::DiskFactory(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+DiskFactory::~DiskFactory() {
+  const std::shared_ptr<DiskRemover> remover = state_->remover;
+  state_.reset();
+  remover->Drain();
+}
+
+absl::StatusOr<std::unique_ptr<DiskFactory>> DiskFactory::Open(const std::string& directory) {
+  RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, directory, 0700));
+  RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, absl::StrCat(directory, "/mounts"), 0700));
+  RETURN_IF_ERROR(RemoveLeftovers(directory));
+  return std::unique_ptr<DiskFactory>(new DiskFactory(std::make_unique<State>(directory)));
+}
+
+absl::StatusOr<std::unique_ptr<Disk>> DiskFactory::Create(uint64_t bytes, uint64_t inodes) {
+  ASSIGN_OR_RETURN(const DiskSize size, Normalize(bytes, inodes));
+  std::unique_ptr<Disk> disk = state_->stock.Take(size);
+  if (disk != nullptr) return disk;
+  return state_->Make(size);
+}
+
+absl::StatusOr<std::unique_ptr<Disk>> DiskFactory::OpenSealed(const std::string& image_path) {
+  return DiskAttacher::Attach(image_path, state_->NewMountPath(NewRandomId()), /*read_only=*/true,
+                              state_->remover);
+}
+
+void DiskFactory::KeepInStock(uint64_t bytes, uint64_t inodes, int count) {
+  const absl::StatusOr<DiskSize> size = Normalize(bytes, inodes);
+  if (!size.ok()) return;  // nothing can be made of this size: Create says why
+  state_->stock.Keep(*size, static_cast<size_t>(std::clamp(count, 0, kStockMax)));
+}
+
+}  // namespace glovebox
