@@ -1,0 +1,48 @@
+// What exists on the host for one sandbox, acquired together and given back together.
+#ifndef GLOVEBOX_SANDBOX_RESOURCES_H_
+#define GLOVEBOX_SANDBOX_RESOURCES_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "linux/cgroup.h"
+#include "sandbox/id_ranges.h"
+#include "sandbox/sandbox.h"
+#include "snapshot/disk.h"
+#include "snapshot/layer.h"
+
+namespace glovebox {
+
+// Not thread-safe; guarded by its sandbox.
+struct Sandbox::Resources {
+  // All or nothing.
+  static absl::StatusOr<std::unique_ptr<Resources>> Acquire(const SandboxDeps& deps,
+                                                            const SandboxBlueprint& blueprint);
+
+  // The plan and the descriptors for the spawner.
+  absl::StatusOr<LaunchRequest> MakeLaunchRequest(const SandboxDeps& deps,
+                                                  const SandboxBlueprint& blueprint) const;
+
+  absl::StatusOr<SandboxFiles> OpenFiles() const;
+
+  // Removes the cgroups, the socket, the disk; the ids last. When processes could not be ended, the
+  // ids are not given back: a range with a live process is never leased again.
+  void GiveBack();
+
+  // Destroyed from the bottom up: the disk goes before the ids that its files were shown with.
+  WorkQueue* cleanup = nullptr;
+  absl::Status ended;  // whether every process is known to be gone
+  std::optional<IdRanges::Lease> ids;
+  std::shared_ptr<SandboxCgroup> cgroup;
+  RootLayers image;
+  std::optional<Layer> snapshot;
+  std::unique_ptr<Disk> disk;
+  std::string socket_path;
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_SANDBOX_RESOURCES_H_

@@ -1,0 +1,309 @@
+#include "sandbox/sandbox.h"
+
+#include <fcntl.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "linux/file_io.h"
+#include "linux/process.h"
+#include "sandbox/resources.h"
+
+namespace glovebox {
+namespace {
+
+constexpr size_t kOpenExecsMax = 256;
+// Ended execs stay readable until so many others came; each keeps at most its output region.
+constexpr size_t kExecsKeptMax = 512;
+constexpr int kKillTimeoutMs = 30'000;
+constexpr int kFramesPerWakeUp = 64;
+
+absl::Status NotRunning(SandboxState state, absl::string_view why) {
+  return DetailedError(
+      absl::StatusCode::kFailedPrecondition,
+      absl::StrCat("the sandbox is ", state == SandboxState::kStopped ? "stopped" : "being deleted",
+                   why.empty() ? "" : ": ", why),
+      {"SANDBOX_NOT_RUNNING", {{"stop_reason", std::string(why)}}});
+}
+
+}  // namespace
+
+Layers SandboxFiles::View(std::string root) const {
+  Layers layers;
+  layers.upper_fd = upper.get();
+  for (const UniqueFd& lower : lowers) layers.lower_fds.push_back(lower.get());
+  layers.root = std::move(root);
+  return layers;
+}
+
+Sandbox::Sandbox(const SandboxDeps& deps, SandboxBlueprint blueprint,
+                 std::unique_ptr<Resources> resources, LaunchedInit launched)
+    : deps_(deps),
+      blueprint_(std::move(blueprint)),
+      init_host_pid_(launched.host_pid),
+      pidfd_(std::move(launched.pidfd)),
+      init_(std::move(launched.client)),
+      resources_(std::move(resources)) {}
+
+absl::StatusOr<std::shared_ptr<Sandbox>> Sandbox::Start(const SandboxDeps& deps,
+                                                        SandboxBlueprint blueprint) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Resources> resources, Resources::Acquire(deps, blueprint));
+  absl::StatusOr<LaunchRequest> request = resources->MakeLaunchRequest(deps, blueprint);
+  if (!request.ok()) {
+    Release(std::move(resources));
+    return request.status();
+  }
+  absl::StatusOr<LaunchedInit> launched = deps.launcher->Launch(*std::move(request));
+  if (!launched.ok()) {
+    Release(std::move(resources));
+    return launched.status();
+  }
+  std::shared_ptr<Sandbox> sandbox(
+      new Sandbox(deps, std::move(blueprint), std::move(resources), *std::move(launched)));
+  RETURN_IF_ERROR(sandbox->WatchInit());
+  return sandbox;
+}
+
+Sandbox::~Sandbox() {
+  if (std::unique_ptr<Resources> resources = KillAndDetach(); resources != nullptr) {
+    Release(std::move(resources));
+  }
+}
+
+absl::Status Sandbox::WatchInit() {
+  std::weak_ptr<Sandbox> weak = weak_from_this();
+  ASSIGN_OR_RETURN(const uint64_t socket, deps_.events->Add(init_->fd(), [weak] {
+    if (auto self = weak.lock()) self->OnSocketReadable();
+  }));
+  ASSIGN_OR_RETURN(const uint64_t pidfd, deps_.events->Add(pidfd_.get(), [weak] {
+    if (auto self = weak.lock()) self->OnInitGone("its init process ended");
+  }));
+  absl::MutexLock lock(&mutex_);
+  socket_watch_ = socket;
+  pidfd_watch_ = pidfd;
+  return absl::OkStatus();
+}
+
+void Sandbox::OnSocketReadable() {
+  for (int i = 0; i < kFramesPerWakeUp; ++i) {
+    absl::StatusOr<std::optional<InitFrame>> frame = init_->Receive();
+    if (!frame.ok()) {
+      // An init that breaks the protocol is not trusted with anything any more.
+      (void)SignalPidFd(pidfd_.get(), SIGKILL);  // fails only when it has ended
+      OnInitGone(absl::IsUnavailable(frame.status()) ? "its init process ended"
+                                                     : frame.status().message());
+      return;
+    }
+    if (!frame->has_value()) return;
+    if ((*frame)->kind != FrameKind::kHelloAck) OnExecFrame(**frame);
+  }
+}
+
+void Sandbox::OnExecFrame(const InitFrame& frame) {
+  std::shared_ptr<Exec> exec;
+  const bool ends = frame.kind == FrameKind::kEnd || frame.kind == FrameKind::kRefused;
+  {
+    absl::MutexLock lock(&mutex_);
+    auto it = by_number_.find(frame.exec_no);
+    if (it == by_number_.end()) return;  // its end was taken already
+    exec = it->second;
+    if (ends) by_number_.erase(it);
+  }
+  std::optional<OomFacts> oom;
+  if (frame.kind == FrameKind::kEnd) {
+    if (frame.As<ExecEnd>().signal == SIGKILL) oom = TakeOomFacts();
+    // Without the acknowledgement init repeats the end after a reconnection.
+    (void)init_->Send(FrameKind::kAckEnd, frame.exec_no, "");
+  }
+  exec->OnFrame(frame, oom);
+  if (!ends || exec->spec().keep_survivors) return;
+  std::weak_ptr<Sandbox> weak = weak_from_this();
+  deps_.cleanup->Run([weak, number = frame.exec_no] {
+    std::shared_ptr<SandboxCgroup> cgroup;
+    if (auto self = weak.lock()) cgroup = self->cgroup();
+    // What could not be removed now goes with the sandbox's own cgroup.
+    if (cgroup != nullptr) (void)cgroup->RemoveExecLeaf(number);
+  });
+}
+
+std::shared_ptr<SandboxCgroup> Sandbox::cgroup() const {
+  absl::MutexLock lock(&mutex_);
+  return resources_ == nullptr ? nullptr : resources_->cgroup;
+}
+
+std::optional<OomFacts> Sandbox::TakeOomFacts() {
+  absl::MutexLock lock(&mutex_);
+  if (resources_ == nullptr) return std::nullopt;
+  absl::StatusOr<CgroupEvents> events = resources_->cgroup->Events();
+  if (!events.ok() || events->oom_kills <= oom_kills_seen_) return std::nullopt;
+  oom_kills_seen_ = events->oom_kills;
+  return OomFacts{blueprint_.limits.memory_bytes, events->memory_peak_bytes};
+}
+
+void Sandbox::OnInitGone(absl::string_view why) {
+  std::vector<std::shared_ptr<Exec>> open;
+  uint64_t watches[2] = {0, 0};
+  {
+    absl::MutexLock lock(&mutex_);
+    if (state_ == SandboxState::kRunning) {
+      state_ = SandboxState::kStopped;
+      stop_reason_ = std::string(why);
+    }
+    for (auto& [number, exec] : by_number_) open.push_back(exec);
+    by_number_.clear();
+    watches[0] = std::exchange(socket_watch_, 0);
+    watches[1] = std::exchange(pidfd_watch_, 0);
+  }
+  for (uint64_t watch : watches) {
+    if (watch != 0) deps_.events->Remove(watch);
+  }
+  for (const auto& exec : open) exec->OnSandboxGone();
+}
+
+SandboxState Sandbox::state() const {
+  absl::MutexLock lock(&mutex_);
+  return state_;
+}
+
+std::string Sandbox::stop_reason() const {
+  absl::MutexLock lock(&mutex_);
+  return stop_reason_;
+}
+
+void Sandbox::ForgetOldExecs() {
+  while (execs_.size() >= kExecsKeptMax) {
+    auto oldest = execs_.end();
+    for (auto it = execs_.begin(); it != execs_.end(); ++it) {
+      if (by_number_.contains(it->second->number())) continue;
+      if (oldest == execs_.end() || it->second->number() < oldest->second->number()) oldest = it;
+    }
+    if (oldest == execs_.end()) return;
+    execs_.erase(oldest);
+  }
+}
+
+absl::StatusOr<std::shared_ptr<Exec>> Sandbox::StartExec(const std::string& exec_id,
+                                                         const ExecSpec& spec) {
+  RETURN_IF_ERROR(ValidateExecSpec(spec));
+  absl::MutexLock lock(&mutex_);
+  if (auto it = execs_.find(exec_id); it != execs_.end()) {
+    if (it->second->spec() == spec) return it->second;
+    return DetailedError(
+        absl::StatusCode::kAlreadyExists,
+        absl::StrCat("exec ", exec_id, " was started with another spec; choose another id"),
+        {"EXEC_EXISTS", {}});
+  }
+  if (state_ != SandboxState::kRunning) return NotRunning(state_, stop_reason_);
+  if (by_number_.size() >= kOpenExecsMax) {
+    return DetailedError(absl::StatusCode::kResourceExhausted,
+                         absl::StrCat(kOpenExecsMax, " commands run already; wait for one to end"),
+                         {"TOO_MANY_EXECS", {{"limit", absl::StrCat(kOpenExecsMax)}}});
+  }
+  ASSIGN_OR_RETURN(OutputRegion region, OutputRegion::Create(spec));
+  const uint32_t number = next_exec_no_++;
+  ASSIGN_OR_RETURN(const ExecLeaf leaf, resources_->cgroup->CreateExecLeaf(number));
+  const int region_fd = region.fd();
+  auto exec = std::make_shared<Exec>(exec_id, number, spec, std::move(region), init_);
+  ForgetOldExecs();
+  execs_[exec_id] = exec;
+  by_number_[number] = exec;
+  const absl::Status sent = init_->Send(FrameKind::kStart, number, "",
+                                        {region_fd, leaf.directory.get(), leaf.kill.get()});
+  if (!sent.ok()) {
+    execs_.erase(exec_id);
+    by_number_.erase(number);
+    (void)resources_->cgroup->RemoveExecLeaf(number);  // empty; else it goes with the sandbox
+    return Annotate(sent, "the sandbox's init does not answer");
+  }
+  return exec;
+}
+
+absl::StatusOr<std::shared_ptr<Exec>> Sandbox::FindExec(absl::string_view exec_id) const {
+  absl::MutexLock lock(&mutex_);
+  auto it = execs_.find(std::string(exec_id));
+  if (it != execs_.end()) return it->second;
+  return DetailedError(absl::StatusCode::kNotFound,
+                       absl::StrCat("no exec \"", exec_id, "\" in sandbox ", id(),
+                                    " (ended ones are kept until ", kExecsKeptMax, " newer ones)"),
+                       {"EXEC_NOT_FOUND", {}});
+}
+
+std::vector<std::shared_ptr<Exec>> Sandbox::ListExecs() const {
+  std::vector<std::shared_ptr<Exec>> execs;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [exec_id, exec] : execs_) execs.push_back(exec);
+  }
+  std::sort(execs.begin(), execs.end(),
+            [](const auto& a, const auto& b) { return a->number() < b->number(); });
+  return execs;
+}
+
+absl::StatusOr<SandboxUsage> Sandbox::Usage() const {
+  absl::MutexLock lock(&mutex_);
+  if (resources_ == nullptr) return NotRunning(SandboxState::kDeleting, "");
+  ASSIGN_OR_RETURN(const CgroupEvents events, resources_->cgroup->Events());
+  ASSIGN_OR_RETURN(const DiskUsage disk, resources_->disk->Usage());
+  SandboxUsage usage;
+  usage.memory_bytes = events.memory_usage_bytes;
+  usage.memory_peak_bytes = events.memory_peak_bytes;
+  usage.cpu_us = events.cpu_usage_us;
+  usage.pids = events.pids_current;
+  usage.oom_kills = events.oom_kills;
+  usage.disk_bytes_used = disk.bytes_used;
+  usage.disk_bytes_limit = disk.bytes_limit;
+  usage.disk_inodes_used = disk.inodes_used;
+  usage.disk_inodes_limit = disk.inodes_limit;
+  return usage;
+}
+
+absl::StatusOr<SandboxFiles> Sandbox::OpenFiles() const {
+  absl::MutexLock lock(&mutex_);
+  if (resources_ == nullptr) return NotRunning(SandboxState::kDeleting, "");
+  return resources_->OpenFiles();
+}
+
+std::unique_ptr<Sandbox::Resources> Sandbox::KillAndDetach() {
+  std::unique_ptr<Resources> resources;
+  {
+    absl::MutexLock lock(&mutex_);
+    resources = std::move(resources_);
+    if (resources == nullptr) return nullptr;
+    state_ = SandboxState::kDeleting;
+  }
+  // Init's death ends its pid namespace, and with it everything inside; the cgroup kill also
+  // reaches what has no pid there yet. Either alone is enough.
+  (void)SignalPidFd(pidfd_.get(), SIGKILL);
+  (void)resources->cgroup->Kill();
+  resources->ended = WaitPidFd(pidfd_.get(), kKillTimeoutMs);
+  OnInitGone("deleted");
+  return resources;
+}
+
+void Sandbox::Release(std::unique_ptr<Resources> resources) {
+  WorkQueue* const cleanup = resources->cleanup;
+  std::shared_ptr<Resources> shared(std::move(resources));
+  cleanup->Run([shared] { shared->GiveBack(); });
+}
+
+absl::Status Sandbox::End() {
+  std::unique_ptr<Resources> resources = KillAndDetach();
+  if (resources == nullptr) return absl::OkStatus();
+  absl::Status ended = resources->ended;
+  Release(std::move(resources));
+  return ended;
+}
+
+absl::StatusOr<std::unique_ptr<Disk>> Sandbox::EndAndTakeDisk() {
+  std::unique_ptr<Resources> resources = KillAndDetach();
+  if (resources == nullptr) return NotRunning(SandboxState::kDeleting, "");
+  RETURN_IF_ERROR(resources->ended);
+  std::unique_ptr<Disk> disk = std::move(resources->disk);
+  resources->GiveBack();
+  return disk;
+}
+
+}  // namespace glovebox

@@ -1,0 +1,141 @@
+// One sandbox: owns everything that exists for it, and its execs.
+#ifndef GLOVEBOX_SANDBOX_SANDBOX_H_
+#define GLOVEBOX_SANDBOX_SANDBOX_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "base/clock.h"
+#include "base/work_queue.h"
+#include "changes/change.h"
+#include "exec/exec.h"
+#include "launcher/launcher.h"
+#include "launcher/seccomp_compiler.h"
+#include "linux/cgroup.h"
+#include "linux/event_loop.h"
+#include "sandbox/id_ranges.h"
+#include "sandbox/sandbox_spec.h"
+#include "snapshot/disk.h"
+#include "snapshot/layer.h"
+
+namespace glovebox {
+
+// What sandboxes are made with; all outlive every sandbox.
+struct SandboxDeps {
+  Launcher* launcher = nullptr;
+  CgroupDriver* cgroups = nullptr;
+  DiskFactory* disks = nullptr;
+  IdRanges* ids = nullptr;
+  EventLoop* events = nullptr;
+  WorkQueue* cleanup = nullptr;
+  const Clock* clock = nullptr;
+  const SeccompPrograms* filters = nullptr;
+  std::string run_directory;  // for the inits' sockets
+};
+
+// A directory or file of the host shown read-only, its owner as the command user (worker
+// sandboxes).
+struct OwnedBind {
+  std::string host_path;
+  std::string target;
+};
+
+// Everything decided, nothing made yet.
+struct SandboxBlueprint {
+  std::string id;
+  SandboxLimits limits;
+  RootLayers image;
+  std::optional<Layer> snapshot;
+  std::vector<OwnedBind> owned_binds;
+  bool root_inside = false;
+  bool commands_as_root = false;  // only with root_inside
+  std::string workdir = "/";
+};
+
+// A descriptor set for looking at a sandbox's files from outside.
+struct SandboxFiles {
+  UniqueFd upper;
+  std::vector<UniqueFd> lowers;  // uppermost first
+  Layers View(std::string root) const;
+};
+
+// Thread-safe.
+class Sandbox : public std::enable_shared_from_this<Sandbox> {
+ public:
+  // Returns when init is ready for commands. On an error nothing is left.
+  static absl::StatusOr<std::shared_ptr<Sandbox>> Start(const SandboxDeps& deps,
+                                                        SandboxBlueprint blueprint);
+  ~Sandbox();  // ends it, if End was not called
+
+  const std::string& id() const { return blueprint_.id; }
+  const SandboxLimits& limits() const { return blueprint_.limits; }
+  const std::string& workdir() const { return blueprint_.workdir; }
+  SandboxState state() const ABSL_LOCKS_EXCLUDED(mutex_);
+  std::string stop_reason() const ABSL_LOCKS_EXCLUDED(mutex_);
+  int32_t init_host_pid() const { return init_host_pid_; }
+
+  // Starts a command. With the id of an exec that is there and the same spec: that exec (a retry is
+  // safe); with another spec ALREADY_EXISTS. FAILED_PRECONDITION with reason SANDBOX_NOT_RUNNING;
+  // RESOURCE_EXHAUSTED with reason TOO_MANY_EXECS. What goes wrong inside from here on is the
+  // exec's result (kSpawnFailed).
+  absl::StatusOr<std::shared_ptr<Exec>> StartExec(const std::string& exec_id, const ExecSpec& spec)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // NOT_FOUND with reason EXEC_NOT_FOUND.
+  absl::StatusOr<std::shared_ptr<Exec>> FindExec(absl::string_view exec_id) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  std::vector<std::shared_ptr<Exec>> ListExecs() const ABSL_LOCKS_EXCLUDED(mutex_);  // by start
+
+  absl::StatusOr<SandboxUsage> Usage() const ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<SandboxFiles> OpenFiles() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Kills every process and waits for their end; execs that run get kSandboxGone. Cgroups, disk and
+  // ids are given back on the clean-up queue. Idempotent.
+  absl::Status End() ABSL_LOCKS_EXCLUDED(mutex_);
+  // End, and then the disk is the caller's; all else is given back before it returns.
+  absl::StatusOr<std::unique_ptr<Disk>> EndAndTakeDisk() ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  struct Resources;  // ids, cgroup, disk, layers
+
+  Sandbox(const SandboxDeps& deps, SandboxBlueprint blueprint, std::unique_ptr<Resources> resources,
+          LaunchedInit launched);
+  absl::Status WatchInit();
+  void OnSocketReadable();
+  void OnInitGone(absl::string_view why) ABSL_LOCKS_EXCLUDED(mutex_);
+  void OnExecFrame(const InitFrame& frame) ABSL_LOCKS_EXCLUDED(mutex_);
+  std::shared_ptr<SandboxCgroup> cgroup() const ABSL_LOCKS_EXCLUDED(mutex_);  // null after the end
+  std::optional<OomFacts> TakeOomFacts() ABSL_LOCKS_EXCLUDED(mutex_);
+  void ForgetOldExecs() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::unique_ptr<Resources> KillAndDetach() ABSL_LOCKS_EXCLUDED(mutex_);
+  static void Release(std::unique_ptr<Resources> resources);
+
+  const SandboxDeps deps_;
+  const SandboxBlueprint blueprint_;
+  const int32_t init_host_pid_;
+  const UniqueFd pidfd_;
+  const std::shared_ptr<InitClient> init_;
+
+  mutable absl::Mutex mutex_;
+  SandboxState state_ ABSL_GUARDED_BY(mutex_) = SandboxState::kRunning;
+  std::string stop_reason_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<Resources> resources_ ABSL_GUARDED_BY(mutex_);
+  uint32_t next_exec_no_ ABSL_GUARDED_BY(mutex_) = 1;
+  std::map<std::string, std::shared_ptr<Exec>, std::less<>> execs_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint32_t, std::shared_ptr<Exec>> by_number_ ABSL_GUARDED_BY(mutex_);
+  uint64_t oom_kills_seen_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t socket_watch_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t pidfd_watch_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_SANDBOX_SANDBOX_H_

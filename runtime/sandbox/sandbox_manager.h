@@ -1,0 +1,107 @@
+// Every sandbox of this daemon: admission, creation, look-up, deletion.
+#ifndef GLOVEBOX_SANDBOX_SANDBOX_MANAGER_H_
+#define GLOVEBOX_SANDBOX_SANDBOX_MANAGER_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "sandbox/sandbox.h"
+#include "sandbox/sandbox_spec.h"
+#include "sandbox/worker.h"
+#include "snapshot/git_import.h"
+#include "snapshot/image_import.h"
+#include "snapshot/image_store.h"
+#include "snapshot/snapshot_store.h"
+
+namespace glovebox {
+
+struct ManagerLimits {
+  uint32_t sandboxes_max = 4096;
+  uint32_t creates_at_once_max = 64;
+  // Directories below which repositories and image archives may be imported from; "/" allows all.
+  // Empty: none.
+  std::vector<std::string> import_roots = {"/"};
+};
+
+struct ManagerCounts {
+  uint64_t sandboxes = 0;
+  uint64_t created_total = 0;
+  uint64_t create_failed_total = 0;
+  uint64_t deleted_total = 0;
+  uint64_t execs_total = 0;
+};
+
+// Thread-safe; all calls block (milliseconds, imports up to minutes) and belong on a worker thread.
+class SandboxManager {
+ public:
+  // The collaborators outlive the manager.
+  SandboxManager(SandboxDeps deps, SnapshotStore* snapshots, ImageStore* images,
+                 ManagerLimits limits);
+  ~SandboxManager();  // ends every sandbox
+
+  absl::StatusOr<SandboxInfo> Create(const CreateOptions& options);
+
+  // NOT_FOUND with reason SANDBOX_NOT_FOUND.
+  absl::StatusOr<std::shared_ptr<Sandbox>> Find(absl::string_view id) const;
+  absl::StatusOr<SandboxInfo> Get(absl::string_view id) const;
+  std::vector<SandboxInfo> List() const;  // by creation time, then id
+
+  // Ends and removes a sandbox; returns when its processes are gone and its resources are queued
+  // for removal. NOT_FOUND when there is none (any more).
+  absl::Status Delete(absl::string_view id);
+
+  absl::StatusOr<SnapshotInfo> ImportRepository(const RepositorySource& source,
+                                                const ImportProgressCallback& progress);
+  absl::StatusOr<ImageInfo> ImportImage(const std::string& name, const std::string& archive_path,
+                                        const ImportProgressCallback& progress);
+  SnapshotStore* snapshots() const { return snapshots_; }
+  ImageStore* images() const { return images_; }
+
+  ManagerCounts Counts() const;
+
+  // From now on Create answers UNAVAILABLE with reason SHUTTING_DOWN; every sandbox is deleted.
+  void Shutdown();
+
+ private:
+  struct Entry {
+    CreateOptions options;
+    std::shared_ptr<Sandbox> sandbox;  // null while it is being created
+  };
+
+  absl::Status Admit(const CreateOptions& options, std::string* id) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<SandboxInfo> WaitForTwin(const CreateOptions& options, const std::string& id)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<std::shared_ptr<Sandbox>> Assemble(const std::string& id,
+                                                    const CreateOptions& options);
+  absl::Status CheckImportPath(const std::string& path) const;
+
+  const SandboxDeps deps_;
+  SnapshotStore* const snapshots_;
+  ImageStore* const images_;
+  const ManagerLimits limits_;
+  SandboxWorkerRunner workers_;
+  GitImporter git_importer_;
+  ImageImporter image_importer_;
+
+  mutable absl::Mutex mutex_;
+  bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;
+  uint32_t creating_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<std::string, Entry, std::less<>> entries_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> by_request_
+      ABSL_GUARDED_BY(mutex_);  // request id -> sandbox id
+  ManagerCounts counts_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_SANDBOX_SANDBOX_MANAGER_H_

@@ -1,0 +1,63 @@
+// What a client asks for and what it is told about a sandbox.
+#ifndef GLOVEBOX_SANDBOX_SANDBOX_SPEC_H_
+#define GLOVEBOX_SANDBOX_SANDBOX_SPEC_H_
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "absl/time/time.h"
+#include "policy/sandbox_limits.h"
+
+namespace glovebox {
+
+inline constexpr char kWorkspace[] = "/workspace";
+
+struct RepositorySource {
+  std::string path;      // on the host: a repository or a bundle
+  std::string revision;  // "": HEAD
+  friend bool operator==(const RepositorySource&, const RepositorySource&) = default;
+};
+
+struct CreateOptions {
+  std::string request_id;  // "": none. The same id with the same options gives the same sandbox
+  std::string image = "host";
+  std::string snapshot;  // digest, or "" ; at most one of snapshot and repository
+  std::optional<RepositorySource> repository;
+  SandboxLimits limits;
+  std::map<std::string, std::string> labels;
+  bool root_inside = false;
+  friend bool operator==(const CreateOptions&, const CreateOptions&) = default;
+};
+
+// OCI's words; kDeleting is ours.
+enum class SandboxState { kCreating, kRunning, kStopped, kDeleting };
+
+struct SandboxInfo {
+  std::string id;
+  SandboxState state = SandboxState::kCreating;
+  absl::Time created;
+  std::string image;
+  std::string snapshot;  // "" without one
+  std::string commit;
+  std::string source;  // where the snapshot came from
+  SandboxLimits limits;
+  std::map<std::string, std::string> labels;
+  bool root_inside = false;
+  std::string workdir;
+  std::string stop_reason;  // kStopped: why, for people
+};
+
+// What a sandbox uses now and used at most.
+struct SandboxUsage {
+  uint64_t memory_bytes = 0, memory_peak_bytes = 0;
+  uint64_t cpu_us = 0;
+  uint64_t pids = 0;
+  uint64_t disk_bytes_used = 0, disk_bytes_limit = 0;
+  uint64_t disk_inodes_used = 0, disk_inodes_limit = 0;
+  uint64_t oom_kills = 0;
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_SANDBOX_SANDBOX_SPEC_H_
