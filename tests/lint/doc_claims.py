@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""Documents do not promise what nothing proves: every `Suite.Name` they mention is a test, every path exists.
+
+A claim is a name in backticks of the form `SuiteName.TestName`; `SomethingService.Method` is an RPC, which must be in
+proto/. A path in backticks that begins with one of our top folders must exist (a trailing :line is refused: it rots).
+"""
+
+import re
+
+import source_tree
+
+CLAIM = re.compile(r"`([A-Z]\w+)\.([A-Z]\w+)`")
+TEST = re.compile(r"\b[A-Z_]*TEST[A-Z_]*\(\s*(\w+)\s*,\s*(\w+)")
+RPC = re.compile(r"^\s*(?:service\s+(\w+)|rpc\s+(\w+))", re.MULTILINE)
+PATH = re.compile(r"`((?:runtime|tools|tests|docs|proto|images|cmake)/[\w./-]*\w/?)(:\d+)?`")
+
+
+def tests_of(tree):
+    names = set()
+    for path in tree.files(("tests",), {".cc"}):
+        names.update(TEST.findall(tree.read(path)))
+    return names
+
+
+def rpcs_of(tree):
+    names = set()
+    for path in tree.files(("proto",), {".proto"}):
+        service = None
+        for match in RPC.finditer(tree.read(path)):
+            service = match.group(1) or service
+            if match.group(2):
+                names.add((service, match.group(2)))
+    return names
+
+
+def check(tree, report):
+    known_tests = tests_of(tree)
+    known_rpcs = rpcs_of(tree)
+    documents = [p for p in tree.files((".",), {".md"}) if p.parts[0] not in ("build", "tests")]
+    for path in documents:
+        text = tree.read(path)
+        for match in CLAIM.finditer(text):
+            line = source_tree.line_of(text, match.start())
+            if match.group(1).endswith("Service"):
+                if match.groups() not in known_rpcs:
+                    report.error(path, line, f"no such RPC in proto/: {match.group(0)}")
+            elif match.groups() not in known_tests:
+                report.error(path, line, f"no such test in tests/: {match.group(0)}")
+        for match in PATH.finditer(text):
+            line = source_tree.line_of(text, match.start())
+            if match.group(2):
+                report.error(path, line, f"{match.group(0)}: name the function, line numbers rot")
+            elif not tree.exists(match.group(1)):
+                report.error(path, line, f"no such file or folder: {match.group(0)}")
+
+
+if __name__ == "__main__":
+    source_tree.run(check, __doc__)
