@@ -1,0 +1,149 @@
+// The cgroups of sandboxes: limits, accounting, grouping and killing.
+//
+// Theory. Limits are on the controllers that the host has: cgroup v2, or v1 hierarchies of memory,
+// pids and cpu. Grouping and killing are on a cgroup v2 tree in both cases:
+//
+//   <v2 mount>/<parent>/glovebox-<instance>/<sandbox>/init      born into by glovebox-init
+//                                                    /exec-<n>  born into by command n
+//   <v1 mount of each controller>/<parent>/glovebox-<instance>/<sandbox>
+//
+// Nothing is ever moved by writing a pid to cgroup.procs, which waits 5 to 15 ms for an RCU grace
+// period: children are born with clone3(CLONE_INTO_CGROUP), and join v1 by writing "0" to an
+// inherited `tasks` file. Once cgroup.kill was written to a cgroup, every later CLONE_INTO_CGROUP
+// child of it dies at birth, hence one fresh leaf for each command. CLONE_INTO_CGROUP needs write
+// access to cgroup.procs of the leaf and of the nearest ancestor of both cgroups, which is the
+// sandbox's directory: both belong to the sandbox's root uid. That uid sees the files through
+// inherited descriptors only; no cgroup file system is mounted inside.
+#ifndef GLOVEBOX_LINUX_CGROUP_H_
+#define GLOVEBOX_LINUX_CGROUP_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/unique_fd.h"
+#include "linux/cgroup_host.h"
+
+namespace glovebox {
+
+class CgroupControllers;
+
+struct CgroupLimits {
+  uint64_t memory_bytes = 0;  // swap is 0 on top
+  uint64_t pids_max = 0;
+  uint64_t cpu_millis = 0;  // thousandths of one CPU
+};
+
+struct CgroupEvents {
+  uint64_t oom_kills = 0;
+  uint64_t pids_max_hits = 0;  // forks refused by the limit
+  uint64_t memory_usage_bytes = 0;
+  uint64_t memory_peak_bytes = 0;
+  uint64_t cpu_usage_us = 0;
+  uint64_t pids_current = 0;
+};
+
+// Where glovebox-init is started.
+struct CgroupEntry {
+  std::vector<UniqueFd> tasks;  // v1 `tasks` files, O_WRONLY: the child writes "0" to each
+  UniqueFd directory;           // v2 directory for CLONE_INTO_CGROUP
+};
+
+// Where one command is started. O_CLOEXEC, read-only directory; `kill` is cgroup.kill, O_WRONLY.
+struct ExecLeaf {
+  UniqueFd directory;
+  UniqueFd kill;
+};
+
+// The cgroups of one sandbox. Destruction removes nothing. Thread-safe.
+class SandboxCgroup {
+ public:
+  SandboxCgroup(UniqueFd instance, std::string id, UniqueFd directory,
+                std::unique_ptr<CgroupControllers> controllers, uid_t host_root_uid);
+  ~SandboxCgroup();
+
+  absl::StatusOr<CgroupEntry> OpenEntry() const;
+
+  // A fresh leaf; ALREADY_EXISTS when `number` was used and not removed.
+  absl::StatusOr<ExecLeaf> CreateExecLeaf(uint32_t number) const;
+  // Waits until the leaf is empty, at most kEmptyTimeoutMs, and removes it. A missing one is fine.
+  // DEADLINE_EXCEEDED with reason CGROUP_BUSY while something lives in it.
+  absl::Status RemoveExecLeaf(uint32_t number) const;
+
+  // SIGKILL to everything in the sandbox at once, forks in flight included. After it the only
+  // thing to do with this sandbox is Remove.
+  absl::Status Kill() const;
+
+  absl::StatusOr<CgroupEvents> Events() const;
+
+  // Waits until everything in it has ended, at most kEmptyTimeoutMs, and removes all directories.
+  // Idempotent. DEADLINE_EXCEEDED with reason CGROUP_BUSY while something lives.
+  absl::Status Remove() const;
+
+  static constexpr int kEmptyTimeoutMs = 10000;
+
+ private:
+  const UniqueFd instance_;  // <...>/glovebox-<instance> on v2
+  const std::string id_;
+  const UniqueFd directory_;
+  const std::unique_ptr<CgroupControllers> controllers_;
+  const uid_t host_root_uid_;
+};
+
+struct CgroupOptions {
+  std::string instance;  // of this daemon on the host, [a-z0-9-]
+  std::string parent;    // below each hierarchy's mount, "" for its root; must exist
+};
+
+// Thread-safe.
+class CgroupDriver {
+ public:
+  // Makes the instance's directories and switches the controllers on. FAILED_PRECONDITION with
+  // reason CGROUP_CONTROLLER_MISSING (metadata controller, remedy) when memory, pids or cpu cannot
+  // be limited, CGROUP2_MISSING when `host` has no cgroup2 mount (see MountCgroup2),
+  // CGROUP_KILL_MISSING before Linux 5.14.
+  static absl::StatusOr<std::unique_ptr<CgroupDriver>> Open(const CgroupHost& host,
+                                                            const CgroupOptions& options);
+  ~CgroupDriver();
+
+  // Directories with limits in force (each is read back) and an empty `init` leaf.
+  // `host_root_uid`: the host's name of the sandbox's uid 0. On an error nothing is left. `id`:
+  // [a-z0-9-]; ALREADY_EXISTS when it is in use.
+  absl::StatusOr<std::unique_ptr<SandboxCgroup>> CreateSandbox(const std::string& id,
+                                                               const CgroupLimits& limits,
+                                                               uid_t host_root_uid);
+
+  // Kills and removes every sandbox of this instance, as an earlier daemon may have left them.
+  absl::Status RemoveLeftovers();
+
+  // RemoveLeftovers, and the instance's own directories. The driver is of no use afterwards.
+  absl::Status RemoveInstance();
+
+  CgroupVersion version() const { return version_; }
+
+ private:
+  struct V1Root {
+    std::string controller;
+    UniqueFd instance;  // <mount>/<parent>/glovebox-<instance>
+    UniqueFd parent;
+  };
+  explicit CgroupDriver(CgroupVersion version, std::string instance_name);
+  absl::Status OpenV2(const CgroupHost& host, const std::string& parent);
+  absl::Status OpenV1(const CgroupHost& host, const std::string& parent);
+  absl::Status RemoveSandbox(const std::string& id) const;
+
+  const CgroupVersion version_;
+  const std::string instance_name_;  // "glovebox-<instance>"
+  UniqueFd v2_parent_;
+  UniqueFd v2_instance_;
+  std::vector<V1Root> v1_roots_;
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_LINUX_CGROUP_H_
