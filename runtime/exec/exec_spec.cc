@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "policy/exec_limits.h"
 
 namespace glovebox {
 namespace {
@@ -19,7 +20,14 @@ absl::Status CheckTexts(const ExecSpec& spec) {
   if (spec.arguments.empty()) return Refuse("arguments", "is empty; name a program");
   if (spec.arguments[0].empty()) return Refuse("arguments[0]", "is empty; name a program");
   size_t bytes = sizeof(ExecSpecWire) + spec.user.size() + spec.working_directory.size() + 2;
+  if (spec.environment.size() > kExecVariablesMax) {
+    return Refuse("environment", absl::StrCat("has more than ", kExecVariablesMax, " variables"));
+  }
   for (const std::string& argument : spec.arguments) {
+    if (argument.size() > kExecArgumentBytesMax) {
+      return Refuse("arguments", absl::StrCat("has one over the kernel's limit of ",
+                                              kExecArgumentBytesMax, " bytes"));
+    }
     if (HasNul(argument)) return Refuse("arguments", "has a NUL byte");
     bytes += argument.size() + 1;
   }
@@ -31,9 +39,9 @@ absl::Status CheckTexts(const ExecSpec& spec) {
     }
     bytes += variable.size() + 1;
   }
-  if (bytes > kSpecBytesMax) {
+  if (bytes > kExecTextBytesMax) {
     return Refuse("arguments and environment",
-                  absl::StrCat("take ", bytes, " bytes together; the limit is ", kSpecBytesMax,
+                  absl::StrCat("take ", bytes, " bytes together; the limit is ", kExecTextBytesMax,
                                "; pass large input on stdin or in a file"));
   }
   return absl::OkStatus();
@@ -48,15 +56,15 @@ absl::Status ValidateExecSpec(const ExecSpec& spec) {
   const std::string& cwd = spec.working_directory;
   if (HasNul(cwd) || cwd.size() > 4095) return Refuse("working_directory", "is over 4095 bytes");
   if (!cwd.empty() && cwd[0] != '/') return Refuse("working_directory", "must be absolute");
-  constexpr uint64_t kHeadMax = 16ull << 20;
-  constexpr uint64_t kRingMin = 256ull << 10;
-  constexpr uint64_t kRingMax = 64ull << 20;
-  if (spec.head_bytes > kHeadMax || spec.head_bytes % 8 != 0) {
-    return Refuse("head_bytes", "must be a multiple of 8, at most 16 MiB");
-  }
-  if (spec.ring_bytes < kRingMin || spec.ring_bytes > kRingMax || spec.ring_bytes % 8 != 0) {
-    return Refuse("ring_bytes", "must be a multiple of 8 from 256 KiB to 64 MiB");
-  }
+  ExecLimits limits;
+  limits.wall_ms = spec.wall_limit_ms;
+  limits.idle_ms = spec.idle_limit_ms;
+  limits.output_bytes = spec.output_bytes_max;
+  limits.term_grace_ms = spec.term_grace_ms;
+  limits.drain_ms = spec.drain_limit_ms;
+  limits.head_bytes = spec.head_bytes;
+  limits.ring_bytes = spec.ring_bytes;
+  RETURN_IF_ERROR(Validate(limits));
   if (spec.terminal.has_value() && (spec.terminal->rows == 0 || spec.terminal->columns == 0)) {
     return Refuse("terminal", "must have at least one row and one column");
   }

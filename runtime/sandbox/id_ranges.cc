@@ -25,6 +25,8 @@ IdRanges::Lease::~Lease() {
   if (owner_ != nullptr) owner_->Return(first_);
 }
 
+void IdRanges::Lease::Abandon() { owner_ = nullptr; }
+
 IdRanges::IdRanges(UniqueFd directory, uint32_t first, uint32_t count)
     : directory_(std::move(directory)), first_(first), count_(count) {}
 

@@ -29,7 +29,8 @@ class IdRanges {
    public:
     Lease(Lease&& other) noexcept;
     Lease& operator=(Lease&&) = delete;
-    ~Lease();  // only when no process of the range is left
+    ~Lease();        // only when no process of the range is left
+    void Abandon();  // never lease this range again in the life of this daemon
     uint32_t host_id_first() const { return first_; }
 
    private:

@@ -62,8 +62,7 @@ class SandboxManager {
 
   absl::StatusOr<SnapshotInfo> ImportRepository(const RepositorySource& source,
                                                 const ImportProgressCallback& progress);
-  absl::StatusOr<ImageInfo> ImportImage(const std::string& name, const std::string& archive_path,
-                                        const ImportProgressCallback& progress);
+  absl::StatusOr<ImageInfo> ImportImage(const std::string& name, const std::string& archive_path);
   SnapshotStore* snapshots() const { return snapshots_; }
   ImageStore* images() const { return images_; }
 
@@ -75,14 +74,22 @@ class SandboxManager {
  private:
   struct Entry {
     CreateOptions options;
+    absl::Time created;
     std::shared_ptr<Sandbox> sandbox;  // null while it is being created
+    std::optional<SnapshotInfo> snapshot;
   };
 
-  absl::Status Admit(const CreateOptions& options, std::string* id) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Reserves a new id; or finds the entry of an earlier request with the same request id.
+  struct Admission {
+    std::string id;
+    bool is_new = false;
+  };
+  absl::StatusOr<Admission> Admit(const CreateOptions& options) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<SandboxInfo> WaitForTwin(const CreateOptions& options, const std::string& id)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::StatusOr<std::shared_ptr<Sandbox>> Assemble(const std::string& id,
-                                                    const CreateOptions& options);
+  // Everything that takes time; fills sandbox and snapshot.
+  absl::StatusOr<Entry> Assemble(const std::string& id, const CreateOptions& options);
+  static SandboxInfo Describe(const Entry& entry);
   absl::Status CheckImportPath(const std::string& path) const;
 
   const SandboxDeps deps_;
@@ -91,7 +98,6 @@ class SandboxManager {
   const ManagerLimits limits_;
   SandboxWorkerRunner workers_;
   GitImporter git_importer_;
-  ImageImporter image_importer_;
 
   mutable absl::Mutex mutex_;
   bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;

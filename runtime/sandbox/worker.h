@@ -2,6 +2,11 @@
 #ifndef GLOVEBOX_SANDBOX_WORKER_H_
 #define GLOVEBOX_SANDBOX_WORKER_H_
 
+#include <memory>
+#include <set>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "sandbox/sandbox.h"
 #include "snapshot/image_store.h"
 #include "snapshot/worker_runner.h"
@@ -12,11 +17,20 @@ namespace glovebox {
 class SandboxWorkerRunner final : public WorkerRunner {
  public:
   SandboxWorkerRunner(SandboxDeps deps, ImageStore* images);
-  absl::StatusOr<WorkerResult> Run(const WorkerJob& job) override;
+  absl::StatusOr<WorkerResult> Run(const WorkerJob& job) override ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Ends every job that runs (their results say so) and refuses new ones with UNAVAILABLE.
+  void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  absl::Status Register(const std::shared_ptr<Sandbox>& sandbox) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Unregister(const std::shared_ptr<Sandbox>& sandbox) ABSL_LOCKS_EXCLUDED(mutex_);
+
   const SandboxDeps deps_;
   ImageStore* const images_;
+  absl::Mutex mutex_;
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  std::set<std::shared_ptr<Sandbox>> running_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace glovebox

@@ -1,0 +1,133 @@
+#include "sandbox/resources.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "launcher/plan_builder.h"
+#include "linux/file_io.h"
+#include "linux/mount.h"
+#include "policy/payload_profile.h"
+
+namespace glovebox {
+namespace {
+
+// The owner of a worker's input on the host is the command user inside; everybody else is nobody.
+absl::StatusOr<LaunchBind> BindOwned(const OwnedBind& bind, uint32_t inner_id, bool* directory) {
+  LaunchBind launch;
+  ASSIGN_OR_RETURN(launch.mount, CloneMount(bind.host_path));
+  struct stat status {};
+  if (::fstat(launch.mount.get(), &status) != 0) {
+    return ErrnoError(errno, absl::StrCat("fstat ", bind.host_path));
+  }
+  *directory = S_ISDIR(status.st_mode);
+  launch.handling = {IdMapKind::kOwner, 1, status.st_uid, status.st_gid, inner_id, inner_id};
+  return launch;
+}
+
+absl::StatusOr<LaunchBind> BindHost(const HostBind& bind) {
+  LaunchBind launch;
+  ASSIGN_OR_RETURN(launch.mount, CloneMount(bind.host_path));
+  launch.handling = {IdMapKind::kNone, 1, 0, 0, 0, 0};
+  return launch;
+}
+
+std::vector<const Layer*> LayersOf(const std::optional<Layer>& snapshot, const RootLayers& image) {
+  std::vector<const Layer*> layers;
+  if (snapshot.has_value()) layers.push_back(&*snapshot);
+  for (const Layer& layer : image.layers) layers.push_back(&layer);
+  return layers;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Sandbox::Resources>> Sandbox::Resources::Acquire(
+    const SandboxDeps& deps, const SandboxBlueprint& blueprint) {
+  auto resources = std::make_unique<Resources>();
+  resources->cleanup = deps.cleanup;
+  resources->socket_path = absl::StrCat(deps.run_directory, "/", blueprint.id);
+  resources->image = blueprint.image;
+  resources->snapshot = blueprint.snapshot;
+  ASSIGN_OR_RETURN(IdRanges::Lease ids, deps.ids->Take());
+  resources->ids.emplace(std::move(ids));
+  const SandboxLimits& limits = blueprint.limits;
+  ASSIGN_OR_RETURN(resources->disk, deps.disks->Create(limits.disk_bytes, limits.disk_inodes));
+  CgroupLimits cgroup_limits;
+  cgroup_limits.memory_bytes = limits.memory_bytes;
+  cgroup_limits.pids_max = limits.pids_max;
+  cgroup_limits.cpu_millis = limits.cpu_millis;
+  ASSIGN_OR_RETURN(resources->cgroup, deps.cgroups->CreateSandbox(blueprint.id, cgroup_limits,
+                                                                  resources->ids->host_id_first()));
+  return resources;
+}
+
+absl::StatusOr<LaunchRequest> Sandbox::Resources::MakeLaunchRequest(
+    const SandboxDeps& deps, const SandboxBlueprint& blueprint) const {
+  LaunchRequest request;
+  PlanInput plan;
+  plan.hostname = "glovebox";
+  plan.workdir = blueprint.workdir;
+  plan.environment = blueprint.image.environment;
+  plan.limits = blueprint.limits;
+  plan.root_inside = blueprint.root_inside;
+  plan.commands_as_root = blueprint.commands_as_root;
+  plan.filters = deps.filters;
+  const uint32_t command_id = blueprint.commands_as_root ? 0 : kCommandUid;
+  for (const Layer* layer : LayersOf(snapshot, image)) {
+    ASSIGN_OR_RETURN(UniqueFd mount, CloneMount(layer->mount_path));
+    request.layers.push_back(std::move(mount));
+    plan.layers.push_back(layer->subdirectory);
+  }
+  for (const HostBind& bind : image.binds) {
+    ASSIGN_OR_RETURN(LaunchBind launch, BindHost(bind));
+    request.binds.push_back(std::move(launch));
+    plan.binds.push_back({bind.target, true});
+  }
+  for (const OwnedBind& bind : blueprint.owned_binds) {
+    bool directory = false;
+    ASSIGN_OR_RETURN(LaunchBind launch, BindOwned(bind, command_id, &directory));
+    request.binds.push_back(std::move(launch));
+    plan.binds.push_back({bind.target, directory});
+  }
+  ASSIGN_OR_RETURN(request.plan, BuildPlan(plan));
+  ASSIGN_OR_RETURN(request.disk, CloneMount(disk->mount_path()));
+  ASSIGN_OR_RETURN(CgroupEntry entry, cgroup->OpenEntry());
+  request.cgroup_tasks = std::move(entry.tasks);
+  request.cgroup2 = std::move(entry.directory);
+  request.host_id_first = ids->host_id_first();
+  request.id_count = kIdsPerSandbox;
+  request.socket_path = socket_path;
+  return request;
+}
+
+absl::StatusOr<SandboxFiles> Sandbox::Resources::OpenFiles() const {
+  SandboxFiles files;
+  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+  ASSIGN_OR_RETURN(files.upper, OpenAt(disk->root_fd(), "upper", kFlags));
+  for (const Layer* layer : LayersOf(snapshot, image)) {
+    ASSIGN_OR_RETURN(const UniqueFd root, OpenAt(AT_FDCWD, layer->mount_path, kFlags));
+    const std::string& inner = layer->subdirectory;
+    ASSIGN_OR_RETURN(UniqueFd lower, OpenAt(root.get(), inner.empty() ? "." : inner, kFlags));
+    files.lowers.push_back(std::move(lower));
+  }
+  return files;
+}
+
+void Sandbox::Resources::GiveBack() {
+  if (cgroup != nullptr && !cgroup->Remove().ok() && ended.ok()) {
+    ended = absl::InternalError("processes are left in the sandbox's cgroup");
+  }
+  (void)::unlink(socket_path.c_str());  // never made when the launch failed early
+  disk.reset();
+  snapshot.reset();
+  image = {};
+  // A range is never leased again while a process may still have its ids.
+  if (!ended.ok() && ids.has_value()) ids->Abandon();
+  ids.reset();
+}
+
+}  // namespace glovebox

@@ -1,0 +1,276 @@
+#include "sandbox/sandbox_manager.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/escape.h"
+#include "base/ids.h"
+#include "base/status.h"
+#include "policy/payload_profile.h"
+
+namespace glovebox {
+namespace {
+
+absl::Status SandboxNotFound(absl::string_view id) {
+  return DetailedError(absl::StatusCode::kNotFound,
+                       absl::StrCat("no sandbox ", EscapeForPeople(id, 40)),
+                       {"SANDBOX_NOT_FOUND", {}});
+}
+
+absl::Status CheckOptions(const CreateOptions& options) {
+  if (!options.snapshot.empty() && options.repository.has_value()) {
+    return DetailedError(absl::StatusCode::kInvalidArgument,
+                         "a sandbox starts from a snapshot or a repository, not both",
+                         {"INVALID_SOURCE", {}});
+  }
+  constexpr size_t kLabelsMax = 64;
+  constexpr size_t kLabelBytesMax = 256;
+  bool fits = options.labels.size() <= kLabelsMax;
+  for (const auto& [key, value] : options.labels) {
+    fits = fits && !key.empty() && key.size() <= kLabelBytesMax && value.size() <= kLabelBytesMax;
+  }
+  if (!fits) {
+    return DetailedError(absl::StatusCode::kInvalidArgument,
+                         absl::StrCat("at most ", kLabelsMax, " labels of at most ", kLabelBytesMax,
+                                      " bytes for key and for value"),
+                         {"INVALID_LABELS", {}});
+  }
+  return Validate(options.limits);
+}
+
+// Links resolved, so that import_roots is checked on what will be opened. A path that cannot be
+// resolved stays as it is: the importer knows the right words for it.
+std::string ResolveImportPath(const std::string& path) {
+  const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path.c_str(), nullptr),
+                                                             &std::free);
+  return resolved == nullptr ? path : std::string(resolved.get());
+}
+
+}  // namespace
+
+SandboxManager::SandboxManager(SandboxDeps deps, SnapshotStore* snapshots, ImageStore* images,
+                               ManagerLimits limits)
+    : deps_(std::move(deps)),
+      snapshots_(snapshots),
+      images_(images),
+      limits_(std::move(limits)),
+      workers_(deps_, images_),
+      git_importer_(snapshots_, &workers_, ImportLimits{}) {}
+
+SandboxManager::~SandboxManager() { Shutdown(); }
+
+absl::StatusOr<SandboxManager::Admission> SandboxManager::Admit(const CreateOptions& options) {
+  absl::MutexLock lock(&mutex_);
+  if (shutting_down_) {
+    return DetailedError(absl::StatusCode::kUnavailable, "the daemon is shutting down",
+                         {"SHUTTING_DOWN", {}});
+  }
+  if (!options.request_id.empty()) {
+    if (auto it = by_request_.find(options.request_id); it != by_request_.end()) {
+      return Admission{it->second, false};
+    }
+  }
+  if (entries_.size() >= limits_.sandboxes_max || creating_ >= limits_.creates_at_once_max) {
+    return DetailedError(absl::StatusCode::kResourceExhausted,
+                         absl::StrCat("the host is full: ", entries_.size(), " sandboxes of ",
+                                      limits_.sandboxes_max, ", ", creating_, " being made"),
+                         {"HOST_FULL", {{"limit", absl::StrCat(limits_.sandboxes_max)}}});
+  }
+  const std::string id = NewRandomId();
+  entries_[id] = {options, deps_.clock->Now(), nullptr, {}};
+  if (!options.request_id.empty()) by_request_[options.request_id] = id;
+  ++creating_;
+  return Admission{id, true};
+}
+
+absl::StatusOr<SandboxInfo> SandboxManager::WaitForTwin(const CreateOptions& options,
+                                                        const std::string& id) {
+  absl::MutexLock lock(&mutex_);
+  const auto settled = [this, &id]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    auto it = entries_.find(id);
+    return it == entries_.end() || it->second.sandbox != nullptr;
+  };
+  mutex_.Await(absl::Condition(&settled));
+  auto it = entries_.find(id);
+  if (it == entries_.end()) {
+    return DetailedError(absl::StatusCode::kAborted,
+                         "the request with the same id failed; send it again", {"TWIN_FAILED", {}});
+  }
+  if (!(it->second.options == options)) {
+    return DetailedError(absl::StatusCode::kAlreadyExists,
+                         absl::StrCat("request id \"", EscapeForPeople(options.request_id, 80),
+                                      "\" came before with another request"),
+                         {"REQUEST_ID_REUSED", {}});
+  }
+  return Describe(it->second);
+}
+
+SandboxInfo SandboxManager::Describe(const Entry& entry) {
+  SandboxInfo info;
+  info.created = entry.created;
+  info.image = entry.options.image;
+  info.labels = entry.options.labels;
+  info.limits = entry.options.limits;
+  info.root_inside = entry.options.root_inside;
+  if (entry.snapshot.has_value()) {
+    info.snapshot = entry.snapshot->digest;
+    info.commit = entry.snapshot->commit;
+    info.source = entry.snapshot->source;
+  }
+  if (entry.sandbox != nullptr) {
+    info.id = entry.sandbox->id();
+    info.state = entry.sandbox->state();
+    info.stop_reason = entry.sandbox->stop_reason();
+    info.workdir = entry.sandbox->workdir();
+  }
+  return info;
+}
+
+absl::StatusOr<SandboxManager::Entry> SandboxManager::Assemble(const std::string& id,
+                                                               const CreateOptions& options) {
+  Entry entry{options, absl::InfinitePast(), nullptr, {}};
+  SandboxBlueprint blueprint;
+  blueprint.id = id;
+  blueprint.limits = options.limits;
+  blueprint.root_inside = options.root_inside;
+  blueprint.workdir = kCommandHome;
+  ASSIGN_OR_RETURN(blueprint.image, images_->Lease(options.image));
+  std::string digest = options.snapshot;
+  if (options.repository.has_value()) {
+    ASSIGN_OR_RETURN(const SnapshotInfo imported, ImportRepository(*options.repository, nullptr));
+    digest = imported.digest;
+  }
+  if (!digest.empty()) {
+    ASSIGN_OR_RETURN(entry.snapshot, snapshots_->Find(digest));
+    ASSIGN_OR_RETURN(blueprint.snapshot, snapshots_->Lease(digest));
+    blueprint.workdir = kWorkspace;
+  }
+  ASSIGN_OR_RETURN(entry.sandbox, Sandbox::Start(deps_, std::move(blueprint)));
+  return entry;
+}
+
+absl::StatusOr<SandboxInfo> SandboxManager::Create(const CreateOptions& options) {
+  RETURN_IF_ERROR(CheckOptions(options));
+  ASSIGN_OR_RETURN(const Admission admission, Admit(options));
+  if (!admission.is_new) return WaitForTwin(options, admission.id);
+  const std::string& id = admission.id;
+  absl::StatusOr<Entry> made = Assemble(id, options);
+  absl::MutexLock lock(&mutex_);
+  --creating_;
+  if (!made.ok()) {
+    ++counts_.create_failed_total;
+    entries_.erase(id);
+    by_request_.erase(options.request_id);
+    return made.status();
+  }
+  ++counts_.created_total;
+  Entry& entry = entries_[id];
+  entry.sandbox = made->sandbox;
+  entry.snapshot = made->snapshot;
+  return Describe(entry);
+}
+
+absl::StatusOr<std::shared_ptr<Sandbox>> SandboxManager::Find(absl::string_view id) const {
+  absl::MutexLock lock(&mutex_);
+  auto it = entries_.find(std::string(id));
+  if (it == entries_.end() || it->second.sandbox == nullptr) return SandboxNotFound(id);
+  return it->second.sandbox;
+}
+
+absl::StatusOr<SandboxInfo> SandboxManager::Get(absl::string_view id) const {
+  absl::MutexLock lock(&mutex_);
+  auto it = entries_.find(std::string(id));
+  if (it == entries_.end() || it->second.sandbox == nullptr) return SandboxNotFound(id);
+  return Describe(it->second);
+}
+
+std::vector<SandboxInfo> SandboxManager::List() const {
+  std::vector<SandboxInfo> infos;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [id, entry] : entries_) {
+      if (entry.sandbox != nullptr) infos.push_back(Describe(entry));
+    }
+  }
+  std::sort(infos.begin(), infos.end(), [](const SandboxInfo& a, const SandboxInfo& b) {
+    return std::tie(a.created, a.id) < std::tie(b.created, b.id);
+  });
+  return infos;
+}
+
+absl::Status SandboxManager::Delete(absl::string_view id) {
+  std::shared_ptr<Sandbox> sandbox;
+  {
+    absl::MutexLock lock(&mutex_);
+    auto it = entries_.find(std::string(id));
+    if (it == entries_.end() || it->second.sandbox == nullptr) return SandboxNotFound(id);
+    sandbox = it->second.sandbox;
+    by_request_.erase(it->second.options.request_id);
+    entries_.erase(it);
+    ++counts_.deleted_total;
+  }
+  return sandbox->End();
+}
+
+absl::Status SandboxManager::CheckImportPath(const std::string& path) const {
+  for (const std::string& root : limits_.import_roots) {
+    if (root == "/" || path == root || absl::StartsWith(path, absl::StrCat(root, "/"))) {
+      return absl::OkStatus();
+    }
+  }
+  return DetailedError(
+      absl::StatusCode::kPermissionDenied,
+      absl::StrCat("importing from ", EscapeForPeople(path, 200),
+                   " is not allowed by the daemon's import_roots"),
+      {"IMPORT_NOT_ALLOWED", {{"remedy", "move it below an import root, or have one added"}}});
+}
+
+absl::StatusOr<SnapshotInfo> SandboxManager::ImportRepository(
+    const RepositorySource& source, const ImportProgressCallback& progress) {
+  const std::string path = ResolveImportPath(source.path);
+  RETURN_IF_ERROR(CheckImportPath(path));
+  return git_importer_.Import({path, source.revision}, progress);
+}
+
+absl::StatusOr<ImageInfo> SandboxManager::ImportImage(const std::string& name,
+                                                      const std::string& archive_path) {
+  const std::string path = ResolveImportPath(archive_path);
+  RETURN_IF_ERROR(CheckImportPath(path));
+  return glovebox::ImportImage(images_, &workers_, ImportLimits{}, {name, path});
+}
+
+ManagerCounts SandboxManager::Counts() const {
+  absl::MutexLock lock(&mutex_);
+  ManagerCounts counts = counts_;
+  counts.sandboxes = entries_.size();
+  return counts;
+}
+
+void SandboxManager::Shutdown() {
+  std::map<std::string, Entry, std::less<>> ending;
+  {
+    absl::MutexLock lock(&mutex_);
+    shutting_down_ = true;
+  }
+  workers_.Stop();  // an import may take long; what waits for it fails
+  {
+    absl::MutexLock lock(&mutex_);
+    // Creations that are under way finish first; their sandboxes end with the rest.
+    const auto settled = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return creating_ == 0; };
+    mutex_.Await(absl::Condition(&settled));
+    ending.swap(entries_);
+    by_request_.clear();
+    counts_.deleted_total += ending.size();
+  }
+  for (auto& [id, entry] : ending) {
+    // What would not end is reported by the process that is left; nothing more can be done here.
+    (void)entry.sandbox->End();
+  }
+}
+
+}  // namespace glovebox
