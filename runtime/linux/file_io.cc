@@ -2,10 +2,13 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -24,9 +27,14 @@ struct Level {
   std::string name;
 };
 
-absl::StatusOr<Level> OpenLevel(int parent_fd, const std::string& name) {
-  const int fd = ::openat(parent_fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) return ErrnoError(errno, absl::StrCat("openat ", name));
+// `resolve`: RESOLVE_* of openat2(2).
+absl::StatusOr<Level> OpenLevel(int parent_fd, const std::string& name, uint64_t resolve) {
+  open_how how{};
+  how.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  how.resolve = resolve;
+  const auto fd =
+      static_cast<int>(::syscall(SYS_openat2, parent_fd, name.c_str(), &how, sizeof how));
+  if (fd < 0) return ErrnoError(errno, absl::StrCat("openat2 ", name));
   DIR* directory = ::fdopendir(fd);
   if (directory == nullptr) {
     const int error = errno;
@@ -96,7 +104,7 @@ absl::Status RemoveTreeAt(int directory_fd, const std::string& path) {
   if (::unlinkat(directory_fd, path.c_str(), 0) == 0 || errno == ENOENT) return absl::OkStatus();
   if (errno != EISDIR && errno != EPERM) return ErrnoError(errno, absl::StrCat("unlink ", path));
   std::vector<Level> levels;
-  ASSIGN_OR_RETURN(Level top, OpenLevel(directory_fd, path));
+  ASSIGN_OR_RETURN(Level top, OpenLevel(directory_fd, path, 0));
   levels.push_back(std::move(top));
   while (!levels.empty()) {
     const int fd = ::dirfd(levels.back().directory.get());
@@ -116,7 +124,9 @@ absl::Status RemoveTreeAt(int directory_fd, const std::string& path) {
     const std::string name = entry->d_name;
     if (::unlinkat(fd, name.c_str(), 0) == 0) continue;
     if (errno != EISDIR && errno != EPERM) return ErrnoError(errno, absl::StrCat("unlink ", name));
-    ASSIGN_OR_RETURN(Level child, OpenLevel(fd, name));
+    // unlinkat says EISDIR for a mount point too: without NO_XDEV the mounted tree would be
+    // emptied.
+    ASSIGN_OR_RETURN(Level child, OpenLevel(fd, name, RESOLVE_NO_XDEV));
     levels.push_back(std::move(child));
   }
   return absl::OkStatus();

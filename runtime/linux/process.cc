@@ -1,6 +1,7 @@
 #include "linux/process.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -8,11 +9,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/clock.h"
 #include "base/escape.h"
 #include "base/status.h"
 
@@ -58,6 +61,8 @@ absl::StatusOr<SpawnedProcess> Spawn(const std::string& path, const std::vector<
   for (const auto& [ours, theirs] : fds) {
     (void)::posix_spawn_file_actions_adddup2(&actions, ours, theirs);
   }
+  // What this process itself inherited from a careless parent must not reach the child either.
+  if (::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) return ErrnoError(errno, "close_range");
   pid_t pid = -1;
   const int error = ::posix_spawn(&pid, path.c_str(), &actions, &attributes, Pointers(args).data(),
                                   Pointers(environment).data());
@@ -67,15 +72,21 @@ absl::StatusOr<SpawnedProcess> Spawn(const std::string& path, const std::vector<
   return SpawnedProcess{UniqueFd(static_cast<int>(pidfd)), pid};
 }
 
-// Reads until end of file or `deadline_ms` of silence; keeps the first 4 KiB.
-std::string ReadOutput(int fd, int timeout_ms) {
+int MillisUntil(int64_t deadline_ns) {
+  const int64_t left_ns = deadline_ns - RealClock().MonotonicNanos();
+  return left_ns <= 0 ? 0 : static_cast<int>(left_ns / 1'000'000);
+}
+
+// Reads until end of file or the deadline, however much comes; keeps the first 4 KiB.
+std::string ReadOutput(int fd, int64_t deadline_ns) {
+  constexpr size_t kKeptBytes = 4096;
   std::string output;
   char buffer[1024];
   pollfd entry{fd, POLLIN, 0};
-  while (::poll(&entry, 1, timeout_ms) > 0) {
+  while (::poll(&entry, 1, MillisUntil(deadline_ns)) > 0) {
     const ssize_t count = ::read(fd, buffer, sizeof buffer);
     if (count <= 0) break;
-    if (output.size() < 4096) output.append(buffer, static_cast<size_t>(count));
+    output.append(buffer, std::min(static_cast<size_t>(count), kKeptBytes - output.size()));
   }
   return output;
 }
@@ -121,6 +132,7 @@ absl::StatusOr<SpawnedProcess> SpawnFromFd(int executable_fd, const std::vector<
 }
 
 absl::Status RunHostTool(const std::vector<std::string>& args, int timeout_ms) {
+  const int64_t deadline_ns = RealClock().MonotonicNanos() + int64_t{timeout_ms} * 1'000'000;
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return ErrnoError(errno, "pipe2");
   UniqueFd reader(ends[0]);
@@ -129,8 +141,8 @@ absl::Status RunHostTool(const std::vector<std::string>& args, int timeout_ms) {
                    Spawn(args[0], args, {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"},
                          {{writer.get(), 1}, {writer.get(), 2}}));
   writer.Reset();
-  const std::string output = ReadOutput(reader.get(), timeout_ms);
-  const absl::Status ended = WaitPidFd(process.pidfd.get(), timeout_ms);
+  const std::string output = ReadOutput(reader.get(), deadline_ns);
+  const absl::Status ended = WaitPidFd(process.pidfd.get(), MillisUntil(deadline_ns));
   if (!ended.ok()) RETURN_IF_ERROR(SignalPidFd(process.pidfd.get(), SIGKILL));
   siginfo_t info{};
   if (::waitid(P_PIDFD, static_cast<id_t>(process.pidfd.get()), &info, WEXITED) != 0) {

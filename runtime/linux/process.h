@@ -25,7 +25,8 @@ struct SpawnedProcess {
 };
 
 // Starts a program from an open file (a sealed memfd), with exactly the descriptors given: {ours,
-// number there}; 0-2 are /dev/null unless given. Environment empty. posix_spawn semantics: nothing
+// number there}; 0-2 are /dev/null unless given. Every descriptor of this process above 2 becomes
+// close-on-exec. Environment empty. posix_spawn semantics: nothing
 // of ours runs between fork and exec.
 absl::StatusOr<SpawnedProcess> SpawnFromFd(int executable_fd, const std::vector<std::string>& args,
                                            const std::vector<std::pair<int, int>>& fds);

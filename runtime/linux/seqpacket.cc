@@ -132,7 +132,8 @@ absl::StatusOr<Packet> ReceivePacket(int fd, size_t bytes_max, size_t fds_max, i
   message.msg_iov = &part;
   message.msg_iovlen = 1;
   message.msg_control = control;
-  message.msg_controllen = fds_max == 0 ? 0 : CMSG_SPACE(fds_max * sizeof(int));
+  // CMSG_LEN, not CMSG_SPACE: the padding of an odd count would hold one descriptor more.
+  message.msg_controllen = fds_max == 0 ? 0 : CMSG_LEN(fds_max * sizeof(int));
   ssize_t count = -1;
   do {
     count = ::recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
