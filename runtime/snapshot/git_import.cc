@@ -1,0 +1,183 @@
+#include "snapshot/git_import.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/escape.h"
+#include "base/status.h"
+#include "snapshot/git_script.h"
+#include "snapshot/import_progress.h"
+#include "snapshot/import_source.h"
+#include "snapshot/record_json.h"
+#include "snapshot/single_flight.h"
+#include "snapshot/worker_failure.h"
+#include "snapshot/worker_tree.h"
+
+namespace glovebox {
+namespace {
+
+constexpr char kMissing[] = "REPOSITORY_NOT_FOUND";
+// The command user can write only in its home; the tree is moved to /workspace afterwards.
+constexpr char kDestination[] = "/home/agent/workspace";
+constexpr size_t kKnownMax = 200;  // "COMMIT BRANCH" arguments
+
+absl::Status ImportError(absl::StatusCode code, const std::string& reason,
+                         const std::string& message, const std::string& remedy) {
+  ErrorDetail detail{reason, {}};
+  if (!remedy.empty()) detail.metadata["remedy"] = remedy;
+  return DetailedError(code, message, std::move(detail));
+}
+
+WorkerJob MakeJob(const ImportSource& source, const std::string& revision,
+                  const std::vector<std::string>& known, const ImportLimits& limits) {
+  WorkerJob job;
+  const std::string target = source.is_directory ? "/mnt" : "/mnt/source.bundle";
+  job.arguments = {"/bin/sh", "-c", kGitScript, "import", target, revision, kDestination};
+  job.arguments.insert(job.arguments.end(), known.begin(), known.end());
+  job.environment = {"PATH=/usr/local/bin:/usr/bin:/bin",
+                     "HOME=/home/agent",
+                     "LC_ALL=C",
+                     "TZ=UTC",
+                     "GIT_CONFIG_NOSYSTEM=1",
+                     "GIT_CONFIG_GLOBAL=/home/agent/.import-gitconfig",
+                     "GIT_ATTR_NOSYSTEM=1",
+                     "GIT_TERMINAL_PROMPT=0",
+                     "GIT_ASKPASS=/bin/false",
+                     "GIT_OPTIONAL_LOCKS=0",
+                     "GIT_NO_LAZY_FETCH=1",
+                     "GIT_NO_REPLACE_OBJECTS=1"};
+  job.binds = {{source.path, target}};
+  job.disk_bytes = limits.disk_bytes;
+  job.disk_inodes = limits.disk_inodes;
+  job.memory_bytes = limits.memory_bytes;
+  job.wall_limit = limits.wall_limit;
+  return job;
+}
+
+absl::Status GitFailure(const WorkerResult& result, const ImportSource& source,
+                        const std::string& revision) {
+  const std::string words = LastWords(result.stderr_tail);
+  switch (result.exit_code) {
+    case kGitMissing:
+      return HostToolMissing("git");
+    case kGitNotARepository:
+      return ImportError(absl::StatusCode::kNotFound, kMissing,
+                         absl::StrCat(source.path, " is neither a git repository nor a bundle"),
+                         "give the repository's directory or a file made by git bundle");
+    case kGitNoSuchCommit:
+      return ImportError(absl::StatusCode::kNotFound, "COMMIT_NOT_FOUND",
+                         absl::StrCat(source.path, " has no commit \"", revision, "\""),
+                         "give a branch, a tag or a commit id that the repository has");
+    case kGitUnsupported:
+      return ImportError(absl::StatusCode::kFailedPrecondition, "REPOSITORY_UNSUPPORTED",
+                         absl::StrCat(source.path, ": ", words), "");
+    default:
+      return ImportError(absl::StatusCode::kFailedPrecondition, "REPOSITORY_CORRUPT",
+                         absl::StrCat(source.path, ": git ended with ", result.exit_code,
+                                      words.empty() ? "" : ": ", words),
+                         "run git fsck in the repository");
+  }
+}
+
+struct GitAnswer {
+  bool known = false;
+  SnapshotSource source;
+};
+
+// The worker's four lines; it has read hostile input, so each is checked.
+absl::StatusOr<GitAnswer> ParseAnswer(absl::string_view text) {
+  const std::vector<std::string> lines = absl::StrSplit(text, '\n');
+  const bool good = lines.size() == 5 && lines[4].empty() &&
+                    (lines[0] == "known" || lines[0] == "imported") && IsLowerHex(lines[1], 40) &&
+                    IsLowerHex(lines[2], 40) && lines[3].size() <= 1024 &&
+                    EscapeForPeople(lines[3]) == lines[3];
+  if (!good) {
+    return ImportError(
+        absl::StatusCode::kFailedPrecondition, "REPOSITORY_UNSUPPORTED",
+        absl::StrCat("the import worker answered \"", EscapeForPeople(text, 300), "\""),
+        "check the branch for a name that is not printable");
+  }
+  GitAnswer answer;
+  answer.known = lines[0] == "known";
+  answer.source.commit = lines[1];
+  answer.source.tree = lines[2];
+  answer.source.branch = lines[3];
+  return answer;
+}
+
+}  // namespace
+
+struct GitImporter::State {
+  SnapshotStore* store = nullptr;
+  WorkerRunner* runner = nullptr;
+  ImportLimits limits;
+  SingleFlight<SnapshotInfo> flights;
+
+  // "COMMIT BRANCH" of what the store has of this source, newest first.
+  std::vector<std::string> Known(const std::string& source_key) const {
+    std::vector<std::string> known;
+    for (const SnapshotInfo& info : store->List()) {
+      if (info.source_key != source_key) continue;
+      known.push_back(absl::StrCat(info.commit, " ", info.branch));
+      if (known.size() == kKnownMax) break;
+    }
+    return known;
+  }
+
+  absl::StatusOr<SnapshotInfo> Run(const ImportRequest& request, const ImportSource& source,
+                                   const std::string& revision,
+                                   const ImportProgressCallback& progress) {
+    WorkerJob job = MakeJob(source, revision, Known(source.key), limits);
+    ImportProgressParser parser(progress);
+    job.on_stderr = [&parser](absl::string_view bytes) { parser.Feed(bytes); };
+    ASSIGN_OR_RETURN(WorkerResult result, runner->Run(job));
+    RETURN_IF_ERROR(LimitFailure(result, limits, source.path));
+    if (result.exit_code != 0) return GitFailure(result, source, revision);
+    ASSIGN_OR_RETURN(GitAnswer answer, ParseAnswer(result.stdout_bytes));
+    answer.source.source = request.path;
+    answer.source.source_key = source.key;
+    if (answer.known) {
+      const std::optional<SnapshotInfo> info =
+          store->FindBySource(source.key, answer.source.commit, answer.source.branch);
+      if (info.has_value()) return *info;
+      return absl::AbortedError("the snapshot was deleted while it was looked up; try again");
+    }
+    // The worker was given a path: it must still be the one that the key was made of.
+    ASSIGN_OR_RETURN(const ImportSource now, IdentifySource(request.path, kMissing));
+    if (now.key != source.key) {
+      return ImportError(absl::StatusCode::kAborted, "REPOSITORY_REPLACED",
+                         absl::StrCat(request.path, " was replaced during the import"),
+                         "import it again");
+    }
+    progress({.phase = ImportPhase::kSealing});
+    RETURN_IF_ERROR(KeepWorkerTree(*result.disk, "home/agent/workspace", "workspace"));
+    return store->Commit(std::move(result.disk), answer.source);
+  }
+};
+
+GitImporter::GitImporter(SnapshotStore* store, WorkerRunner* runner, ImportLimits limits)
+    : state_(std::make_unique<State>()) {
+  state_->store = store;
+  state_->runner = runner;
+  state_->limits = limits;
+}
+
+GitImporter::~GitImporter() = default;
+
+absl::StatusOr<SnapshotInfo> GitImporter::Import(const ImportRequest& request,
+                                                 const ImportProgressCallback& progress) {
+  ASSIGN_OR_RETURN(const std::string revision, ParseRevision(request.revision));
+  ASSIGN_OR_RETURN(const ImportSource source, IdentifySource(request.path, kMissing));
+  if (IsLowerHex(revision, 40)) {
+    const std::optional<SnapshotInfo> info = state_->store->FindBySource(source.key, revision, "");
+    if (info.has_value()) return *info;
+  }
+  const ImportProgressCallback report = progress ? progress : [](const ImportProgress&) {};
+  report({.phase = ImportPhase::kResolving});
+  return state_->flights.Do(absl::StrCat(source.key, " ", revision),
+                            [&] { return state_->Run(request, source, revision, report); });
+}
+
+}  // namespace glovebox

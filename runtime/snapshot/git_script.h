@@ -1,0 +1,153 @@
+// The script that a worker sandbox runs to import a repository. Internal to git_import.cc and its
+// tests.
+#ifndef GLOVEBOX_SNAPSHOT_GIT_SCRIPT_H_
+#define GLOVEBOX_SNAPSHOT_GIT_SCRIPT_H_
+
+namespace glovebox {
+
+// How the script ends when it does not succeed.
+enum GitScriptExit {
+  kGitMissing = 20,
+  kGitNotARepository = 21,
+  kGitNoSuchCommit = 22,
+  kGitUnsupported = 23,
+  kGitFailed = 24,
+};
+
+// Arguments: source, revision, destination (made by the script), then "COMMIT BRANCH" for every
+// snapshot of this source in the store. On success stdout is four lines: "known" (nothing was
+// copied) or "imported", commit, tree, branch (empty when HEAD is detached).
+//
+// Everything git would run or read because a repository or a user says so is off. GIT_CONFIG_GLOBAL
+// holds the settings, and not -c, because the upload-pack that clone starts drops -c but keeps
+// this. Source and destination are always given as --git-dir, so nothing is searched for.
+inline constexpr char kGitScript[] = R"sh(
+set -u
+src=$1 rev=$2 dst=$3
+shift 3
+umask 022
+fail() { echo "fatal: $2" >&2; exit "$1"; }
+phase() { echo "glovebox-phase $1" >&2; }
+
+command -v git >/dev/null || exit 20
+cat >"$GIT_CONFIG_GLOBAL" <<'CONFIG' || exit 24
+[safe]
+  directory = *
+[core]
+  hooksPath = /dev/null
+  fsmonitor = false
+  attributesFile = /dev/null
+  excludesFile = /dev/null
+  logAllRefUpdates = false
+  fsync = none
+[protocol]
+  allow = never
+[protocol "file"]
+  allow = always
+[submodule]
+  recurse = false
+[gc]
+  auto = 0
+[maintenance]
+  auto = false
+[advice]
+  detachedHead = false
+CONFIG
+
+# Sets commit and branch from $rev in the repository $1.
+resolve() {
+  branch=
+  case $rev in
+    HEAD) branch=$(git --git-dir="$1" symbolic-ref -q HEAD) && name=$branch || name=HEAD ;;
+    *)
+      name=$rev
+      git --git-dir="$1" show-ref -q --verify "refs/heads/$rev" && name=refs/heads/$rev
+      case $name in refs/heads/*) branch=$name ;; esac ;;
+  esac
+  branch=${branch#refs/heads/}
+  if commit=$(git --git-dir="$1" rev-parse -q --verify "$name^{commit}"); then return; fi
+  object=$(git --git-dir="$1" rev-parse -q --verify "$name") || fail 22 "no such revision"
+  why=$(git --git-dir="$1" cat-file -t "$object" 2>&1)
+  case $why in
+    *corrupt*|*'is empty'*|*inflate*|*'unable to'*|commit|tag)
+      git --git-dir="$1" cat-file -p "$object" >/dev/null
+      fail 24 "object $object cannot be read" ;;
+  esac
+  fail 22 "no such commit"
+}
+
+report() {
+  tree=$(git --git-dir="$2" rev-parse -q --verify "$commit^{tree}") || exit 24
+  printf '%s\n%s\n%s\n%s\n' "$1" "$commit" "$tree" "$branch"
+  exit 0
+}
+
+report_if_known() {
+  directory=$1
+  shift
+  for known; do
+    [ "$known" = "$commit $branch" ] && report known "$directory"
+  done
+}
+
+if [ -f "$src" ]; then
+  from=$src
+elif [ -d "$src/.git" ]; then
+  from=$src/.git
+elif [ -f "$src/.git" ]; then
+  fail 23 "the directory is a linked worktree or a submodule; import the main repository"
+elif [ -f "$src/HEAD" ] && [ -d "$src/objects" ]; then
+  from=$src
+else
+  fail 21 "neither a git repository nor a bundle"
+fi
+
+if [ -d "$from" ]; then
+  [ -e "$from/objects/info/alternates" ] &&
+    fail 23 "the repository borrows objects of another (objects/info/alternates); repack it with 'git repack -a -d' and remove that file"
+  format=$(git --git-dir="$from" rev-parse --show-object-format) || exit 24
+  [ "$format" = sha1 ] || fail 23 "the repository uses $format object names"
+  resolve "$from"
+  report_if_known "$from" "$@"
+else
+  git bundle list-heads "$from" >/dev/null || fail 21 "neither a git repository nor a bundle"
+fi
+
+phase copying
+mkdir "$dst" || exit 24
+repo=$dst/.git
+git clone --bare --local --no-hardlinks --template= --progress "$from" "$repo" || exit 24
+if [ -f "$from" ]; then
+  resolve "$repo"
+  report_if_known "$repo" "$@"
+fi
+git --git-dir="$repo" cat-file -e "$commit" || fail 24 "commit $commit was not copied"
+rm -rf "$repo/hooks" "$repo/logs" "$repo/branches" "$repo/description" "$repo/info" \
+  "$repo/FETCH_HEAD" "$repo/ORIG_HEAD"
+printf '[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n' >"$repo/config" ||
+  exit 24
+if [ -n "$branch" ]; then
+  git --git-dir="$repo" symbolic-ref HEAD "refs/heads/$branch" || exit 24
+else
+  git --git-dir="$repo" update-ref --no-deref HEAD "$commit" || exit 24
+fi
+
+phase checking-out
+cd "$dst" || exit 24
+git --git-dir="$repo" --work-tree="$dst" checkout --force --progress || exit 24
+
+# One time for all files, and an index that is younger: git then takes an entry whose times match for
+# clean without reading the file. Years after 2100 and before 1970 are not kept.
+phase indexing
+time=$(git --git-dir="$repo" show -s --no-show-signature --format=%ct "$commit") || exit 24
+case $time in ''|*[!0-9]*|???????????*) time=1 ;; esac
+[ "$time" -ge 1 ] && [ "$time" -lt 4102444800 ] || time=1
+find . -path ./.git -prune -o -print0 | xargs -0 touch -h -d "@$time" || exit 24
+git --git-dir="$repo" --work-tree="$dst" update-index -q --refresh || exit 24
+touch -d "@$((time + 2))" "$repo/index" || exit 24
+report imported "$repo"
+)sh";
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_SNAPSHOT_GIT_SCRIPT_H_

@@ -1,0 +1,85 @@
+#include "snapshot/image_import.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "snapshot/import_progress.h"
+#include "snapshot/import_source.h"
+#include "snapshot/worker_failure.h"
+#include "snapshot/worker_tree.h"
+
+namespace glovebox {
+namespace {
+
+enum TarScriptExit { kTarMissing = 20, kTarFailed = 21, kNotARoot = 22 };
+
+// Arguments: archive, destination (made by the script). Names under dev/ are left out: a worker can
+// make no devices, and a sandbox has a /dev of its own.
+constexpr char kTarScript[] = R"sh(
+set -u
+archive=$1 root=$2
+umask 022
+command -v tar >/dev/null || exit 20
+mkdir "$root" || exit 21
+tar --extract --file "$archive" --directory "$root" --numeric-owner --same-permissions \
+  --same-owner --delay-directory-restore --no-xattrs --no-acls --no-selinux --force-local \
+  --exclude='./dev/*' --exclude='dev/*' || exit 21
+cd "$root" || exit 21
+[ -d usr ] && [ -d etc ] && [ ! -L usr ] && [ ! -L etc ] || exit 22
+for directory in dev proc sys run tmp mnt media srv opt home root var; do
+  [ -e "$directory" ] || mkdir "$directory" || exit 21
+done
+chmod 1777 tmp || exit 21
+touch -a etc/passwd etc/group || exit 21
+grep -q '^[^:]*:[^:]*:1000:' etc/group || echo 'agent:x:1000:' >>etc/group || exit 21
+grep -q '^[^:]*:[^:]*:1000:' etc/passwd ||
+  echo 'agent:x:1000:1000::/home/agent:/bin/sh' >>etc/passwd || exit 21
+[ -d home/agent ] || { mkdir home/agent && chown 1000:1000 home/agent; } || exit 21
+)sh";
+
+absl::Status TarFailure(const WorkerResult& result, const ImportSource& source) {
+  if (result.exit_code == kTarMissing) return HostToolMissing("tar");
+  const std::string words = result.exit_code == kNotARoot
+                                ? "it has no /usr and /etc: not a root file system"
+                                : absl::StrCat("tar failed: ", LastWords(result.stderr_tail));
+  return DetailedError(absl::StatusCode::kFailedPrecondition,
+                       absl::StrCat(source.path, ": ", words),
+                       {"ARCHIVE_INVALID", {{"path", source.path}}});
+}
+
+}  // namespace
+
+absl::StatusOr<ImageInfo> ImportImage(ImageStore* store, WorkerRunner* runner,
+                                      const ImportLimits& limits,
+                                      const ImageImportRequest& request) {
+  ASSIGN_OR_RETURN(const std::string name, ParseImageName(request.name));
+  // Known early: unpacking takes seconds. Commit decides.
+  if (store->Find(name).ok()) {
+    return DetailedError(absl::StatusCode::kAlreadyExists,
+                         absl::StrCat("image \"", name, "\" exists"), {"IMAGE_EXISTS", {}});
+  }
+  ASSIGN_OR_RETURN(const ImportSource source, IdentifySource(request.path, "ARCHIVE_NOT_FOUND"));
+  if (source.is_directory) {
+    return DetailedError(absl::StatusCode::kInvalidArgument,
+                         absl::StrCat(request.path, " is a directory, not a tar archive"),
+                         {"PATH_INVALID", {{"path", request.path}}});
+  }
+  WorkerJob job;
+  job.arguments = {"/bin/sh", "-c", kTarScript, "import", "/mnt/archive", "/image-root"};
+  job.environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                     "LC_ALL=C"};
+  job.binds = {{source.path, "/mnt/archive"}};
+  job.as_root_inside = true;
+  job.disk_bytes = limits.disk_bytes;
+  job.disk_inodes = limits.disk_inodes;
+  job.memory_bytes = limits.memory_bytes;
+  job.wall_limit = limits.wall_limit;
+  ASSIGN_OR_RETURN(WorkerResult result, runner->Run(job));
+  RETURN_IF_ERROR(LimitFailure(result, limits, source.path));
+  if (result.exit_code != 0) return TarFailure(result, source);
+  RETURN_IF_ERROR(KeepWorkerTree(*result.disk, "image-root", ""));
+  return store->Commit(std::move(result.disk), name, request.path);
+}
+
+}  // namespace glovebox

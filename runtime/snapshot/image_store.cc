@@ -1,0 +1,166 @@
+#include "snapshot/image_store.h"
+
+#include <fcntl.h>
+
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "linux/file_io.h"
+#include "snapshot/sealed_store.h"
+#include "snapshot/tree_digest.h"
+
+namespace glovebox {
+namespace {
+
+constexpr size_t kIdleMountsMax = 8;
+
+absl::Status NotFound(absl::string_view name) {
+  return DetailedError(
+      absl::StatusCode::kNotFound, absl::StrCat("no image \"", name, "\""),
+      {"IMAGE_NOT_FOUND",
+       {{"image", std::string(name)}, {"remedy", "list the images, or import this one"}}});
+}
+
+absl::StatusOr<ImageInfo> CheckEntry(const StoredEntry& entry) {
+  ASSIGN_OR_RETURN(ImageInfo info, ParseImageRecord(entry.record));
+  if (info.name != entry.name) return absl::DataLossError("record.json is another's");
+  if (info.name == ImageStore::kHostName) return absl::DataLossError("the name is built in");
+  if (info.image_bytes != entry.image_bytes) {
+    return absl::DataLossError(
+        absl::StrCat("disk.img has ", entry.image_bytes, " bytes, not ", info.image_bytes));
+  }
+  return info;
+}
+
+}  // namespace
+
+struct ImageStore::State {
+  std::unique_ptr<SealedStore> entries;
+  const HostImage* host = nullptr;
+  const Clock* clock = nullptr;
+  absl::Time opened;
+  mutable std::mutex mutex;
+  std::map<std::string, ImageInfo> images;  // by name, without `host`
+  std::vector<std::string> damaged;         // not changed after Open
+
+  ImageInfo HostInfo() const {
+    return ImageInfo{.name = kHostName,
+                     .digest = host->digest(),
+                     .source = "/usr",
+                     .created = opened,
+                     .built_in = true};
+  }
+};
+
+ImageStore::ImageStore(std::unique_ptr<State> state) : state_(std::move(state)) {}
+ImageStore::~ImageStore() = default;
+
+absl::StatusOr<std::unique_ptr<ImageStore>> ImageStore::Open(const std::string& directory,
+                                                             DiskFactory* disks,
+                                                             const HostImage* host,
+                                                             const Clock* clock) {
+  auto state = std::make_unique<State>();
+  ASSIGN_OR_RETURN(state->entries,
+                   SealedStore::Open(absl::StrCat(directory, "/images"), disks, kIdleMountsMax));
+  state->host = host;
+  state->clock = clock;
+  state->opened = clock->Now();
+  ASSIGN_OR_RETURN(const std::vector<StoredEntry> entries, state->entries->Scan(&state->damaged));
+  for (const StoredEntry& entry : entries) {
+    absl::StatusOr<ImageInfo> info = CheckEntry(entry);
+    if (info.ok()) {
+      state->images.emplace(info->name, *info);
+    } else {
+      state->damaged.push_back(absl::StrCat(entry.name, ": ", info.status().message()));
+    }
+  }
+  return std::unique_ptr<ImageStore>(new ImageStore(std::move(state)));
+}
+
+absl::StatusOr<ImageInfo> ImageStore::Find(absl::string_view name) const {
+  ASSIGN_OR_RETURN(const std::string key, ParseImageName(name));
+  if (key == kHostName) return state_->HostInfo();
+  const std::lock_guard lock(state_->mutex);
+  const auto it = state_->images.find(key);
+  if (it == state_->images.end()) return NotFound(key);
+  return it->second;
+}
+
+std::vector<ImageInfo> ImageStore::List() const {
+  std::map<std::string, ImageInfo> images = {{kHostName, state_->HostInfo()}};
+  {
+    const std::lock_guard lock(state_->mutex);
+    images.insert(state_->images.begin(), state_->images.end());
+  }
+  std::vector<ImageInfo> list;
+  for (auto& [name, info] : images) list.push_back(std::move(info));
+  return list;
+}
+
+std::vector<std::string> ImageStore::damaged() const { return state_->damaged; }
+
+absl::StatusOr<ImageInfo> ImageStore::Commit(std::unique_ptr<Disk> disk, absl::string_view name,
+                                             absl::string_view source) {
+  ASSIGN_OR_RETURN(const std::string key, ParseImageName(name));
+  const absl::Status exists = DetailedError(
+      absl::StatusCode::kAlreadyExists, absl::StrCat("image \"", key, "\" exists"),
+      {"IMAGE_EXISTS", {{"image", key}, {"remedy", "delete it first, or choose another name"}}});
+  if (Find(key).ok()) return exists;
+  ASSIGN_OR_RETURN(std::unique_ptr<StagedEntry> staged, state_->entries->Stage(std::move(disk)));
+  ASSIGN_OR_RETURN(const UniqueFd root, OpenAt(staged->disk().root_fd(), SealedStore::kRoot,
+                                               O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  ASSIGN_OR_RETURN(const std::string content, DigestTree(root.get(), {}));
+  ASSIGN_OR_RETURN(const DiskUsage usage, staged->disk().Usage());
+  const ImageInfo info{.name = key,
+                       .digest = absl::StrCat("sha256:", content),
+                       .source = std::string(source),
+                       .created = state_->clock->Now(),
+                       .bytes_used = usage.bytes_used,
+                       .inodes_used = usage.inodes_used,
+                       .image_bytes = staged->image_bytes()};
+  const std::string record = FormatImageRecord(info);
+  // What the next Open would refuse must not get in.
+  RETURN_IF_ERROR(ParseImageRecord(record).status());
+  // One lock over store and map, so that a Delete of the same name comes before or after both.
+  const std::lock_guard lock(state_->mutex);
+  const absl::Status committed = state_->entries->Commit(std::move(staged), key, record);
+  if (absl::IsAlreadyExists(committed)) return exists;
+  RETURN_IF_ERROR(committed);
+  state_->images.emplace(key, info);
+  return info;
+}
+
+absl::StatusOr<RootLayers> ImageStore::Lease(absl::string_view name) {
+  ASSIGN_OR_RETURN(const ImageInfo info, Find(name));
+  if (info.built_in) return state_->host->Layers();
+  absl::StatusOr<Layer> layer = state_->entries->Lease(info.name, info.image_bytes);
+  if (absl::IsNotFound(layer.status())) return NotFound(info.name);  // deleted meanwhile
+  RETURN_IF_ERROR(layer.status());
+  return RootLayers{.layers = {*layer}, .binds = {}, .environment = DefaultImageEnvironment()};
+}
+
+absl::Status ImageStore::Delete(absl::string_view name) {
+  ASSIGN_OR_RETURN(const ImageInfo info, Find(name));
+  if (info.built_in) {
+    return DetailedError(absl::StatusCode::kFailedPrecondition,
+                         "the image \"host\" is built in and cannot be deleted",
+                         {"IMAGE_BUILT_IN", {{"image", info.name}}});
+  }
+  const std::lock_guard lock(state_->mutex);
+  const absl::Status deleted = state_->entries->Delete(info.name);
+  if (absl::IsAborted(deleted)) {
+    return DetailedError(
+        absl::StatusCode::kFailedPrecondition, absl::StrCat("image \"", info.name, "\" is in use"),
+        {"IMAGE_IN_USE",
+         {{"image", info.name}, {"remedy", "delete the sandboxes that were made from it first"}}});
+  }
+  if (absl::IsNotFound(deleted)) return NotFound(info.name);
+  RETURN_IF_ERROR(deleted);
+  state_->images.erase(info.name);
+  return absl::OkStatus();
+}
+
+}  // namespace glovebox
