@@ -50,14 +50,15 @@ const std::vector<SeccompRow>& SeccompTable();
 
 // One comparison of an argument's lower 32 bits.
 struct ArgumentTest {
-  enum class Kind : uint32_t { kMaskedEqual, kEqual, kNotEqual, kGreater };
+  enum class Kind : uint32_t { kMaskedEqual, kEqual, kNotEqual };
   uint32_t argument;  // 0..5
   Kind kind;
-  uint32_t mask;  // kMaskedEqual: (argument & mask) == value; 0xffffffff otherwise
+  uint32_t mask;  // kMaskedEqual: (argument & mask) == value; unused otherwise
   uint32_t value;
 };
 
-// A call for which all tests hold is refused with `error`.
+// A call for which all tests hold is refused with `error`; the first rule of a call that holds
+// decides.
 struct ArgumentRule {
   uint32_t number;
   std::vector<ArgumentTest> tests;
