@@ -34,6 +34,20 @@ function(glovebox_static_binary name)
   target_link_libraries(${name} PRIVATE glovebox_include_root glovebox_warnings glovebox_hardening)
 endfunction()
 
+# glovebox_bare_binary(NAME SOURCES...): a static executable without any C library (runtime/linux/bare_start.h is its
+# start-up): glovebox-init and glovebox-spawner. A static glibc would cost every sandbox 0.35 ms and twenty pages.
+function(glovebox_bare_binary name)
+  cmake_parse_arguments(ARG "" "" "SOURCES" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES} "${CMAKE_SOURCE_DIR}/runtime/linux/bare_start.cc")
+  # Quoted includes only: <linux/...> is the kernel's, also where runtime/linux/ has a file of that name.
+  target_compile_options(${name} PRIVATE
+    -iquote "${CMAKE_SOURCE_DIR}/runtime" -Os -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-asynchronous-unwind-tables -ffunction-sections
+    -fdata-sections -fno-pie)
+  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE C POSITION_INDEPENDENT_CODE OFF)
+  target_link_options(${name} PRIVATE -static -no-pie -nostdlib -Wl,--gc-sections,--build-id=none,-s)
+  target_link_libraries(${name} PRIVATE glovebox_warnings glovebox_hardening)
+endfunction()
+
 # glovebox_test(NAME LABELS... SOURCES... DEPS... [PROPERTIES...])
 # A GoogleTest executable; each TEST becomes a ctest with a time limit.
 function(glovebox_test name)

@@ -1,0 +1,137 @@
+#include "init/exec_child.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+
+#include "init/credentials.h"
+#include "linux/bare_text.h"
+#include "linux/raw_syscalls.h"
+
+namespace glovebox {
+namespace {
+
+[[noreturn]] void Fail(ChildTask* task, ExecStep step, long result) {
+  task->failed_step = step;
+  task->error = static_cast<int>(-result);
+  raw::ExitGroup(127);
+}
+
+void Do(ChildTask* task, ExecStep step, long result) {
+  if (result < 0) Fail(task, step, result);
+}
+
+void PlaceDescriptors(ChildTask* task) {
+  constexpr ExecStep kStep = ExecStep::kDescriptors;
+  for (int i = 0; i < 3; ++i) {
+    // Sources are above 2: init's own 0, 1 and 2 are open, or the source is init's /dev/null at 0.
+    if (task->descriptors[i] != i) Do(task, kStep, raw::Dup3(task->descriptors[i], i, 0));
+  }
+  Do(task, kStep, raw::CloseRange(3, ~0U, 0));
+}
+
+void BecomeUser(ChildTask* task, uint64_t capabilities) {
+  const UserAccount& account = task->command->account;
+  constexpr ExecStep kUser = ExecStep::kUser;
+  // While there is SETPCAP; the change of uid takes it away.
+  Do(task, ExecStep::kCapabilities, LimitCommandBounding(task->plan->plan(), capabilities));
+  Do(task, kUser, raw::SetGroups(account.group_count, account.groups));
+  Do(task, kUser, raw::SetResGid(account.gid));
+  Do(task, kUser, raw::SetResUid(account.uid));
+  unsigned real, effective, saved;
+  Do(task, kUser, raw::Call(__NR_getresuid, &real, &effective, &saved));
+  if (real != account.uid || effective != account.uid || saved != account.uid) {
+    Fail(task, kUser, -EPERM);
+  }
+  Do(task, ExecStep::kCapabilities, SetCommandCapabilities(capabilities));
+}
+
+void EnterDirectory(ChildTask* task) {
+  constexpr ExecStep kStep = ExecStep::kWorkingDirectory;
+  Do(task, kStep, raw::Call(__NR_chdir, task->command->cwd));
+  char cwd[kPathBytesMax];
+  Do(task, kStep, raw::Call(__NR_getcwd, cwd, sizeof(cwd)));
+  if (cwd[0] != '/') Fail(task, kStep, -EXDEV);  // "(unreachable)": outside of the root
+}
+
+// Init's own soft limit of descriptors is its hard limit; the plan's is for commands.
+void LimitDescriptors(ChildTask* task) {
+  const LaunchPlan& plan = task->plan->plan();
+  for (uint32_t i = 0; i < plan.rlimit_count; ++i) {
+    if (plan.rlimits[i].resource != RLIMIT_NOFILE) continue;
+    rlimit64 limit{};
+    (void)raw::Call(__NR_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);  // checked by the next
+    if (plan.rlimits[i].soft < limit.rlim_max) limit.rlim_cur = plan.rlimits[i].soft;
+    Do(task, ExecStep::kDescriptors, raw::Call(__NR_prlimit64, 0, RLIMIT_NOFILE, &limit, nullptr));
+  }
+}
+
+void InstallFilters(ChildTask* task) {
+  const LaunchPlan& plan = task->plan->plan();
+  for (uint32_t i = 0; i < plan.filter_count; ++i) {
+    auto* code = static_cast<const sock_filter*>(task->plan->Filter(plan.filters[i]));
+    sock_fprog program{static_cast<unsigned short>(plan.filters[i].count),
+                       const_cast<sock_filter*>(code)};
+    Do(task, ExecStep::kFilter, raw::Call(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
+  }
+}
+
+const char* SearchPath(const Command& command) {
+  for (const char** variable = command.envp; *variable != nullptr; ++variable) {
+    if (StartsWith(*variable, "PATH=")) return *variable + 5;
+  }
+  return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
+// execvp(3) without its shell for ENOEXEC. Returns what made it fail: EACCES when some entry was
+// there but not to be executed, as execvp does.
+long Execute(const Command& command) {
+  const char* name = command.argv[0];
+  size_t name_size = TextSize(name);
+  if (FindChar(name, name_size, '/') < name_size) {
+    return raw::Execve(name, command.argv, command.envp);
+  }
+  const char* path = SearchPath(command);
+  size_t path_size = TextSize(path);
+  long result = -ENOENT;
+  bool denied = false;
+  for (size_t at = 0; at <= path_size;) {
+    size_t size = FindChar(path + at, path_size - at, ':');
+    TextBuffer<kPathBytesMax> candidate;
+    if (size > 0) candidate.Add(path + at, size).Add("/");  // an empty entry is the cwd
+    candidate.Add(name, name_size);
+    at += size + 1;
+    if (candidate.cut()) continue;
+    result = raw::Execve(candidate.text(), command.argv, command.envp);
+    if (result == -EACCES) denied = true;
+    if (result != -EACCES && result != -ENOENT && result != -ENOTDIR) return result;
+  }
+  return denied ? -EACCES : -ENOENT;
+}
+
+}  // namespace
+
+void RunCommandChild(void* argument) {
+  auto* task = static_cast<ChildTask*>(argument);
+  const Command& command = *task->command;
+  const LaunchPlan& plan = task->plan->plan();
+  uint64_t capabilities =
+      plan.root_inside != 0 && command.account.uid == 0 ? plan.payload_capabilities : 0;
+  Do(task, ExecStep::kSession, raw::Call(__NR_setsid));
+  if (command.wire.terminal != 0) {
+    Do(task, ExecStep::kSession, raw::Ioctl(task->descriptors[0], TIOCSCTTY, 0));
+  }
+  PlaceDescriptors(task);
+  uint64_t no_signals = 0;  // dispositions are defaults already: CLONE_CLEAR_SIGHAND
+  Do(task, ExecStep::kResetSignals,
+     raw::Call(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &no_signals, nullptr, 8));
+  LimitDescriptors(task);
+  BecomeUser(task, capabilities);
+  EnterDirectory(task);
+  InstallFilters(task);
+  Fail(task, ExecStep::kExecve, Execute(command));
+}
+
+}  // namespace glovebox

@@ -1,0 +1,27 @@
+// From a command's pipes or terminal into its region, one read at a time, fair between commands.
+#ifndef GLOVEBOX_INIT_EXEC_OUTPUT_H_
+#define GLOVEBOX_INIT_EXEC_OUTPUT_H_
+
+#include "init/event_set.h"
+#include "init/exec.h"
+#include "init/exec_table.h"
+
+namespace glovebox {
+
+// Reads output[stream] up to `reads_max` times. `connected`: a daemon is there to move the gate.
+// Sets exec->output_held when the ring is full of what the daemon has not read, closes the
+// descriptor at its end. Kills the tree at the output limit.
+void PumpOutput(Exec* exec, int stream, int reads_max, bool connected, EventSet* events);
+
+// The daemon moved the gate, or is gone: the pipes are polled again.
+void ResumeOutput(Exec* exec, uint32_t slot, EventSet* events);
+
+void CloseOutput(Exec* exec, int stream, EventSet* events);
+
+inline bool OutputClosed(const Exec& exec) {
+  return !exec.output[0].valid() && !exec.output[1].valid();
+}
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_INIT_EXEC_OUTPUT_H_

@@ -1,0 +1,256 @@
+#include "init/rootfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+#include <initializer_list>
+
+#include "init/exec_limits.h"
+#include "init/report.h"
+#include "linux/bare_text.h"
+#include "linux/raw_syscalls.h"
+
+namespace glovebox {
+namespace {
+
+constexpr unsigned long kNoSuid = 2, kNoDev = 4, kNoExec = 8;  // MS_NOSUID MS_NODEV MS_NOEXEC
+constexpr unsigned long kRecursivePrivate = (1UL << 14) | (1UL << 18);  // MS_REC | MS_PRIVATE
+
+int Attach(int mount_fd, const char* target, SetupStep step) {
+  Require(raw::MoveMount(mount_fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH), step, target);
+  return mount_fd;
+}
+
+// An O_PATH descriptor of `path` below `root_fd`, symlinks resolved as inside the sandbox.
+long OpenInRoot(int root_fd, const char* path, uint64_t flags) {
+  open_how how{};
+  how.flags = flags | O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  return raw::OpenAt2(root_fd, path, how);
+}
+
+// /proc, /dev and /tmp must be plain directories of the image; one that is missing is made, one
+// that is a link or a file is refused.
+void RequireDirectory(int root_fd, const char* name, SetupStep step) {
+  long made = raw::Call(__NR_mkdirat, root_fd, name, 0755);
+  if (made != -EEXIST) Require(made, step, name);
+  open_how how{};
+  how.flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+  UniqueFd fd(static_cast<int>(Require(raw::OpenAt2(root_fd, name, how), step, name)));
+}
+
+// Opens `path`, making directories, and at the end a directory or an empty file, where there is
+// none.
+UniqueFd OpenMountPoint(int root_fd, const char* path, bool directory) {
+  constexpr SetupStep kStep = SetupStep::kMountBinds;
+  UniqueFd parent(static_cast<int>(Require(OpenInRoot(root_fd, "/", O_DIRECTORY), kStep, "/")));
+  TextBuffer<kPathBytesMax> prefix;
+  size_t size = TextSize(path);
+  size_t at = 0;
+  for (;;) {
+    while (path[at] == '/') ++at;
+    if (at == size) return parent;
+    size_t end = at + FindChar(path + at, size - at, '/');
+    TextBuffer<256> name;
+    name.Add(path + at, end - at);
+    if (name.cut()) FailSetup(kStep, ENAMETOOLONG, path);
+    prefix.Add("/").Add(path + at, end - at);
+    at = end;
+    long fd = OpenInRoot(root_fd, prefix.text(), 0);
+    if (fd == -ENOENT) {
+      bool last = FindChar(path + at, size - at, '/') == size - at;
+      if (last && !directory) {
+        UniqueFd file(static_cast<int>(Require(
+            raw::OpenAt(parent.get(), name.text(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644),
+            kStep, path)));
+      } else {
+        Require(raw::Call(__NR_mkdirat, parent.get(), name.text(), 0755), kStep, path);
+      }
+      fd = OpenInRoot(root_fd, prefix.text(), 0);
+    }
+    parent.Reset(static_cast<int>(Require(fd, kStep, path)));
+  }
+}
+
+void HidePath(int target_fd, const char* path) {
+  constexpr SetupStep kStep = SetupStep::kMaskProc;
+  struct stat status;
+  Require(raw::Call(__NR_newfstatat, target_fd, "", &status, AT_EMPTY_PATH), kStep, path);
+  const char* source = S_ISDIR(status.st_mode) ? "/empty" : "/dev/null";
+  UniqueFd cover(static_cast<int>(
+      Require(raw::OpenTree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), kStep, path)));
+  Require(raw::MoveMount(cover.get(), "", target_fd, "",
+                         MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
+          kStep, path);
+}
+
+void MakeReadOnly(int target_fd, const char* path) {
+  constexpr SetupStep kStep = SetupStep::kMaskProc;
+  UniqueFd cover(static_cast<int>(
+      Require(raw::OpenTree(target_fd, "",
+                            OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE),
+              kStep, path)));
+  mount_attr attr{};
+  attr.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  // Not recursive: the covers below it are read-only already, and locked against changes.
+  Require(raw::MountSetAttr(cover.get(), "", AT_EMPTY_PATH, attr), kStep, path);
+  Require(raw::MoveMount(cover.get(), "", target_fd, "",
+                         MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
+          kStep, path);
+}
+
+void MountLimitedTmpfs(const char* target, unsigned long flags, uint64_t bytes, uint64_t inodes,
+                       SetupStep step) {
+  TextBuffer<96> options;
+  options.Add("mode=1777,size=").AddNumber(bytes).Add(",nr_inodes=").AddNumber(inodes);
+  Require(raw::Mount("tmpfs", target, "tmpfs", kNoSuid | kNoDev | flags, options.text()), step,
+          target);
+}
+
+}  // namespace
+
+void Rootfs::Stage() {
+  constexpr SetupStep kStep = SetupStep::kStage;
+  Require(raw::Mount(nullptr, "/", nullptr, kRecursivePrivate, nullptr), kStep, "make private");
+  // The spawner's own tmpfs, of which this namespace has a copy, has the mount points ready: one
+  // superblock less for every sandbox.
+  Require(raw::Call(__NR_chdir, "/stage"), kStep, "/stage");
+}
+
+void Rootfs::AttachLayers() {
+  constexpr SetupStep kStep = SetupStep::kAttachLayers;
+  for (uint32_t i = 0; i < plan_.plan().layer_count; ++i) {
+    TextBuffer<16> name;
+    name.Add("l").AddNumber(i);
+    (void)raw::Close(Attach(kInitLayersFd + static_cast<int>(i), name.text(), kStep));  // consumed
+  }
+  (void)raw::Close(Attach(kInitDiskFd, "u", kStep));  // consumed
+}
+
+void Rootfs::MountOverlay() {
+  constexpr SetupStep kStep = SetupStep::kMountOverlay;
+  TextBuffer<kPathBytesMax> options;
+  options.Add("lowerdir=");
+  for (uint32_t i = 0; i < plan_.plan().layer_count; ++i) {
+    if (i > 0) options.Add(":");
+    options.Add("l").AddNumber(i);
+    const char* subdirectory = plan_.Text(plan_.plan().layers[i].subdirectory);
+    if (*subdirectory != 0) options.Add("/").Add(subdirectory);
+  }
+  options.Add(",upperdir=u/upper,workdir=u/work,userxattr");
+  if (options.cut()) FailSetup(kStep, ENAMETOOLONG, "options over 4095 bytes");
+  Require(raw::Mount("overlay", "r", "overlay", kNoSuid | kNoDev, options.text()), kStep,
+          options.text());
+  Require(raw::Call(__NR_chdir, "r"), kStep, "r");
+  root_.Reset(static_cast<int>(
+      Require(raw::OpenAt(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC), kStep, "r")));
+}
+
+void Rootfs::MountBinds() {
+  constexpr SetupStep kStep = SetupStep::kMountBinds;
+  int fd = kInitLayersFd + static_cast<int>(plan_.plan().layer_count);
+  for (uint32_t i = 0; i < plan_.plan().bind_count; ++i, ++fd) {
+    const PlanBind& bind = plan_.plan().binds[i];
+    const char* target = plan_.Text(bind.target);
+    UniqueFd point = OpenMountPoint(root_.get(), target, bind.is_directory != 0);
+    Require(
+        raw::MoveMount(fd, "", point.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
+        kStep, target);
+    (void)raw::Close(fd);  // consumed
+  }
+}
+
+void Rootfs::MountProc() {
+  constexpr SetupStep kStep = SetupStep::kMountProc;
+  RequireDirectory(root_.get(), "proc", kStep);
+  Require(raw::Mount("proc", "proc", "proc", kNoSuid | kNoDev | kNoExec, "hidepid=ptraceable"),
+          kStep, "proc");
+  user_sysctls_.Reset(static_cast<int>(
+      Require(raw::OpenAt(AT_FDCWD, "proc/sys/user", O_PATH | O_DIRECTORY | O_CLOEXEC), kStep,
+              "proc/sys/user")));
+}
+
+void Rootfs::MaskProc() {
+  for (uint32_t i = 0; i < plan_.plan().mask_count; ++i) {
+    const PlanMask& mask = plan_.plan().masks[i];
+    const char* path = plan_.Text(mask.path);
+    long fd = OpenInRoot(root_.get(), path, 0);
+    if (fd == -ENOENT || fd == -ENOTDIR) continue;
+    UniqueFd target(static_cast<int>(Require(fd, SetupStep::kMaskProc, path)));
+    if (mask.kind == kMaskHide) {
+      HidePath(target.get(), path);
+    } else {
+      MakeReadOnly(target.get(), path);
+    }
+  }
+}
+
+void Rootfs::MountDev() {
+  constexpr SetupStep kStep = SetupStep::kMountDev;
+  const LaunchPlan& plan = plan_.plan();
+  RequireDirectory(root_.get(), "dev", kStep);
+  (void)raw::Close(Attach(kInitDeviceFd, "dev", kStep));  // consumed
+  Require(raw::Mount("devpts", "dev/pts", "devpts", kNoSuid | kNoExec,
+                     "newinstance,ptmxmode=0666,mode=0620"),
+          kStep, "dev/pts");
+  MountLimitedTmpfs("dev/shm", kNoExec, plan.shm_bytes, plan.shm_inodes, kStep);
+}
+
+void Rootfs::MountTmp() {
+  constexpr SetupStep kStep = SetupStep::kMountTmp;
+  RequireDirectory(root_.get(), "tmp", kStep);
+  MountLimitedTmpfs("tmp", 0, plan_.plan().tmp_bytes, plan_.plan().tmp_inodes, kStep);
+}
+
+void Rootfs::LimitNamespaces() {
+  constexpr SetupStep kStep = SetupStep::kLimitNamespaces;
+  for (const char* name :
+       {"max_cgroup_namespaces", "max_ipc_namespaces", "max_mnt_namespaces", "max_net_namespaces",
+        "max_pid_namespaces", "max_time_namespaces", "max_user_namespaces", "max_uts_namespaces"}) {
+    UniqueFd fd(static_cast<int>(
+        Require(raw::OpenAt(user_sysctls_.get(), name, O_WRONLY | O_CLOEXEC), kStep, name)));
+    Require(raw::Write(fd.get(), "0", 1), kStep, name);
+  }
+  user_sysctls_.Reset();
+}
+
+void Rootfs::PivotRoot() {
+  root_.Reset();
+  Require(raw::PivotRoot(".", "."), SetupStep::kPivotRoot, "pivot_root");
+}
+
+void Rootfs::DetachOldRoot() {
+  constexpr int kDetach = 2;  // MNT_DETACH
+  constexpr SetupStep kStep = SetupStep::kDetachOldRoot;
+  Require(raw::Call(__NR_umount2, ".", kDetach), kStep, "umount2");
+  Require(raw::Call(__NR_chdir, "/"), kStep, "chdir");
+}
+
+void Rootfs::CheckRoot() {
+  constexpr SetupStep kStep = SetupStep::kCheckRoot;
+  char cwd[16];
+  Require(raw::Call(__NR_getcwd, cwd, sizeof(cwd)), kStep, "getcwd");
+  if (cwd[0] != '/' || cwd[1] != 0) FailSetup(kStep, EXDEV, "the cwd is not /");
+  struct statfs fs;
+  Require(raw::Call(__NR_statfs, "/", &fs), kStep, "statfs /");
+  if (fs.f_type != OVERLAYFS_SUPER_MAGIC) FailSetup(kStep, EXDEV, "/ is not the overlay");
+  Require(raw::Call(__NR_statfs, "/proc", &fs), kStep, "statfs /proc");
+  if (fs.f_type != PROC_SUPER_MAGIC) FailSetup(kStep, EXDEV, "/proc is not proc");
+  UniqueFd null_fd(static_cast<int>(
+      Require(raw::OpenAt(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC), kStep, "/dev/null")));
+  struct stat status;
+  Require(raw::Call(__NR_fstat, null_fd.get(), &status), kStep, "/dev/null");
+  if (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(1, 3)) {
+    FailSetup(kStep, ENODEV, "/dev/null is not 1:3");
+  }
+  // The spawner's descriptors of its own template give way to the sandbox's node.
+  for (int fd = 0; fd < 3; ++fd) Require(raw::Dup3(null_fd.get(), fd, 0), kStep, "dup3");
+}
+
+}  // namespace glovebox

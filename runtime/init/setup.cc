@@ -1,0 +1,93 @@
+#include "init/setup.h"
+
+#include <errno.h>
+#include <linux/if.h>
+#include <linux/keyctl.h>
+#include <linux/sockios.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "base/unique_fd.h"
+#include "init/credentials.h"
+#include "init/report.h"
+#include "init/rootfs.h"
+#include "linux/bare_text.h"
+#include "linux/raw_syscalls.h"
+
+namespace glovebox {
+namespace {
+
+void EnterCgroupNamespace() {
+  Require(raw::Call(__NR_unshare, CLONE_NEWCGROUP), SetupStep::kCgroupNamespace, "unshare");
+}
+
+void JoinSessionKeyring() {
+  long result = raw::Call(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
+  if (result == -ENOSYS) return;  // a kernel without keys has none to inherit
+  Require(result, SetupStep::kSessionKeyring, "keyctl");
+}
+
+void SetHostname(const PlanReader& plan) {
+  constexpr SetupStep kStep = SetupStep::kHostname;
+  const PlanText& name = plan.plan().hostname;
+  Require(raw::Call(__NR_sethostname, plan.Text(name), name.size - 1), kStep, "sethostname");
+  // The host's, copied with the namespace, would tell who it is.
+  Require(raw::Call(__NR_setdomainname, "(none)", 6), kStep, "setdomainname");
+}
+
+void BringLoopbackUp() {
+  constexpr SetupStep kStep = SetupStep::kLoopbackUp;
+  UniqueFd fd(static_cast<int>(
+      Require(raw::Call(__NR_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), kStep, "socket")));
+  ifreq request{};
+  CopyText(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP;
+  Require(raw::Ioctl(fd.get(), SIOCSIFFLAGS, &request), kStep, "SIOCSIFFLAGS");
+}
+
+// Root may lack CAP_SYS_RESOURCE on the host, and has it never here: a hard limit only goes down.
+void LimitResources(const LaunchPlan& plan) {
+  constexpr SetupStep kStep = SetupStep::kResourceLimits;
+  for (uint32_t i = 0; i < plan.rlimit_count; ++i) {
+    const PlanRlimit& wanted = plan.rlimits[i];
+    rlimit64 now{};
+    TextBuffer<32> name;
+    name.Add("rlimit ").AddNumber(wanted.resource);
+    Require(raw::Call(__NR_prlimit64, 0, wanted.resource, nullptr, &now), kStep, name.text());
+    uint64_t hard = wanted.hard < now.rlim_max ? wanted.hard : now.rlim_max;
+    rlimit64 set{wanted.soft < hard ? wanted.soft : hard, hard};
+    // Init itself holds descriptors of every command; a command gets the soft limit in its child.
+    if (wanted.resource == RLIMIT_NOFILE) set.rlim_cur = hard;
+    Require(raw::Call(__NR_prlimit64, 0, wanted.resource, &set, nullptr), kStep, name.text());
+  }
+}
+
+}  // namespace
+
+void RunSetup(const PlanReader& plan) {
+  EnterCgroupNamespace();
+  JoinSessionKeyring();
+  Rootfs rootfs(plan);
+  rootfs.Stage();
+  rootfs.AttachLayers();
+  rootfs.MountOverlay();
+  rootfs.MountBinds();
+  rootfs.MountProc();
+  rootfs.MaskProc();
+  rootfs.MountDev();
+  rootfs.MountTmp();
+  SetHostname(plan);
+  BringLoopbackUp();
+  rootfs
+      .LimitNamespaces();  // through a descriptor from before the mask; the last namespace is made
+  rootfs.PivotRoot();
+  rootfs.DetachOldRoot();
+  rootfs.CheckRoot();
+  LimitResources(plan.plan());
+  DropBounding(plan.plan());
+  DropCapabilities(plan.plan());
+  SetNoNewPrivs();
+  SetNotDumpable();
+}
+
+}  // namespace glovebox

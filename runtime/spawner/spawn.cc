@@ -1,0 +1,99 @@
+#include "spawner/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "linux/raw_syscalls.h"
+#include "spawner/child.h"
+#include "spawner/id_maps.h"
+
+namespace glovebox {
+namespace {
+
+// The child's own words, if it failed before its exec.
+bool AwaitExec(int sync_fd, SpawnFailure* failure) {
+  SpawnFailure said;
+  long size;
+  do {
+    size = raw::Read(sync_fd, &said, sizeof(said));
+  } while (size == -EINTR);
+  if (size == 0) return true;
+  if (size != static_cast<long>(sizeof(said))) {
+    return Succeeded(size < 0 ? size : -EPROTO, SetupStep::kExecInit, "report of the child",
+                     failure);
+  }
+  *failure = said;
+  return false;
+}
+
+void KillAndWait(int pidfd) {
+  (void)raw::PidfdSendSignal(pidfd, SIGKILL);  // ESRCH: it is gone already
+  pollfd item{pidfd, POLLIN, 0};
+  while (raw::Call(__NR_poll, &item, 1, -1) == -EINTR) {
+  }
+}
+
+bool PrepareForChild(const ReceivedRequest& request, int pid, int pidfd, SpawnFailure* failure) {
+  const SpawnRequest& wire = request.wire();
+  UniqueFd process = OpenProcess(pid, pidfd, failure);
+  IdLine range{0, wire.host_id_first, wire.id_count};
+  return process.valid() && WriteIdMaps(process.get(), range, range, failure) &&
+         HandleMounts(request, process.get(), failure);
+}
+
+}  // namespace
+
+SpawnedInit Spawn(const ReceivedRequest& request, int init_fd, SpawnFailure* failure) {
+  SpawnedInit result;
+  UniqueFd device(
+      static_cast<int>(raw::OpenTree(AT_FDCWD, "/dev", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
+  int ends[2];
+  if (!Succeeded(device.get(), SetupStep::kClone, "clone of /dev", failure) ||
+      !Succeeded(raw::Call(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, &ends[0]),
+                 SetupStep::kClone, "socketpair", failure)) {
+    return result;
+  }
+  UniqueFd mine(ends[0]);
+  UniqueFd theirs(ends[1]);
+  int pidfd = -1;
+  clone_args args{};
+  args.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC |
+               CLONE_NEWUTS | CLONE_PIDFD;
+  args.exit_signal = SIGCHLD;
+  args.pidfd = reinterpret_cast<uintptr_t>(&pidfd);
+  if (request.cgroup2_fd() >= 0) {
+    args.flags |= CLONE_INTO_CGROUP;
+    args.cgroup = static_cast<uint64_t>(request.cgroup2_fd());
+  }
+  long pid = raw::Clone3(args);
+  if (pid == 0) {
+    mine.Reset();  // else the child would hold its own wait open
+    RunChild(request, device.get(), init_fd, theirs.Release());
+  }
+  if (!Succeeded(pid, SetupStep::kClone, "clone3", failure)) return result;
+  result.host_pid = static_cast<int>(pid);
+  result.pidfd.Reset(pidfd);
+  theirs.Reset();
+  if (PrepareForChild(request, result.host_pid, pidfd, failure)) {
+    long told = raw::Write(mine.get(), "g", 1);  // a dead child has said why; that is read next
+    if ((told == 1 || told == -EPIPE || told == -ECONNRESET) && AwaitExec(mine.get(), failure)) {
+      return result;
+    }
+  } else {
+    // The child's own failure, if there is one, is the cause of ours.
+    SpawnFailure said;
+    if (raw::Call(__NR_recvfrom, mine.get(), &said, sizeof(said), MSG_DONTWAIT, nullptr, nullptr) ==
+        static_cast<long>(sizeof(said))) {
+      *failure = said;
+    }
+  }
+  KillAndWait(pidfd);
+  result.pidfd.Reset();
+  return result;
+}
+
+}  // namespace glovebox
