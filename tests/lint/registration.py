@@ -9,9 +9,9 @@ import source_tree
 
 
 def is_read(tree, folder):
-    """tests/CMakeLists.txt includes tests/<x>/ and tests/unit/<x>/; deeper ones need an add_subdirectory."""
+    """tests/CMakeLists.txt includes tests/<x>/, tests/unit/<x>/ and tests/kernel/<x>/; others need add_subdirectory."""
     parts = folder.parts
-    if len(parts) == 2 or (len(parts) == 3 and parts[1] == "unit"):
+    if len(parts) == 2 or (len(parts) == 3 and parts[1] in ("unit", "kernel")):
         return True
     parent = folder.parent / "CMakeLists.txt"
     return tree.exists(parent) and re.search(rf"add_subdirectory\({parts[-1]}\)", tree.read(parent)) is not None

@@ -29,18 +29,20 @@ def functions(lines, indent):
     """(first line, line count) of each block at column `indent`, 1-based."""
     closing = " " * indent + "}"
     start = None
+    opened = False  # the block's brace was seen; before it, a `;` ends a declaration
     for number, line in enumerate(lines, 1):
         at_indent = line.startswith(" " * indent) and len(line) > indent and line[indent] not in " \t"
         if start is None:
             continues = number > 1 and lines[number - 2].rstrip().endswith((",", "(", "=", "&&", "||"))
             if at_indent and not NOT_A_FUNCTION.match(line) and not continues:
-                start = number
+                start, opened = number, False
         if start is not None:
             if line.rstrip() == closing:
                 yield start, number - start + 1
                 start = None
-            elif at_indent and line.rstrip().endswith(";"):
+            elif line.rstrip().endswith(";") and (at_indent or not opened):
                 start = None  # a declaration or an initialiser
+            opened = opened or line.rstrip().endswith("{")
 
 
 def check_functions(tree, path, report):
