@@ -29,9 +29,9 @@ enum class FrameKind : uint16_t {
   kAckEnd,     // no body; the end is recorded outside, init forgets the exec
   // init -> daemon
   kHelloAck = 64,  // HelloBody
-  kStarted,        // StartedBody; the command's execve succeeded
+  kStarted,        // StartedBody; the command's execve succeeded. Repeated after each kHello
   kOutput,    // no body; there is output beyond what the reader had seen when it set reader_waiting
-  kStdinAck,  // StdinAckBody
+  kStdinAck,  // StdinAckBody; the latest is repeated after each kHello
   kEnd,       // ExecEnd; repeated after each kHello until kAckEnd
   kRefused,   // RefusedBody; answer to a kStart that made no exec
 };

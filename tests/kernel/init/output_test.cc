@@ -1,0 +1,230 @@
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <numeric>
+
+#include "tests/kernel/init/init_rig.h"
+
+namespace glovebox {
+namespace {
+
+class OutputTest : public testing::Test {
+ protected:
+  static Spec Script(const std::string& text) {
+    Spec spec;
+    spec.argv = {"/bin/sh", "-c", text};
+    return spec;
+  }
+  void SendInput(const TestExec& exec, uint64_t offset, const std::string& bytes, bool eof) {
+    StdinBody body{offset, eof ? 1u : 0u, 0};
+    std::string message(reinterpret_cast<char*>(&body), sizeof(body));
+    message += bytes;
+    sandbox_->Send(FrameKind::kStdin, exec.exec_no, message.data(), message.size());
+  }
+  InitRig rig_;
+  std::unique_ptr<TestSandbox> sandbox_ = rig_.Ready();
+};
+
+TEST_F(OutputTest, BothStreamsShareOneRisingSequence) {
+  auto exec = sandbox_->Start(
+      Script("for i in 1 2 3; do echo out$i; sleep 0.02; echo err$i >&2; sleep 0.02; done"));
+  ExecEnd end = sandbox_->AwaitEnd(exec.get());
+  std::vector<Record> records = exec->Records();
+  ASSERT_EQ(records.size(), 6u);
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < records.size(); ++i) {
+    EXPECT_EQ(records[i].sequence, i + 1);
+    EXPECT_EQ(records[i].bytes_before, bytes);
+    EXPECT_EQ(records[i].stream, i % 2 == 0 ? OutputStream::kStdout : OutputStream::kStderr);
+    bytes += records[i].data.size();
+  }
+  EXPECT_EQ(end.frame_count, 6u);
+  EXPECT_EQ(end.bytes_total[0], 15u);
+  EXPECT_EQ(end.bytes_total[1], 15u);
+}
+
+TEST_F(OutputTest, OverflowKeepsHeadAndTailAndCountsTheRest) {
+  Spec spec = Script("seq 1 200000");
+  spec.head_size = 8 * 1024;
+  spec.ring_size = 64 * 1024;
+  auto exec = sandbox_->Start(spec);
+  ExecEnd end = sandbox_->AwaitEnd(exec.get());
+  std::string all;
+  for (int i = 1; i <= 200000; ++i) all += std::to_string(i) + "\n";
+  EXPECT_EQ(end.bytes_total[0], all.size());
+  std::string head, tail;
+  for (const Record& record : exec->HeadRecords()) head += record.data;
+  for (const Record& record : exec->RingRecords(0)) tail += record.data;
+  EXPECT_GT(head.size(), 7u * 1024);
+  EXPECT_GT(tail.size(), 16u * 1024);
+  EXPECT_EQ(head, all.substr(0, head.size()));
+  EXPECT_EQ(tail, all.substr(all.size() - tail.size()));
+  EXPECT_EQ(end.bytes_dropped[0], all.size() - head.size() - tail.size());
+  std::vector<Record> ring = exec->RingRecords(0);
+  EXPECT_EQ(ring.back().sequence, end.frame_count);
+  EXPECT_EQ(ring.front().bytes_before, all.size() - tail.size());
+}
+
+TEST_F(OutputTest, BackPressureLosesNoByte) {
+  Spec spec = Script("seq 1 300000");
+  spec.head_size = 4096;
+  spec.ring_size = 32 * 1024;
+  spec.wire.output_policy = OutputPolicy::kBackPressure;
+  spec.arm_gate = true;
+  auto exec = sandbox_->Start(spec);
+  std::string all, got;
+  for (int i = 1; i <= 300000; ++i) all += std::to_string(i) + "\n";
+  uint64_t position = 0;
+  size_t head_bytes = 0;
+  bool ended = false;
+  ExecEnd end{};
+  while (!ended) {
+    exec->header().reader_waiting.store(1);
+    uint64_t until = exec->header().ring_head.load();
+    if (until == position) {
+      Frame frame = sandbox_->Next();
+      if (frame.header.kind == FrameKind::kEnd) {
+        end = frame.As<ExecEnd>();
+        ended = true;
+      }
+      until = exec->header().ring_head.load();
+    }
+    for (const Record& record : exec->RingRecords(position)) {
+      if (record.bytes_before + record.data.size() > head_bytes + got.size()) {
+        if (got.empty()) head_bytes = record.bytes_before;
+        got += record.data;
+      }
+    }
+    position = std::max(until, position);
+    exec->header().gate_position.store(position);
+    if (exec->header().writer_waiting.exchange(0) != 0) {
+      sandbox_->Send(FrameKind::kResume, exec->exec_no, nullptr, 0);
+    }
+  }
+  std::string head;
+  for (const Record& record : exec->HeadRecords()) head += record.data;
+  EXPECT_EQ(end.bytes_total[0], all.size());
+  EXPECT_EQ((head + got).size(), all.size());
+  EXPECT_TRUE(head + got == all);
+}
+
+TEST_F(OutputTest, StdinIsTakenByOffsetOnceAndEofEndsIt) {
+  Spec spec;
+  spec.argv = {"cat"};
+  spec.wire.stdin_mode = StdinMode::kPipe;
+  auto exec = sandbox_->Start(spec);
+  SendInput(*exec, 0, "hello ", false);
+  SendInput(*exec, 0, "hello ", false);    // repeated
+  SendInput(*exec, 3, "lo world", false);  // half repeated
+  SendInput(*exec, 100, "beyond", false);  // a gap: not taken
+  SendInput(*exec, 11, "!\n", true);
+  ExecEnd end = sandbox_->AwaitEnd(exec.get());
+  EXPECT_EQ(end.exit_code, 0);
+  EXPECT_EQ(exec->Output(OutputStream::kStdout), "hello world!\n");
+}
+
+TEST_F(OutputTest, StdinBeyondTheWindowIsNotTaken) {
+  Spec spec;
+  spec.argv = {"sleep", "1000"};
+  spec.wire.stdin_mode = StdinMode::kPipe;
+  auto exec = sandbox_->Start(spec);
+  std::string chunk(16 * 1024, 'x');
+  uint64_t offset = 0;
+  StdinAckBody ack{};
+  for (int i = 0; i < 16; ++i) {
+    SendInput(*exec, offset, chunk, false);
+    ack = sandbox_->NextOf(FrameKind::kStdinAck).As<StdinAckBody>();
+    offset = ack.accepted;
+  }
+  EXPECT_EQ(ack.accepted - ack.written, kStdinWindow);
+  EXPECT_LT(ack.accepted, 16 * chunk.size());
+  sandbox_->Send(FrameKind::kSignal, exec->exec_no, SignalBody{SIGKILL, SignalScope::kTree});
+  sandbox_->AwaitEnd(exec.get());
+}
+
+TEST_F(OutputTest, ClosedStdinIsTold) {
+  Spec spec = Script("exec 0<&-; sleep 1000");
+  spec.wire.stdin_mode = StdinMode::kPipe;
+  auto exec = sandbox_->Start(spec);
+  StdinAckBody ack{};
+  while (ack.closed == 0) ack = sandbox_->NextOf(FrameKind::kStdinAck).As<StdinAckBody>();
+  EXPECT_EQ(ack.accepted, 0u);
+  sandbox_->Send(FrameKind::kSignal, exec->exec_no, SignalBody{SIGKILL, SignalScope::kTree});
+  sandbox_->AwaitEnd(exec.get());
+}
+
+TEST_F(OutputTest, TerminalHasSizeOwnerInputAndResize) {
+  Spec spec = Script(
+      "stty size; tty=$(readlink /proc/self/fd/0); [ -O $tty ] && echo mine; "
+      "echo $TERM; trap 'stty size; exit 4' WINCH; echo ready; "
+      "while :; do sleep 0.01; done");
+  spec.wire.terminal = 1;
+  spec.wire.rows = 33;
+  spec.wire.columns = 101;
+  auto exec = sandbox_->Start(spec);
+  while (exec->Output(OutputStream::kTerminal).find("ready") == std::string::npos) {
+    exec->header().reader_waiting.store(1);
+    if (exec->Output(OutputStream::kTerminal).find("ready") != std::string::npos) break;
+    sandbox_->Next();
+  }
+  sandbox_->Send(FrameKind::kResize, exec->exec_no, ResizeBody{20, 60});
+  ExecEnd end = sandbox_->AwaitEnd(exec.get());
+  EXPECT_EQ(end.exit_code, 4);
+  EXPECT_EQ(exec->Output(OutputStream::kTerminal),
+            "33 101\r\nmine\r\nxterm-256color\r\nready\r\n20 60\r\n");
+}
+
+TEST_F(OutputTest, EofOnATerminalIsItsCharacter) {
+  Spec spec = Script("stty -echo; echo go; cat; echo done");
+  spec.wire.terminal = 1;
+  auto exec = sandbox_->Start(spec);
+  while (exec->Output(OutputStream::kTerminal).find("go") == std::string::npos) {
+    exec->header().reader_waiting.store(1);
+    if (exec->Output(OutputStream::kTerminal).find("go") != std::string::npos) break;
+    sandbox_->Next();
+  }
+  SendInput(*exec, 0, "line\n", true);
+  EXPECT_EQ(sandbox_->AwaitEnd(exec.get()).exit_code, 0);
+  EXPECT_EQ(exec->Output(OutputStream::kTerminal), "go\r\nline\r\ndone\r\n");
+}
+
+TEST_F(OutputTest, OutputLimitKillsTheTree) {
+  Spec spec = Script("yes");
+  spec.wire.output_bytes_max = 100'000;
+  ExecEnd end = sandbox_->Run(spec);
+  EXPECT_EQ(end.cause, EndCause::kOutputLimit);
+  EXPECT_EQ(end.signal, SIGKILL);
+  EXPECT_GT(end.bytes_total[0], 100'000u);
+}
+
+TEST_F(OutputTest, OutputAndEndOutliveTheConnection) {
+  auto first = sandbox_->Start(Script("echo a; sleep 0.1; echo b; exit 5"));
+  auto second = sandbox_->Start(Script("seq 1 1000; sleep 1000"));
+  sandbox_->NextOf(FrameKind::kStarted);
+  sandbox_->NextOf(FrameKind::kStarted);
+  sandbox_->Disconnect();
+  sandbox_->Connect();
+  ExecEnd end = sandbox_->AwaitEnd(first.get());
+  EXPECT_EQ(end.exit_code, 5);
+  EXPECT_EQ(first->Output(OutputStream::kStdout), "a\nb\n");
+  // An end that nobody has acknowledged is told again.
+  sandbox_->Send(FrameKind::kSignal, second->exec_no, SignalBody{SIGKILL, SignalScope::kTree});
+  EXPECT_EQ(sandbox_->NextOf(FrameKind::kEnd).header.exec_no, second->exec_no);
+  sandbox_->Disconnect();
+  sandbox_->Connect();
+  EXPECT_EQ(sandbox_->AwaitEnd(second.get()).cause, EndCause::kKilledByClient);
+  sandbox_->Disconnect();
+  sandbox_->Connect();
+  EXPECT_EQ(sandbox_->Run(Script("exit 0")).exit_code, 0);
+}
+
+TEST_F(OutputTest, NewestConnectionWins) {
+  auto exec = sandbox_->Start(Script("sleep 0.2; exit 6"));
+  sandbox_->NextOf(FrameKind::kStarted);
+  UniqueFd old = std::move(sandbox_->connection);
+  sandbox_->Connect();
+  EXPECT_EQ(sandbox_->AwaitEnd(exec.get()).exit_code, 6);
+}
+
+}  // namespace
+}  // namespace glovebox

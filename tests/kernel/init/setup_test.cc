@@ -1,0 +1,201 @@
+#include <gtest/gtest.h>
+#include <linux/seccomp.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "tests/kernel/init/init_rig.h"
+
+namespace glovebox {
+namespace {
+
+class SetupTest : public testing::Test {
+ protected:
+  SetupReport Report(const InitRig::Options& options) {
+    SpawnReply reply;
+    std::unique_ptr<TestSandbox> sandbox = rig_.Create(options, &reply);
+    if (sandbox == nullptr) {
+      ADD_FAILURE() << reply.detail;
+      return {};
+    }
+    return sandbox->AwaitReport();
+  }
+  std::string Shell(TestSandbox* sandbox, const std::string& script) {
+    Spec spec;
+    spec.argv = {"/bin/sh", "-c", script};
+    std::string output, error;
+    ExecEnd end = sandbox->Run(spec, &output, &error);
+    EXPECT_EQ(end.cause, EndCause::kExited)
+        << script << ": step " << static_cast<int>(end.failed_step) << " " << end.error;
+    return output + error;
+  }
+  InitRig rig_;
+};
+
+TEST_F(SetupTest, EveryNamespaceIsTheSandboxesOwn) {
+  auto sandbox = rig_.Ready();
+  for (const char* name : {"user", "pid", "mnt", "net", "ipc", "uts", "cgroup"}) {
+    std::string path = std::string("/ns/") + name;
+    std::string own = std::filesystem::read_symlink("/proc/self" + path);
+    std::string inside =
+        std::filesystem::read_symlink("/proc/" + std::to_string(sandbox->host_pid) + path);
+    EXPECT_NE(own, inside);
+    EXPECT_EQ(Shell(sandbox.get(), "readlink /proc/self" + path), inside + "\n");
+  }
+}
+
+TEST_F(SetupTest, CommandHasNoCapabilityNoNewPrivsAndNoGroups) {
+  auto sandbox = rig_.Ready();
+  Spec spec;
+  spec.argv = {"cat", "/proc/self/status"};
+  std::string status;
+  EXPECT_EQ(sandbox->Run(spec, &status).exit_code, 0);
+  for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"}) {
+    EXPECT_NE(status.find(std::string(set) + ":\t0000000000000000"), std::string::npos) << status;
+  }
+  EXPECT_NE(status.find("NoNewPrivs:\t1"), std::string::npos);
+  EXPECT_NE(status.find("SigBlk:\t0000000000000000"), std::string::npos);
+  EXPECT_NE(status.find("SigIgn:\t0000000000000000"), std::string::npos) << status;
+  EXPECT_NE(status.find("Uid:\t1000\t1000\t1000\t1000"), std::string::npos);
+}
+
+TEST_F(SetupTest, InitKeepsFourCapabilitiesAndCannotBeRead) {
+  auto sandbox = rig_.Ready();
+  std::string status = ReadWholeFile("/proc/" + std::to_string(sandbox->host_pid) + "/status");
+  EXPECT_NE(status.find("CapEff:\t00000000000001e0"), std::string::npos) << status;
+  EXPECT_NE(status.find("CapBnd:\t00000000000001e0"), std::string::npos) << status;
+  EXPECT_NE(status.find("NoNewPrivs:\t1"), std::string::npos);
+  EXPECT_EQ(Shell(sandbox.get(), "cat /proc/1/environ && echo readable").find("readable"),
+            std::string::npos);
+}
+
+TEST_F(SetupTest, CommandHasThreeDescriptorsAndUmask022) {
+  auto sandbox = rig_.Ready();
+  EXPECT_EQ(Shell(sandbox.get(),
+                  "for n in 0 1 2 3 4 5 6 7 8 9 10 11 12; do "
+                  "[ -e /proc/$$/fd/$n ] && echo $n; done; umask"),
+            "0\n1\n2\n0022\n");
+}
+
+TEST_F(SetupTest, MountinfoShowsNoHostPathAndDevIsReadOnly) {
+  auto sandbox = rig_.Ready();
+  std::string mounts = Shell(sandbox.get(), "cat /proc/self/mountinfo");
+  EXPECT_EQ(mounts.find("glovebox"), std::string::npos) << mounts;
+  EXPECT_NE(mounts.find("lowerdir=l0/root,upperdir=u/upper,workdir=u/work"), std::string::npos)
+      << mounts;
+  EXPECT_NE(Shell(sandbox.get(), "touch /dev/x && echo made").find("Read-only"), std::string::npos);
+  EXPECT_EQ(Shell(sandbox.get(), "echo x > /dev/null && hostname"), "sandbox\n");
+  EXPECT_EQ(Shell(sandbox.get(), "echo hello > /tmp/f; cat /tmp/f; ls /proc/fs | wc -l"),
+            "hello\n0\n");
+  EXPECT_NE(Shell(sandbox.get(), "echo 1 > /proc/sys/user/max_user_namespaces").find("Read-only"),
+            std::string::npos);
+  EXPECT_EQ(Shell(sandbox.get(), "cat /proc/sys/user/max_user_namespaces; wc -c < /proc/keys"),
+            "0\n0\n");
+}
+
+TEST_F(SetupTest, UserNamespacesAreRefusedWithoutAnyFilter) {
+  auto sandbox = rig_.Ready();
+  EXPECT_NE(Shell(sandbox.get(), "unshare -U true || echo refused").find("refused"),
+            std::string::npos);
+}
+
+TEST_F(SetupTest, WritesLandInTheUpperWithCanonicalIds) {
+  auto sandbox = rig_.Ready();
+  Shell(sandbox.get(), "echo new > /home/agent/file");
+  struct stat file;
+  ASSERT_EQ(stat((sandbox->directory + "/disk/upper/home/agent/file").c_str(), &file), 0);
+  EXPECT_EQ(file.st_uid, 1000u);
+}
+
+TEST_F(SetupTest, MissingUpperIsReportedByTheOverlayStep) {
+  InitRig::Options options;
+  options.disk = [](const std::string& directory) {
+    std::filesystem::remove(directory + "/disk/upper");
+  };
+  SetupReport report = Report(options);
+  EXPECT_STREQ(SetupStepName(report.step), "mount_overlay");
+  EXPECT_EQ(report.error, ENOENT);
+}
+
+TEST_F(SetupTest, LayerSubdirectoryThatEndsTheOptionIsRefused) {
+  for (const char* name : {"a:b", "a,b", "../x", "a\\b", "/root", ".."}) {
+    InitRig::Options options;
+    options.plan = [name](PlanBuilder* plan) {
+      plan->plan.layers[0].subdirectory = plan->Text(name);
+    };
+    SetupReport report = Report(options);
+    EXPECT_STREQ(SetupStepName(report.step), "read_plan") << name;
+    EXPECT_EQ(report.error, EINVAL);
+    EXPECT_STREQ(report.detail, "layer subdirectory");
+  }
+}
+
+TEST_F(SetupTest, PlanThatDoesNotFitIsRefused) {
+  std::vector<std::pair<const char*, std::function<void(PlanBuilder*)>>> cases = {
+      {"magic", [](PlanBuilder* b) { b->plan.magic = 1; }},
+      {"version", [](PlanBuilder* b) { b->plan.version = 99; }},
+      {"exec_max", [](PlanBuilder* b) { b->plan.exec_max = 257; }},
+      {"hostname", [](PlanBuilder* b) { b->plan.hostname.offset = 0xfffffff0; }},
+      {"filter", [](PlanBuilder* b) { b->plan.filter_count = 1; }},
+      {"limits of /tmp", [](PlanBuilder* b) { b->plan.tmp_bytes = 0; }},
+      {"uid 0 or capabilities without root_inside", [](PlanBuilder* b) { b->plan.uid = 0; }},
+      {"mask path", [](PlanBuilder* b) { b->plan.masks[0].path = b->Text("relative"); }},
+  };
+  for (auto& [detail, change] : cases) {
+    InitRig::Options options;
+    options.plan = change;
+    SetupReport report = Report(options);
+    EXPECT_STREQ(SetupStepName(report.step), "read_plan") << detail;
+    EXPECT_STREQ(report.detail, detail);
+  }
+}
+
+TEST_F(SetupTest, LinkWhereTheImageShouldHaveADirectoryIsRefused) {
+  InitRig::Options options;
+  options.disk = [](const std::string& directory) {
+    std::filesystem::create_symlink("/etc", directory + "/disk/upper/proc");
+  };
+  SetupReport report = Report(options);
+  EXPECT_STREQ(SetupStepName(report.step), "mount_proc");
+  EXPECT_EQ(report.error, ENOTDIR);
+}
+
+TEST_F(SetupTest, RequestThatDoesNotFitIsRefusedAndTheSpawnerGoesOn) {
+  SpawnReply reply;
+  InitRig::Options options;
+  options.drop_last_fd = true;
+  EXPECT_EQ(rig_.Create(options, &reply), nullptr);
+  EXPECT_STREQ(SetupStepName(reply.step), "receive_request");
+  options = {};
+  options.request = [](SpawnRequest* request) { request->host_id_first = 0; };
+  EXPECT_EQ(rig_.Create(options, &reply), nullptr);
+  EXPECT_STREQ(reply.detail, "host id 0 is never mapped");
+  options.request = [](SpawnRequest* request) { request->magic = 7; };
+  EXPECT_EQ(rig_.Create(options, &reply), nullptr);
+  EXPECT_STREQ(SetupStepName(reply.step), "receive_request");
+  EXPECT_NE(rig_.Ready(), nullptr);
+}
+
+TEST_F(SetupTest, RootInsideGivesUidZeroItsCapabilitiesAndOthersNone) {
+  constexpr uint64_t kPayload = 0x4fb;  // CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID ...
+  InitRig::Options options;
+  options.plan = [](PlanBuilder* plan) {
+    plan->plan.root_inside = 1;
+    plan->plan.payload_capabilities = kPayload;
+  };
+  auto sandbox = rig_.Ready(options);
+  Spec spec;
+  spec.argv = {"cat", "/proc/self/status"};
+  spec.user = "root";
+  std::string status;
+  EXPECT_EQ(sandbox->Run(spec, &status).exit_code, 0);
+  EXPECT_NE(status.find("CapEff:\t00000000000004fb"), std::string::npos) << status;
+  EXPECT_NE(status.find("CapBnd:\t00000000000004fb"), std::string::npos) << status;
+  spec.user = "agent";
+  EXPECT_EQ(sandbox->Run(spec, &status).exit_code, 0);
+  EXPECT_NE(status.find("CapEff:\t0000000000000000"), std::string::npos) << status;
+  EXPECT_NE(status.find("CapBnd:\t0000000000000000"), std::string::npos) << status;
+}
+
+}  // namespace
+}  // namespace glovebox
