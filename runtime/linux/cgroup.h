@@ -3,7 +3,7 @@
 // Theory. Limits are on the controllers that the host has: cgroup v2, or v1 hierarchies of memory,
 // pids and cpu. Grouping and killing are on a cgroup v2 tree in both cases:
 //
-//   <v2 mount>/<parent>/glovebox-<instance>/<sandbox>/init      born into by glovebox-init
+//   <v2 mount>/<parent>/glovebox-<instance>/<sandbox>           born into by glovebox-init
 //                                                    /exec-<n>  born into by command n
 //   <v1 mount of each controller>/<parent>/glovebox-<instance>/<sandbox>
 //
@@ -14,6 +14,12 @@
 // access to cgroup.procs of the leaf and of the nearest ancestor of both cgroups, which is the
 // sandbox's directory: both belong to the sandbox's root uid. That uid sees the files through
 // inherited descriptors only; no cgroup file system is mounted inside.
+//
+// Init lives in the sandbox's directory itself and not in a leaf beside the commands: the root of
+// its cgroup namespace is where it is when it makes one, and on a tree mounted with nsdelegate
+// (systemd's default) the kernel answers a CLONE_INTO_CGROUP outside of that root with ENOENT. So
+// no controller is handed down to the leaves, and memory.oom.group stays 0: it would end init, and
+// with it every other command, each time one command meets the memory limit.
 #ifndef GLOVEBOX_LINUX_CGROUP_H_
 #define GLOVEBOX_LINUX_CGROUP_H_
 
@@ -31,7 +37,7 @@
 
 namespace glovebox {
 
-class CgroupControllers;
+class CgroupControllers;  // linux/cgroup_controllers.h
 
 struct CgroupLimits {
   uint64_t memory_bytes = 0;  // swap is 0 on top
@@ -64,7 +70,8 @@ struct ExecLeaf {
 class SandboxCgroup {
  public:
   SandboxCgroup(UniqueFd instance, std::string id, UniqueFd directory,
-                std::unique_ptr<CgroupControllers> controllers, uid_t host_root_uid);
+                std::unique_ptr<CgroupControllers> controllers, uid_t host_root_uid,
+                std::vector<UniqueFd> v1_instances);
   ~SandboxCgroup();
 
   absl::StatusOr<CgroupEntry> OpenEntry() const;
@@ -88,11 +95,12 @@ class SandboxCgroup {
   static constexpr int kEmptyTimeoutMs = 10000;
 
  private:
-  const UniqueFd instance_;  // <...>/glovebox-<instance> on v2
+  const UniqueFd instance_;  // the directory of the instance on v2
   const std::string id_;
   const UniqueFd directory_;
   const std::unique_ptr<CgroupControllers> controllers_;
   const uid_t host_root_uid_;
+  const std::vector<UniqueFd> v1_instances_;
 };
 
 struct CgroupOptions {
@@ -111,7 +119,7 @@ class CgroupDriver {
                                                             const CgroupOptions& options);
   ~CgroupDriver();
 
-  // Directories with limits in force (each is read back) and an empty `init` leaf.
+  // Directories with limits in force, each of them read back.
   // `host_root_uid`: the host's name of the sandbox's uid 0. On an error nothing is left. `id`:
   // [a-z0-9-]; ALREADY_EXISTS when it is in use.
   absl::StatusOr<std::unique_ptr<SandboxCgroup>> CreateSandbox(const std::string& id,
@@ -127,21 +135,28 @@ class CgroupDriver {
   CgroupVersion version() const { return version_; }
 
  private:
-  struct V1Root {
-    std::string controller;
-    UniqueFd instance;  // <mount>/<parent>/glovebox-<instance>
+  // The directory of this instance on one hierarchy.
+  struct InstanceRoot {
+    std::string controller;  // "" on v2
     UniqueFd parent;
+    UniqueFd directory;
   };
-  explicit CgroupDriver(CgroupVersion version, std::string instance_name);
+
+  CgroupDriver(CgroupVersion version, std::string instance_name);
+  absl::StatusOr<InstanceRoot> OpenRoot(const std::string& mount, const std::string& parent) const;
   absl::Status OpenV2(const CgroupHost& host, const std::string& parent);
   absl::Status OpenV1(const CgroupHost& host, const std::string& parent);
+  absl::StatusOr<std::unique_ptr<SandboxCgroup>> Assemble(const std::string& id,
+                                                          const CgroupLimits& limits,
+                                                          uid_t host_root_uid) const;
   absl::Status RemoveSandbox(const std::string& id) const;
+  absl::StatusOr<std::unique_ptr<CgroupControllers>> MakeControllers(
+      const std::string& id, const CgroupLimits& limits) const;
 
   const CgroupVersion version_;
   const std::string instance_name_;  // "glovebox-<instance>"
-  UniqueFd v2_parent_;
-  UniqueFd v2_instance_;
-  std::vector<V1Root> v1_roots_;
+  InstanceRoot v2_;
+  std::vector<InstanceRoot> v1_;  // empty on kV2
 };
 
 }  // namespace glovebox
