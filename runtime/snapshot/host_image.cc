@@ -203,7 +203,7 @@ absl::StatusOr<std::unique_ptr<HostImage>> HostImage::Build(const std::string& d
 }
 
 RootLayers HostImage::Layers() const {
-  return RootLayers{.layers = {Layer{nullptr, mount_path_, "."}},
+  return RootLayers{.layers = {Layer{nullptr, mount_path_, ""}},
                     .binds = {HostBind{"/usr", "/usr"}},
                     .environment = DefaultImageEnvironment()};
 }

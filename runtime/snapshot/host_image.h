@@ -27,7 +27,7 @@ class HostImage {
   HostImage(const HostImage&) = delete;
   HostImage& operator=(const HostImage&) = delete;
 
-  // One layer without a disk, subdirectory "."; /usr as a bind. Thread-safe.
+  // One layer without a disk, subdirectory ""; /usr as a bind. Thread-safe.
   RootLayers Layers() const;
 
   const std::string& digest() const { return digest_; }  // "sha256:..." of the synthesized tree

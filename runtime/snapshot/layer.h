@@ -17,7 +17,7 @@ struct Layer {
       disk;  // null: a directory of the daemon's own (the host image's synthesized root)
   std::string
       mount_path;  // in the daemon's mount namespace; a mount of its own, to be cloned by open_tree
-  std::string subdirectory;  // lowerdir inside it
+  std::string subdirectory;  // lowerdir inside it; "": the mount's root
 };
 
 // A directory of the host shown read-only and not id-mapped.
