@@ -1,0 +1,126 @@
+#include <cerrno>
+#include <cstring>
+
+#include "service/convert_exec.h"
+
+namespace glovebox {
+namespace {
+
+v1::EndCause CauseToProto(ExecResult::Cause cause) {
+  switch (cause) {
+    case ExecResult::Cause::kExited:
+      return v1::END_CAUSE_EXITED;
+    case ExecResult::Cause::kSignaled:
+      return v1::END_CAUSE_SIGNALED;
+    case ExecResult::Cause::kTimedOut:
+      return v1::END_CAUSE_TIMED_OUT;
+    case ExecResult::Cause::kIdleTimedOut:
+      return v1::END_CAUSE_IDLE_TIMED_OUT;
+    case ExecResult::Cause::kOomKilled:
+      return v1::END_CAUSE_OOM_KILLED;
+    case ExecResult::Cause::kOutputLimit:
+      return v1::END_CAUSE_OUTPUT_LIMIT;
+    case ExecResult::Cause::kKilledByClient:
+      return v1::END_CAUSE_KILLED_BY_CLIENT;
+    case ExecResult::Cause::kSandboxGone:
+      return v1::END_CAUSE_SANDBOX_GONE;
+    case ExecResult::Cause::kSpawnFailed:
+      return v1::END_CAUSE_SPAWN_FAILED;
+  }
+  return v1::END_CAUSE_SANDBOX_GONE;
+}
+
+v1::SpawnFailureKind ExecveFailureKind(int error) {
+  switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+      return v1::SPAWN_FAILURE_KIND_NOT_FOUND;
+    case EACCES:
+    case EPERM:
+    case ENOEXEC:
+    case EISDIR:
+    case EINVAL:
+    case ETXTBSY:
+    case ELOOP:
+      return v1::SPAWN_FAILURE_KIND_NOT_EXECUTABLE;
+    case ELIBBAD:
+      return v1::SPAWN_FAILURE_KIND_BAD_INTERPRETER;
+    case E2BIG:
+      return v1::SPAWN_FAILURE_KIND_ARGUMENTS_TOO_LONG;
+    case ENOMEM:
+    case EAGAIN:
+      return v1::SPAWN_FAILURE_KIND_RESOURCES;
+    default:
+      return v1::SPAWN_FAILURE_KIND_UNSPECIFIED;
+  }
+}
+
+v1::SpawnFailureKind FailureKind(ExecStep step, int error) {
+  switch (step) {
+    case ExecStep::kExecve:
+      return ExecveFailureKind(error);
+    case ExecStep::kWorkingDirectory:
+      return v1::SPAWN_FAILURE_KIND_BAD_WORKING_DIRECTORY;
+    case ExecStep::kUser:
+      return v1::SPAWN_FAILURE_KIND_BAD_USER;
+    case ExecStep::kResources:
+    case ExecStep::kClone:
+      return v1::SPAWN_FAILURE_KIND_RESOURCES;
+    case ExecStep::kReadSpec:
+    case ExecStep::kNone:
+    case ExecStep::kSession:
+    case ExecStep::kDescriptors:
+    case ExecStep::kResetSignals:
+    case ExecStep::kCapabilities:
+    case ExecStep::kFilter:
+      break;
+  }
+  return v1::SPAWN_FAILURE_KIND_UNSPECIFIED;
+}
+
+void SetStream(uint64_t total, uint64_t dropped, v1::StreamBytes* stream) {
+  stream->set_total(total);
+  stream->set_dropped(dropped < total ? dropped : total);
+  stream->set_retained(total - stream->dropped());
+}
+
+void SetUsage(const ExecResult& result, v1::ExecUsage* usage) {
+  usage->set_user_us(result.user_us);
+  usage->set_system_us(result.system_us);
+  usage->set_wall_us(result.wall_us);
+  if (result.memory_peak_bytes != 0) usage->set_peak_memory_bytes(result.memory_peak_bytes);
+}
+
+}  // namespace
+
+v1::End ToProto(const ExecResult& result, bool terminal) {
+  v1::End end;
+  end.set_cause(CauseToProto(result.cause));
+  if (result.exit_code.has_value()) end.set_exit_code(*result.exit_code);
+  if (result.signal.has_value()) end.set_signal(*result.signal);
+  end.set_core_dumped(result.core_dumped);
+  SetUsage(result, end.mutable_usage());
+  if (result.oom.has_value()) {
+    end.mutable_oom()->set_limit_bytes(result.oom->limit_bytes);
+    if (result.oom->peak_bytes != 0) end.mutable_oom()->set_peak_bytes(result.oom->peak_bytes);
+  }
+  end.set_survivors(result.survivors);
+  end.set_output_cut(result.pipe_held);
+  if (terminal) {
+    SetStream(result.bytes_total[0], result.bytes_dropped[0], end.mutable_terminal_bytes());
+  } else {
+    SetStream(result.bytes_total[0], result.bytes_dropped[0], end.mutable_stdout_bytes());
+    SetStream(result.bytes_total[1], result.bytes_dropped[1], end.mutable_stderr_bytes());
+  }
+  if (result.cause == ExecResult::Cause::kSpawnFailed) {
+    const ExecStep step = result.failed_step.value_or(ExecStep::kNone);
+    v1::SpawnFailure* failure = end.mutable_spawn_failure();
+    failure->set_kind(FailureKind(step, result.error));
+    failure->set_error_number(result.error);
+    failure->set_step(ExecStepName(step));
+    failure->set_detail(DescribeResult(result));
+  }
+  return end;
+}
+
+}  // namespace glovebox

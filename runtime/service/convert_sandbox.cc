@@ -1,0 +1,208 @@
+#include "service/convert_sandbox.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/ids.h"
+#include "base/status.h"
+#include "service/convert_time.h"
+#include "service/request_error.h"
+#include "service/status.h"
+
+namespace glovebox {
+namespace {
+
+constexpr int kLabelsMax = 64;
+constexpr size_t kLabelKeyBytesMax = 63;
+constexpr size_t kLabelValueBytesMax = 1024;
+constexpr size_t kRequestIdBytesMax = 63;
+constexpr size_t kRevisionBytesMax = 1024;
+
+absl::Status SetLimit(bool present, uint64_t value, uint64_t maximum, absl::string_view field,
+                      uint64_t* limit) {
+  if (!present) return absl::OkStatus();
+  if (value == 0) {
+    return FieldError(field, "must not be 0; leave it out for the default");
+  }
+  if (value > maximum) {
+    return FieldError(field, absl::StrCat(value, " is above this host's maximum of ", maximum));
+  }
+  *limit = value;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<SandboxLimits> LimitsFromProto(const v1::SandboxLimits& asked,
+                                              const LimitBounds& bounds) {
+  SandboxLimits limits = bounds.defaults;
+  const SandboxLimits& max = bounds.maximum;
+  RETURN_IF_ERROR(SetLimit(asked.has_memory_bytes(), asked.memory_bytes(), max.memory_bytes,
+                           "limits.memory_bytes", &limits.memory_bytes));
+  RETURN_IF_ERROR(SetLimit(asked.has_pids_max(), asked.pids_max(), max.pids_max, "limits.pids_max",
+                           &limits.pids_max));
+  RETURN_IF_ERROR(SetLimit(asked.has_cpu_millis(), asked.cpu_millis(), max.cpu_millis,
+                           "limits.cpu_millis", &limits.cpu_millis));
+  RETURN_IF_ERROR(SetLimit(asked.has_disk_bytes(), asked.disk_bytes(), max.disk_bytes,
+                           "limits.disk_bytes", &limits.disk_bytes));
+  // The default number of files fits the default size alone.
+  if (asked.has_disk_bytes()) limits.disk_inodes = 0;
+  RETURN_IF_ERROR(SetLimit(asked.has_disk_inodes(), asked.disk_inodes(),
+                           max.disk_inodes == 0 ? UINT64_MAX : max.disk_inodes,
+                           "limits.disk_inodes", &limits.disk_inodes));
+  const absl::Status valid = Validate(limits);
+  if (valid.ok()) return limits;
+  const ErrorDetail detail = GetErrorDetail(valid).value_or(ErrorDetail{});
+  const auto field = detail.metadata.find("field");
+  return FieldError(
+      field == detail.metadata.end() ? "limits" : absl::StrCat("limits.", field->second),
+      valid.message());
+}
+
+absl::Status CheckLabels(const google::protobuf::Map<std::string, std::string>& labels) {
+  if (labels.size() > kLabelsMax) {
+    return FieldError("labels", absl::StrCat("at most ", kLabelsMax, " are allowed"));
+  }
+  for (const auto& [key, value] : labels) {
+    const bool key_fits = !key.empty() && key.size() <= kLabelKeyBytesMax &&
+                          std::all_of(key.begin(), key.end(), [](char c) {
+                            return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' ||
+                                   c == '_' || c == '/' || c == '-';
+                          });
+    if (!key_fits) return FieldError("labels", "keys are 1 to 63 of [a-zA-Z0-9._/-]");
+    if (value.size() > kLabelValueBytesMax) {
+      return FieldError("labels",
+                        absl::StrCat("values have at most ", kLabelValueBytesMax, " bytes"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckEgress(const v1::EgressPolicy& egress) {
+  if (egress.mode() != v1::EGRESS_MODE_UNSPECIFIED && egress.mode() != v1::EGRESS_MODE_NONE) {
+    return FieldNotServed("egress.mode");
+  }
+  if (egress.rules_size() > 0) return FieldNotServed("egress.rules");
+  if (egress.presets_size() > 0) return FieldNotServed("egress.presets");
+  if (egress.has_limits()) return FieldNotServed("egress.limits");
+  if (egress.private_ranges_allowed_size() > 0) {
+    return FieldNotServed("egress.private_ranges_allowed");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckRequestId(const std::string& id) {
+  const bool fits = !id.empty() && id.size() <= kRequestIdBytesMax &&
+                    std::all_of(id.begin(), id.end(), [](char c) {
+                      return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' ||
+                             c == '_' || c == '-';
+                    });
+  return fits ? absl::OkStatus() : FieldError("request_id", "must be 1 to 63 of [a-zA-Z0-9._-]");
+}
+
+}  // namespace
+
+absl::StatusOr<RepositorySource> FromProto(const v1::Repository& repository,
+                                           absl::string_view field) {
+  const std::string& path = repository.path();
+  if (path.empty() || path[0] != '/' || path.size() > 4095 || absl::StrContains(path, '\0')) {
+    return FieldError(absl::StrCat(field, ".path"), "must be an absolute path on the host");
+  }
+  if (repository.commit().size() > kRevisionBytesMax) {
+    return FieldError(absl::StrCat(field, ".commit"),
+                      absl::StrCat("has at most ", kRevisionBytesMax, " bytes"));
+  }
+  if (repository.history() != v1::REPOSITORY_HISTORY_UNSPECIFIED &&
+      repository.history() != v1::REPOSITORY_HISTORY_FULL) {
+    return FieldNotServed(absl::StrCat(field, ".history"));
+  }
+  return RepositorySource{path, repository.commit()};
+}
+
+absl::StatusOr<CreateOptions> FromProto(const v1::CreateSandboxRequest& request,
+                                        const LimitBounds& bounds) {
+  CreateOptions options;
+  if (request.has_request_id()) {
+    RETURN_IF_ERROR(CheckRequestId(request.request_id()));
+    options.request_id = request.request_id();
+  }
+  if (request.has_image()) {
+    ASSIGN_OR_RETURN(options.image, ParseClientName(request.image(), "image"));
+  }
+  switch (request.source_case()) {
+    case v1::CreateSandboxRequest::kSnapshot: {
+      ASSIGN_OR_RETURN(options.snapshot, ParseDigest(request.snapshot()));
+      break;
+    }
+    case v1::CreateSandboxRequest::kRepository: {
+      ASSIGN_OR_RETURN(options.repository, FromProto(request.repository(), "repository"));
+      break;
+    }
+    case v1::CreateSandboxRequest::SOURCE_NOT_SET:
+      break;
+  }
+  ASSIGN_OR_RETURN(options.limits, LimitsFromProto(request.limits(), bounds));
+  RETURN_IF_ERROR(CheckLabels(request.labels()));
+  options.labels = {request.labels().begin(), request.labels().end()};
+  options.root_inside = request.profile().root_inside();
+  RETURN_IF_ERROR(CheckEgress(request.egress()));
+  if (request.caches_size() > 0) return FieldNotServed("caches");
+  return options;
+}
+
+v1::SandboxLimits ToProto(const SandboxLimits& limits) {
+  v1::SandboxLimits proto;
+  proto.set_memory_bytes(limits.memory_bytes);
+  proto.set_pids_max(limits.pids_max);
+  proto.set_cpu_millis(limits.cpu_millis);
+  proto.set_disk_bytes(limits.disk_bytes);
+  // 0 is the domain's word for "by the size"; the number itself is on the disk (GetUsage).
+  if (limits.disk_inodes != 0) proto.set_disk_inodes(limits.disk_inodes);
+  return proto;
+}
+
+v1::SandboxState ToProto(SandboxState state) {
+  switch (state) {
+    case SandboxState::kCreating:
+      return v1::SANDBOX_STATE_CREATING;
+    case SandboxState::kRunning:
+      return v1::SANDBOX_STATE_RUNNING;
+    case SandboxState::kStopped:
+    case SandboxState::kDeleting:  // its processes are being ended; the files are not there for
+                                   // long
+      return v1::SANDBOX_STATE_STOPPED;
+  }
+  return v1::SANDBOX_STATE_UNSPECIFIED;
+}
+
+v1::Sandbox ToProto(const SandboxInfo& info, const std::string& host_id) {
+  v1::Sandbox proto;
+  proto.set_id(info.id);
+  proto.set_host_id(host_id);
+  proto.set_state(ToProto(info.state));
+  *proto.mutable_create_time() = ToProtoTime(info.created);
+  proto.set_image(info.image);
+  proto.set_snapshot(info.snapshot);
+  proto.set_commit(info.commit);
+  *proto.mutable_limits() = ToProto(info.limits);
+  proto.mutable_labels()->insert(info.labels.begin(), info.labels.end());
+  proto.set_workdir(info.workdir);
+  proto.mutable_profile()->set_root_inside(info.root_inside);
+  if (!info.stop_reason.empty()) {
+    *proto.mutable_stop_reason() = ToRpcStatus(
+        DetailedError(absl::StatusCode::kAborted, info.stop_reason, {"SANDBOX_STOPPED", {}}));
+  }
+  return proto;
+}
+
+bool Matches(const SandboxInfo& info, const v1::ListSandboxesRequest& request) {
+  for (const auto& [key, value] : request.label_filter()) {
+    auto it = info.labels.find(key);
+    if (it == info.labels.end() || it->second != value) return false;
+  }
+  if (request.states_size() == 0) return true;
+  return std::find(request.states().begin(), request.states().end(), ToProto(info.state)) !=
+         request.states().end();
+}
+
+}  // namespace glovebox

@@ -1,0 +1,34 @@
+// Sandboxes between proto and domain.
+#ifndef GLOVEBOX_SERVICE_CONVERT_SANDBOX_H_
+#define GLOVEBOX_SERVICE_CONVERT_SANDBOX_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "glovebox/v1/sandbox.pb.h"
+#include "sandbox/sandbox_spec.h"
+
+namespace glovebox {
+
+// What a request may leave out and must not exceed.
+struct LimitBounds {
+  SandboxLimits defaults;
+  SandboxLimits maximum;
+};
+
+// INVALID_ARGUMENT for a wrong field, UNIMPLEMENTED for one that is not served.
+absl::StatusOr<CreateOptions> FromProto(const v1::CreateSandboxRequest& request,
+                                        const LimitBounds& bounds);
+absl::StatusOr<RepositorySource> FromProto(const v1::Repository& repository,
+                                           absl::string_view field);
+
+v1::SandboxLimits ToProto(const SandboxLimits& limits);
+v1::SandboxState ToProto(SandboxState state);
+v1::Sandbox ToProto(const SandboxInfo& info, const std::string& host_id);
+
+// Whether `info` passes the filters of a listing.
+bool Matches(const SandboxInfo& info, const v1::ListSandboxesRequest& request);
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_SERVICE_CONVERT_SANDBOX_H_

@@ -1,0 +1,66 @@
+#include "service/convert_snapshot.h"
+
+#include <algorithm>
+
+#include "service/convert_time.h"
+
+namespace glovebox {
+namespace {
+
+v1::ImportPhase ToProto(ImportPhase phase) {
+  switch (phase) {
+    case ImportPhase::kResolving:
+    case ImportPhase::kCopying:
+      return v1::IMPORT_PHASE_RECEIVING;
+    case ImportPhase::kCheckingOut:
+    case ImportPhase::kIndexing:
+      return v1::IMPORT_PHASE_UNPACKING;
+    case ImportPhase::kSealing:
+      return v1::IMPORT_PHASE_SEALING;
+  }
+  return v1::IMPORT_PHASE_UNSPECIFIED;
+}
+
+template <typename Uses>
+uint32_t Count(const std::vector<SandboxInfo>& sandboxes, Uses uses) {
+  return static_cast<uint32_t>(std::count_if(sandboxes.begin(), sandboxes.end(), uses));
+}
+
+}  // namespace
+
+v1::Snapshot ToProto(const SnapshotInfo& info, const std::vector<SandboxInfo>& sandboxes) {
+  v1::Snapshot proto;
+  proto.set_digest(info.digest);
+  *proto.mutable_create_time() = ToProtoTime(info.created);
+  proto.set_commit(info.commit);
+  proto.set_source(info.source);
+  proto.set_disk_bytes(info.bytes_used);
+  proto.set_file_count(info.inodes_used);
+  proto.set_sandbox_count(
+      Count(sandboxes, [&](const SandboxInfo& s) { return s.snapshot == info.digest; }));
+  return proto;
+}
+
+v1::Image ToProto(const ImageInfo& info, const std::vector<SandboxInfo>& sandboxes) {
+  v1::Image proto;
+  proto.set_name(info.name);
+  proto.set_digest(info.digest);
+  *proto.mutable_create_time() = ToProtoTime(info.created);
+  proto.set_source(info.source);
+  proto.set_disk_bytes(info.bytes_used);
+  proto.set_file_count(info.inodes_used);
+  proto.set_sandbox_count(
+      Count(sandboxes, [&](const SandboxInfo& s) { return s.image == info.name; }));
+  proto.set_built_in(info.built_in);
+  return proto;
+}
+
+v1::ImportProgress ToProto(const ImportProgress& progress) {
+  v1::ImportProgress proto;
+  proto.set_phase(ToProto(progress.phase));
+  proto.set_bytes_done(progress.bytes);
+  proto.set_items_done(std::max(progress.objects, progress.files));
+  return proto;
+}
+
+}  // namespace glovebox

@@ -1,0 +1,24 @@
+// Snapshots and images between proto and domain.
+#ifndef GLOVEBOX_SERVICE_CONVERT_SNAPSHOT_H_
+#define GLOVEBOX_SERVICE_CONVERT_SNAPSHOT_H_
+
+#include <string>
+#include <vector>
+
+#include "glovebox/v1/snapshot.pb.h"
+#include "glovebox/v1/types.pb.h"
+#include "sandbox/sandbox_spec.h"
+#include "snapshot/git_import.h"
+#include "snapshot/image_record.h"
+#include "snapshot/snapshot_record.h"
+
+namespace glovebox {
+
+// `sandboxes`: all there are, to count those that use it.
+v1::Snapshot ToProto(const SnapshotInfo& info, const std::vector<SandboxInfo>& sandboxes);
+v1::Image ToProto(const ImageInfo& info, const std::vector<SandboxInfo>& sandboxes);
+v1::ImportProgress ToProto(const ImportProgress& progress);
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_SERVICE_CONVERT_SNAPSHOT_H_

@@ -1,0 +1,52 @@
+// SandboxService: life cycle (proto/glovebox/v1/sandbox.proto). RPCs that are not overridden are
+// not served by this release.
+#ifndef GLOVEBOX_SERVICE_SANDBOX_SERVICE_H_
+#define GLOVEBOX_SERVICE_SANDBOX_SERVICE_H_
+
+#include <vector>
+
+#include "glovebox/v1/sandbox.grpc.pb.h"
+#include "service/service_deps.h"
+#include "service/unary_call.h"
+
+namespace glovebox {
+
+// Thread-safe.
+class SandboxService final : public v1::SandboxService::CallbackService {
+ public:
+  // `enforcement`: what holds every sandbox of this host.
+  SandboxService(const ServiceDeps* deps, std::vector<v1::Capability> enforcement)
+      : deps_(*deps), enforcement_(std::move(enforcement)) {}
+
+  // A sandbox whose client went away while it was made and gave no request id has nobody who knows
+  // its id: it is deleted again. With a request id it stays, for the retry.
+  grpc::ServerUnaryReactor* CreateSandbox(grpc::CallbackServerContext* context,
+                                          const v1::CreateSandboxRequest* request,
+                                          v1::CreateSandboxResponse* response) override;
+  grpc::ServerUnaryReactor* GetSandbox(grpc::CallbackServerContext* context,
+                                       const v1::GetSandboxRequest* request,
+                                       v1::GetSandboxResponse* response) override;
+  grpc::ServerUnaryReactor* ListSandboxes(grpc::CallbackServerContext* context,
+                                          const v1::ListSandboxesRequest* request,
+                                          v1::ListSandboxesResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteSandbox(grpc::CallbackServerContext* context,
+                                          const v1::DeleteSandboxRequest* request,
+                                          v1::DeleteSandboxResponse* response) override;
+  grpc::ServerUnaryReactor* GetUsage(grpc::CallbackServerContext* context,
+                                     const v1::GetUsageRequest* request,
+                                     v1::GetUsageResponse* response) override;
+
+ private:
+  absl::Status Create(const v1::CreateSandboxRequest& request, const UnaryCall& call,
+                      v1::CreateSandboxResponse* response) const;
+  absl::Status List(const v1::ListSandboxesRequest& request,
+                    v1::ListSandboxesResponse* response) const;
+  v1::Sandbox Show(const SandboxInfo& info) const;
+
+  const ServiceDeps& deps_;
+  const std::vector<v1::Capability> enforcement_;
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_SERVICE_SANDBOX_SERVICE_H_

@@ -1,0 +1,33 @@
+// What every service works with.
+#ifndef GLOVEBOX_SERVICE_SERVICE_DEPS_H_
+#define GLOVEBOX_SERVICE_SERVICE_DEPS_H_
+
+#include <string>
+
+#include "base/clock.h"
+#include "base/work_queue.h"
+#include "sandbox/sandbox_manager.h"
+#include "service/convert_sandbox.h"
+#include "service/paging.h"
+#include "service/rpc_observer.h"
+
+namespace glovebox {
+
+// All outlive the server.
+struct ServiceDeps {
+  SandboxManager* sandboxes = nullptr;
+  // Calls that take milliseconds.
+  WorkQueue* calls = nullptr;
+  // Calls that take up to minutes or wait for their client: imports, creation from a repository,
+  // patches. A queue of their own, so that they never hold up the others.
+  WorkQueue* transfers = nullptr;
+  const Clock* clock = nullptr;
+  RpcObserver* observer = nullptr;
+  const PageTokens* page_tokens = nullptr;
+  std::string host_id;
+  LimitBounds limits;
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_SERVICE_SERVICE_DEPS_H_

@@ -1,0 +1,231 @@
+#include "service/snapshot_service.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/ids.h"
+#include "base/status.h"
+#include "service/convert_sandbox.h"
+#include "service/convert_snapshot.h"
+#include "service/find_sandbox.h"
+#include "service/request_error.h"
+#include "service/unary_call.h"
+
+namespace glovebox {
+namespace {
+
+constexpr int64_t kProgressIntervalNs = 500'000'000;
+constexpr size_t kUsersNamedMax = 16;
+
+// Adds the sandboxes that use the thing to an ..._IN_USE error.
+template <typename Uses>
+absl::Status NameUsers(const absl::Status& status, const std::vector<SandboxInfo>& sandboxes,
+                       Uses uses) {
+  std::optional<ErrorDetail> detail = GetErrorDetail(status);
+  if (!absl::IsFailedPrecondition(status) || !detail.has_value()) return status;
+  std::vector<std::string> users;
+  for (const SandboxInfo& info : sandboxes) {
+    if (uses(info) && users.size() < kUsersNamedMax) users.push_back(info.id);
+  }
+  if (!users.empty()) detail->metadata["sandboxes"] = absl::StrJoin(users, ",");
+  return DetailedError(status.code(), status.message(), *detail);
+}
+
+absl::Status AllowMissing(const absl::Status& status, bool allow) {
+  return allow && absl::IsNotFound(status) ? absl::OkStatus() : status;
+}
+
+absl::Status NameReserved() {
+  return DetailedError(absl::StatusCode::kInvalidArgument,
+                       "name: \"host\" is the daemon's own image; choose another name",
+                       {"IMAGE_NAME_RESERVED", {{"field", "name"}}});
+}
+
+absl::Status CheckHostPath(absl::string_view path, absl::string_view field) {
+  const bool fits = !path.empty() && path[0] == '/' && path.size() <= 4095 &&
+                    path.find('\0') == absl::string_view::npos;
+  return fits ? absl::OkStatus() : FieldError(field, "must be an absolute path on the host");
+}
+
+}  // namespace
+
+absl::Status SnapshotService::Import(const v1::ImportSnapshotRequest& request,
+                                     SnapshotStream& stream) const {
+  switch (request.source_case()) {
+    case v1::ImportSnapshotRequest::kRepository:
+      break;
+    case v1::ImportSnapshotRequest::kArchivePath:
+      return FieldNotServed("archive_path");
+    case v1::ImportSnapshotRequest::kDirectoryPath:
+      return FieldNotServed("directory_path");
+    case v1::ImportSnapshotRequest::kUploadedArchive:
+      return FieldNotServed("uploaded_archive");
+    case v1::ImportSnapshotRequest::kUploadedTree:
+      return FieldNotServed("uploaded_tree");
+    case v1::ImportSnapshotRequest::kRemoteRepository:
+      return FieldNotServed("remote_repository");
+    case v1::ImportSnapshotRequest::SOURCE_NOT_SET:
+      return FieldError("repository", "is missing; name the source to import");
+  }
+  ASSIGN_OR_RETURN(const RepositorySource source, FromProto(request.repository(), "repository"));
+  int64_t last_ns = 0;
+  ImportPhase last_phase = ImportPhase::kResolving;
+  const auto tell = [&](const ImportProgress& progress) {
+    const int64_t now_ns = deps_.clock->MonotonicNanos();
+    if (progress.phase == last_phase && now_ns - last_ns < kProgressIntervalNs) return;
+    last_ns = now_ns;
+    last_phase = progress.phase;
+    v1::ImportSnapshotResponse response;
+    *response.mutable_progress() = ToProto(progress);
+    stream.WriteIfIdle(std::move(response));
+  };
+  ASSIGN_OR_RETURN(const SnapshotInfo info, deps_.sandboxes->ImportRepository(source, tell));
+  v1::ImportSnapshotResponse last;
+  *last.mutable_snapshot() = ToProto(info, deps_.sandboxes->List());
+  return stream.Write(std::move(last));
+}
+
+grpc::ServerWriteReactor<v1::ImportSnapshotResponse>* SnapshotService::ImportSnapshot(
+    grpc::CallbackServerContext* context, const v1::ImportSnapshotRequest* request) {
+  return SnapshotStream::Run(
+      deps_, {"SnapshotService/ImportSnapshot"}, context,
+      [this, request](SnapshotStream& stream) { return Import(*request, stream); });
+}
+
+grpc::ServerUnaryReactor* SnapshotService::GetSnapshot(grpc::CallbackServerContext* /*context*/,
+                                                       const v1::GetSnapshotRequest* request,
+                                                       v1::GetSnapshotResponse* response) {
+  return UnaryCall::Run(deps_, {"SnapshotService/GetSnapshot"}, deps_.calls,
+                        [this, request, response](const UnaryCall&) -> absl::Status {
+                          ASSIGN_OR_RETURN(const SnapshotInfo info,
+                                           deps_.sandboxes->snapshots()->Find(request->digest()));
+                          *response->mutable_snapshot() = ToProto(info, deps_.sandboxes->List());
+                          return absl::OkStatus();
+                        });
+}
+
+absl::Status SnapshotService::List(const v1::ListSnapshotsRequest& request,
+                                   v1::ListSnapshotsResponse* response) const {
+  ASSIGN_OR_RETURN(const int32_t size, PageSize(request.page_size()));
+  const std::string query =
+      absl::StrCat("ListSnapshots\n", WithoutPage(request).SerializeAsString());
+  ASSIGN_OR_RETURN(const std::string after, deps_.page_tokens->Read(query, request.page_token()));
+  const auto key_of = [](const SnapshotInfo& info) {
+    return absl::StrCat(SortableKey(static_cast<uint64_t>(absl::ToUnixNanos(info.created))),
+                        info.digest);
+  };
+  std::vector<SnapshotInfo> infos = deps_.sandboxes->snapshots()->List();
+  std::erase_if(infos, [&](const SnapshotInfo& info) {
+    return !request.commit().empty() && info.commit != request.commit();
+  });
+  std::sort(infos.begin(), infos.end(),
+            [&](const SnapshotInfo& a, const SnapshotInfo& b) { return key_of(a) < key_of(b); });
+  const std::vector<SandboxInfo> sandboxes = deps_.sandboxes->List();
+  const std::string last =
+      TakePage<SnapshotInfo>(infos, after, size, key_of, [&](const SnapshotInfo& info) {
+        *response->add_snapshots() = ToProto(info, sandboxes);
+        return response->snapshots().rbegin()->ByteSizeLong();
+      });
+  if (!last.empty()) response->set_next_page_token(deps_.page_tokens->Make(query, last));
+  return absl::OkStatus();
+}
+
+grpc::ServerUnaryReactor* SnapshotService::ListSnapshots(grpc::CallbackServerContext* /*context*/,
+                                                         const v1::ListSnapshotsRequest* request,
+                                                         v1::ListSnapshotsResponse* response) {
+  return UnaryCall::Run(
+      deps_, {"SnapshotService/ListSnapshots"}, deps_.calls,
+      [this, request, response](const UnaryCall&) { return List(*request, response); });
+}
+
+grpc::ServerUnaryReactor* SnapshotService::DeleteSnapshot(
+    grpc::CallbackServerContext* /*context*/, const v1::DeleteSnapshotRequest* request,
+    v1::DeleteSnapshotResponse* /*response*/) {
+  return UnaryCall::Run(
+      deps_, {"SnapshotService/DeleteSnapshot"}, deps_.calls, [this, request](const UnaryCall&) {
+        const absl::Status deleted = deps_.sandboxes->snapshots()->Delete(request->digest());
+        return AllowMissing(
+            NameUsers(deleted, deps_.sandboxes->List(),
+                      [&](const SandboxInfo& s) { return s.snapshot == request->digest(); }),
+            request->allow_missing());
+      });
+}
+
+absl::Status SnapshotService::Import(const v1::ImportImageRequest& request,
+                                     ImageStream& stream) const {
+  ASSIGN_OR_RETURN(const std::string name, ParseClientName(request.name(), "name"));
+  if (name == ImageStore::kHostName) return NameReserved();
+  switch (request.source_case()) {
+    case v1::ImportImageRequest::kArchivePath:
+      break;
+    case v1::ImportImageRequest::kDirectoryPath:
+      return FieldNotServed("directory_path");
+    case v1::ImportImageRequest::kOciPath:
+      return FieldNotServed("oci_path");
+    case v1::ImportImageRequest::kReference:
+      return FieldNotServed("reference");
+    case v1::ImportImageRequest::SOURCE_NOT_SET:
+      return FieldError("archive_path", "is missing; name the archive to import");
+  }
+  RETURN_IF_ERROR(CheckHostPath(request.archive_path(), "archive_path"));
+  v1::ImportImageResponse first;
+  first.mutable_progress()->set_phase(v1::IMPORT_PHASE_UNPACKING);
+  stream.WriteIfIdle(std::move(first));
+  ASSIGN_OR_RETURN(const ImageInfo info,
+                   deps_.sandboxes->ImportImage(name, request.archive_path()));
+  v1::ImportImageResponse last;
+  *last.mutable_image() = ToProto(info, deps_.sandboxes->List());
+  return stream.Write(std::move(last));
+}
+
+grpc::ServerWriteReactor<v1::ImportImageResponse>* SnapshotService::ImportImage(
+    grpc::CallbackServerContext* context, const v1::ImportImageRequest* request) {
+  return ImageStream::Run(
+      deps_, {"SnapshotService/ImportImage"}, context,
+      [this, request](ImageStream& stream) { return Import(*request, stream); });
+}
+
+absl::Status SnapshotService::List(const v1::ListImagesRequest& request,
+                                   v1::ListImagesResponse* response) const {
+  ASSIGN_OR_RETURN(const int32_t size, PageSize(request.page_size()));
+  const std::string query = "ListImages\n";
+  ASSIGN_OR_RETURN(const std::string after, deps_.page_tokens->Read(query, request.page_token()));
+  const std::vector<SandboxInfo> sandboxes = deps_.sandboxes->List();
+  const std::string last = TakePage<ImageInfo>(
+      deps_.sandboxes->images()->List(), after, size,
+      [](const ImageInfo& info) { return info.name; },
+      [&](const ImageInfo& info) {
+        *response->add_images() = ToProto(info, sandboxes);
+        return response->images().rbegin()->ByteSizeLong();
+      });
+  if (!last.empty()) response->set_next_page_token(deps_.page_tokens->Make(query, last));
+  return absl::OkStatus();
+}
+
+grpc::ServerUnaryReactor* SnapshotService::ListImages(grpc::CallbackServerContext* /*context*/,
+                                                      const v1::ListImagesRequest* request,
+                                                      v1::ListImagesResponse* response) {
+  return UnaryCall::Run(
+      deps_, {"SnapshotService/ListImages"}, deps_.calls,
+      [this, request, response](const UnaryCall&) { return List(*request, response); });
+}
+
+grpc::ServerUnaryReactor* SnapshotService::DeleteImage(grpc::CallbackServerContext* /*context*/,
+                                                       const v1::DeleteImageRequest* request,
+                                                       v1::DeleteImageResponse* /*response*/) {
+  return UnaryCall::Run(
+      deps_, {"SnapshotService/DeleteImage"}, deps_.calls, [this, request](const UnaryCall&) {
+        if (request->name() == ImageStore::kHostName) return NameReserved();
+        const absl::Status deleted = deps_.sandboxes->images()->Delete(request->name());
+        return AllowMissing(
+            NameUsers(deleted, deps_.sandboxes->List(),
+                      [&](const SandboxInfo& s) { return s.image == request->name(); }),
+            request->allow_missing());
+      });
+}
+
+}  // namespace glovebox

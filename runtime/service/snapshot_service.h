@@ -1,0 +1,52 @@
+// SnapshotService: the host's store of snapshots and images (proto/glovebox/v1/snapshot.proto).
+// RPCs that are not overridden are not served by this release.
+#ifndef GLOVEBOX_SERVICE_SNAPSHOT_SERVICE_H_
+#define GLOVEBOX_SERVICE_SNAPSHOT_SERVICE_H_
+
+#include "glovebox/v1/snapshot.grpc.pb.h"
+#include "service/produced_stream.h"
+#include "service/service_deps.h"
+
+namespace glovebox {
+
+// Thread-safe. An import goes on when its client has gone: its result is kept for the next one.
+class SnapshotService final : public v1::SnapshotService::CallbackService {
+ public:
+  explicit SnapshotService(const ServiceDeps* deps) : deps_(*deps) {}
+
+  grpc::ServerWriteReactor<v1::ImportSnapshotResponse>* ImportSnapshot(
+      grpc::CallbackServerContext* context, const v1::ImportSnapshotRequest* request) override;
+  grpc::ServerUnaryReactor* GetSnapshot(grpc::CallbackServerContext* context,
+                                        const v1::GetSnapshotRequest* request,
+                                        v1::GetSnapshotResponse* response) override;
+  grpc::ServerUnaryReactor* ListSnapshots(grpc::CallbackServerContext* context,
+                                          const v1::ListSnapshotsRequest* request,
+                                          v1::ListSnapshotsResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteSnapshot(grpc::CallbackServerContext* context,
+                                           const v1::DeleteSnapshotRequest* request,
+                                           v1::DeleteSnapshotResponse* response) override;
+  grpc::ServerWriteReactor<v1::ImportImageResponse>* ImportImage(
+      grpc::CallbackServerContext* context, const v1::ImportImageRequest* request) override;
+  grpc::ServerUnaryReactor* ListImages(grpc::CallbackServerContext* context,
+                                       const v1::ListImagesRequest* request,
+                                       v1::ListImagesResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteImage(grpc::CallbackServerContext* context,
+                                        const v1::DeleteImageRequest* request,
+                                        v1::DeleteImageResponse* response) override;
+
+ private:
+  using SnapshotStream = ProducedStream<v1::ImportSnapshotResponse>;
+  using ImageStream = ProducedStream<v1::ImportImageResponse>;
+
+  absl::Status Import(const v1::ImportSnapshotRequest& request, SnapshotStream& stream) const;
+  absl::Status Import(const v1::ImportImageRequest& request, ImageStream& stream) const;
+  absl::Status List(const v1::ListSnapshotsRequest& request,
+                    v1::ListSnapshotsResponse* response) const;
+  absl::Status List(const v1::ListImagesRequest& request, v1::ListImagesResponse* response) const;
+
+  const ServiceDeps& deps_;
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_SERVICE_SNAPSHOT_SERVICE_H_
