@@ -87,7 +87,11 @@ Exec::Exec(std::string id, uint32_t exec_no, ExecSpec spec, OutputRegion region,
 
 ExecSnapshot Exec::Snapshot() const {
   absl::MutexLock lock(&mutex_);
-  return state_;
+  ExecSnapshot now = state_;
+  now.last_sequence = now.result.has_value() ? now.result->last_sequence : region_.last_sequence();
+  now.stdin_accepted = stdin_sent_;
+  now.stdin_written = stdin_written_;
+  return now;
 }
 
 uint64_t Exec::Watch(std::function<void()> callback) {

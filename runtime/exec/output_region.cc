@@ -230,6 +230,10 @@ bool OutputRegion::OpenGate() {
   return header()->writer_waiting.load(std::memory_order_acquire) != 0;
 }
 
+uint64_t OutputRegion::last_sequence() const {
+  return header()->last_sequence.load(std::memory_order_acquire);
+}
+
 bool OutputRegion::ended() const { return header()->ended.load(std::memory_order_acquire) != 0; }
 
 }  // namespace glovebox

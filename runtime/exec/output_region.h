@@ -60,6 +60,9 @@ class OutputRegion {
   // Ends back pressure. Returns true when init waits and must be sent kResume.
   bool OpenGate();
 
+  // The latest sequence number that init gave; whatever it says.
+  uint64_t last_sequence() const;
+
   // Set by init when no record follows any more.
   bool ended() const;
 
