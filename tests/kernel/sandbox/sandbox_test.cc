@@ -1,0 +1,191 @@
+// Whole sandboxes without gRPC: made, used, ended.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "tests/support/sandbox_world.h"
+
+namespace glovebox {
+namespace {
+
+using ::testing::HasSubstr;
+
+class SandboxTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    auto world = SandboxWorld::Make();
+    ASSERT_TRUE(world.ok()) << world.status();
+    world_ = world->release();
+  }
+  static void TearDownTestSuite() {
+    delete world_;
+    world_ = nullptr;
+  }
+
+  std::shared_ptr<Sandbox> Create(CreateOptions options = {}) {
+    auto info = world_->manager().Create(options);
+    EXPECT_TRUE(info.ok()) << info.status();
+    if (!info.ok()) return nullptr;
+    auto sandbox = world_->manager().Find(info->id);
+    EXPECT_TRUE(sandbox.ok()) << sandbox.status();
+    return *sandbox;
+  }
+  Outcome Run(Sandbox& sandbox, const ExecSpec& spec) {
+    auto outcome = RunIn(sandbox, spec);
+    EXPECT_TRUE(outcome.ok()) << outcome.status();
+    return outcome.ok() ? *outcome : Outcome{};
+  }
+  void Delete(const Sandbox& sandbox) { EXPECT_TRUE(world_->manager().Delete(sandbox.id()).ok()); }
+
+  static SandboxWorld* world_;
+};
+SandboxWorld* SandboxTest::world_ = nullptr;
+
+TEST_F(SandboxTest, ACommandRunsAsTheAgentAndItsExitCodeComesBack) {
+  auto sandbox = Create();
+  ASSERT_NE(sandbox, nullptr);
+  const Outcome outcome = Run(*sandbox, Shell("id -un; pwd; echo problem >&2; exit 7"));
+  EXPECT_EQ(outcome.out, "agent\n/home/agent\n");
+  EXPECT_EQ(outcome.err, "problem\n");
+  EXPECT_EQ(outcome.result.cause, ExecResult::Cause::kExited);
+  EXPECT_EQ(outcome.result.exit_code, 7);
+  Delete(*sandbox);
+}
+
+TEST_F(SandboxTest, TheUpperLayerShowsWhatACommandWrote) {
+  auto sandbox = Create();
+  ASSERT_NE(sandbox, nullptr);
+  EXPECT_EQ(Run(*sandbox, Shell("echo hello > /home/agent/file")).result.exit_code, 0);
+  auto files = sandbox->OpenFiles();
+  ASSERT_TRUE(files.ok()) << files.status();
+  EXPECT_EQ(::faccessat(files->upper.get(), "home/agent/file", R_OK, 0), 0);
+  Delete(*sandbox);
+}
+
+TEST_F(SandboxTest, AMemoryHogIsKilledAndTheEndSaysSo) {
+  CreateOptions options;
+  options.limits.memory_bytes = 64 << 20;
+  auto sandbox = Create(options);
+  ASSERT_NE(sandbox, nullptr);
+  ExecSpec spec;
+  spec.arguments = {"python3", "-c", "x = bytearray(512 * 1024 * 1024); print(len(x))"};
+  const Outcome outcome = Run(*sandbox, spec);
+  EXPECT_EQ(outcome.result.cause, ExecResult::Cause::kOomKilled) << DescribeResult(outcome.result);
+  ASSERT_TRUE(outcome.result.oom.has_value());
+  EXPECT_EQ(outcome.result.oom->limit_bytes, 64u << 20);
+  Delete(*sandbox);
+}
+
+TEST_F(SandboxTest, AForkBombStopsAtThePidsLimit) {
+  CreateOptions options;
+  options.limits.pids_max = 32;
+  auto sandbox = Create(options);
+  ASSERT_NE(sandbox, nullptr);
+  ExecSpec spec = Shell("for i in $(seq 100); do sleep 1000 & done; wait");
+  spec.wall_limit_ms = 1000;
+  spec.term_grace_ms = 100;
+  const Outcome outcome = Run(*sandbox, spec);
+  EXPECT_THAT(outcome.err, HasSubstr("fork"));
+  Delete(*sandbox);
+}
+
+TEST_F(SandboxTest, TheDiskQuotaHolds) {
+  CreateOptions options;
+  options.limits.disk_bytes = 32 << 20;
+  auto sandbox = Create(options);
+  ASSERT_NE(sandbox, nullptr);
+  const Outcome outcome =
+      Run(*sandbox, Shell("head -c 100M /dev/zero > /home/agent/big; stat -c %s /home/agent/big"));
+  EXPECT_THAT(outcome.err, HasSubstr("No space left on device"));
+  EXPECT_LT(std::stoll(outcome.out), 32 << 20);
+  Delete(*sandbox);
+}
+
+TEST_F(SandboxTest, ATimeOutEndsTheWholeTree) {
+  auto sandbox = Create();
+  ASSERT_NE(sandbox, nullptr);
+  ExecSpec spec = Shell("trap '' TERM; setsid sh -c \"trap '' TERM; sleep 1000\" & sleep 1000");
+  spec.wall_limit_ms = 300;
+  spec.term_grace_ms = 100;
+  const Outcome outcome = Run(*sandbox, spec);
+  EXPECT_EQ(outcome.result.cause, ExecResult::Cause::kTimedOut) << DescribeResult(outcome.result);
+  const Outcome left = Run(*sandbox, Shell("pgrep sleep | wc -l"));
+  EXPECT_EQ(left.out, "0\n");
+  Delete(*sandbox);
+}
+
+TEST_F(SandboxTest, BackPressureLosesNothing) {
+  auto sandbox = Create();
+  ASSERT_NE(sandbox, nullptr);
+  ExecSpec spec = Shell("head -c 50000000 /dev/zero");
+  spec.output_policy = OutputPolicy::kBackPressure;
+  const Outcome outcome = Run(*sandbox, spec);
+  EXPECT_EQ(outcome.out.size(), 50'000'000u);
+  EXPECT_EQ(outcome.gap_bytes, 0u);
+  Delete(*sandbox);
+}
+
+TEST_F(SandboxTest, AMissingProgramIsASpawnFailure) {
+  auto sandbox = Create();
+  ASSERT_NE(sandbox, nullptr);
+  ExecSpec spec;
+  spec.arguments = {"no-such-program"};
+  const Outcome outcome = Run(*sandbox, spec);
+  EXPECT_EQ(outcome.result.cause, ExecResult::Cause::kSpawnFailed);
+  EXPECT_EQ(outcome.result.failed_step, ExecStep::kExecve);
+  EXPECT_EQ(outcome.result.error, ENOENT);
+  Delete(*sandbox);
+}
+
+TEST_F(SandboxTest, TheSameExecIdAndSpecIsTheSameExec) {
+  auto sandbox = Create();
+  ASSERT_NE(sandbox, nullptr);
+  auto first = sandbox->StartExec("one", Shell("sleep 1000"));
+  auto again = sandbox->StartExec("one", Shell("sleep 1000"));
+  ASSERT_TRUE(first.ok() && again.ok());
+  EXPECT_EQ(first->get(), again->get());
+  EXPECT_TRUE(absl::IsAlreadyExists(sandbox->StartExec("one", Shell("true")).status()));
+  Delete(*sandbox);
+  EXPECT_EQ((*first)->Snapshot().result->cause, ExecResult::Cause::kSandboxGone);
+}
+
+TEST_F(SandboxTest, TheSameRequestIdIsTheSameSandbox) {
+  CreateOptions options;
+  options.request_id = "request-1";
+  auto first = world_->manager().Create(options);
+  auto again = world_->manager().Create(options);
+  ASSERT_TRUE(first.ok() && again.ok());
+  EXPECT_EQ(first->id, again->id);
+  options.labels["x"] = "y";
+  EXPECT_TRUE(absl::IsAlreadyExists(world_->manager().Create(options).status()));
+  EXPECT_TRUE(world_->manager().Delete(first->id).ok());
+  EXPECT_TRUE(absl::IsNotFound(world_->manager().Delete(first->id)));
+}
+
+TEST_F(SandboxTest, ManyAtOnceComeAndGo) {
+  std::vector<std::thread> threads;
+  std::atomic<int> good = 0;
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 5; ++i) {
+        auto info = world_->manager().Create({});
+        if (!info.ok()) continue;
+        auto sandbox = world_->manager().Find(info->id);
+        auto outcome = RunIn(**sandbox, Shell("echo $$"));
+        if (outcome.ok() && outcome->result.exit_code == 0) ++good;
+        if (!world_->manager().Delete(info->id).ok()) --good;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(good, 40);
+  EXPECT_TRUE(world_->manager().List().empty());
+}
+
+}  // namespace
+}  // namespace glovebox

@@ -1,0 +1,116 @@
+#include "tests/support/sandbox_world.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "base/ids.h"
+#include "base/status.h"
+#include "linux/cgroup_host.h"
+#include "linux/file_io.h"
+#include "spawner/embedded/embedded_binaries.h"
+
+namespace glovebox {
+namespace {
+
+absl::string_view Bytes(std::span<const uint8_t> bytes) {
+  return absl::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SandboxWorld>> SandboxWorld::Make() {
+  std::unique_ptr<SandboxWorld> world(new SandboxWorld);
+  char directory[] = "/tmp/gbw.XXXXXX";
+  if (::mkdtemp(directory) == nullptr) return ErrnoError(errno, "mkdtemp");
+  world->directory_ = directory;
+  const auto below = [&](const char* name) { return absl::StrCat(directory, "/", name); };
+  for (const char* name : {"run", "ids", "disks", "store", "cgroup2"}) {
+    RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, below(name), 0700));
+  }
+  ASSIGN_OR_RETURN(world->filters_, CompileSeccomp(SeccompTier::kBuild));
+  ASSIGN_OR_RETURN(CgroupHost host, DetectCgroupHost());
+  if (host.v2_mount.empty()) RETURN_IF_ERROR(MountCgroup2(below("cgroup2"), &host));
+  ASSIGN_OR_RETURN(
+      world->cgroups_,
+      CgroupDriver::Open(host, {absl::StrCat("test-", NewRandomId().substr(0, 8)), ""}));
+  ASSIGN_OR_RETURN(world->ids_, IdRanges::Open(below("ids"), 0x68000000, 1024));
+  ASSIGN_OR_RETURN(world->disks_, DiskFactory::Open(below("disks")));
+  ASSIGN_OR_RETURN(world->host_, HostImage::Build(below("store")));
+  ASSIGN_OR_RETURN(world->snapshots_,
+                   SnapshotStore::Open(below("store"), world->disks_.get(), &world->clock_));
+  ASSIGN_OR_RETURN(world->images_, ImageStore::Open(below("store"), world->disks_.get(),
+                                                    world->host_.get(), &world->clock_));
+  ASSIGN_OR_RETURN(world->launcher_,
+                   Launcher::Start(Bytes(EmbeddedSpawner()), Bytes(EmbeddedInit())));
+  ASSIGN_OR_RETURN(world->events_, EventLoop::Start());
+  world->cleanup_ = std::make_unique<WorkQueue>(2, 1000);
+  SandboxDeps deps{world->launcher_.get(), world->cgroups_.get(), world->disks_.get(),
+                   world->ids_.get(),      world->events_.get(),  world->cleanup_.get(),
+                   &world->clock_,         &world->filters_,      below("run")};
+  world->manager_ = std::make_unique<SandboxManager>(deps, world->snapshots_.get(),
+                                                     world->images_.get(), ManagerLimits{});
+  return world;
+}
+
+SandboxWorld::~SandboxWorld() {
+  manager_.reset();
+  cleanup_.reset();
+  events_.reset();
+  launcher_.reset();
+  images_.reset();
+  snapshots_.reset();
+  host_.reset();
+  disks_.reset();
+  ids_.reset();
+  if (cgroups_ != nullptr) {
+    if (absl::Status removed = cgroups_->RemoveInstance(); !removed.ok()) std::abort();
+  }
+  if (!directory_.empty()) (void)RemoveTreeAt(AT_FDCWD, directory_);  // in /tmp, if all else fails
+}
+
+absl::StatusOr<Outcome> Collect(const std::shared_ptr<Exec>& exec, bool paces) {
+  Outcome outcome;
+  OutputReader reader(exec, 0, paces);
+  absl::Mutex mutex;
+  int woken = 0;
+  for (;;) {
+    int before = 0;
+    {
+      absl::MutexLock lock(&mutex);
+      before = woken;
+    }
+    ASSIGN_OR_RETURN(std::optional<OutputFrame> frame, reader.NextOrWatch([&] {
+      absl::MutexLock lock(&mutex);
+      ++woken;
+    }));
+    if (!frame.has_value()) {
+      absl::MutexLock lock(&mutex);
+      const auto changed = [&] { return woken != before; };
+      mutex.Await(absl::Condition(&changed));
+      continue;
+    }
+    if (frame->kind == OutputFrame::Kind::kEnd) {
+      outcome.result = *frame->result;
+      return outcome;
+    }
+    outcome.gap_bytes += frame->gap_bytes;
+    (frame->stream == OutputStream::kStderr ? outcome.err : outcome.out) += frame->data;
+  }
+}
+
+absl::StatusOr<Outcome> RunIn(Sandbox& sandbox, const ExecSpec& spec) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Exec> exec, sandbox.StartExec(NewRandomId(), spec));
+  return Collect(exec, spec.output_policy == OutputPolicy::kBackPressure);
+}
+
+ExecSpec Shell(const std::string& script) {
+  ExecSpec spec;
+  spec.arguments = {"sh", "-c", script};
+  return spec;
+}
+
+}  // namespace glovebox

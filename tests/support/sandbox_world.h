@@ -1,0 +1,68 @@
+// Everything that sandboxes need, in one process and one private directory: the daemon's wiring
+// without gRPC.
+#ifndef GLOVEBOX_TESTS_SUPPORT_SANDBOX_WORLD_H_
+#define GLOVEBOX_TESTS_SUPPORT_SANDBOX_WORLD_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/work_queue.h"
+#include "launcher/launcher.h"
+#include "launcher/seccomp_compiler.h"
+#include "linux/cgroup.h"
+#include "linux/event_loop.h"
+#include "sandbox/sandbox_manager.h"
+#include "snapshot/disk.h"
+#include "snapshot/host_image.h"
+#include "snapshot/image_store.h"
+#include "snapshot/snapshot_store.h"
+
+namespace glovebox {
+
+// Made in a private mount namespace (the test's main enters one). Destruction ends every sandbox
+// and removes everything.
+class SandboxWorld {
+ public:
+  static absl::StatusOr<std::unique_ptr<SandboxWorld>> Make();
+  ~SandboxWorld();
+
+  SandboxManager& manager() { return *manager_; }
+  CgroupDriver& cgroups() { return *cgroups_; }
+  const std::string& directory() const { return directory_; }
+
+ private:
+  SandboxWorld() = default;
+
+  // In reverse order of destruction.
+  std::string directory_;
+  RealClock clock_;
+  SeccompPrograms filters_;
+  std::unique_ptr<CgroupDriver> cgroups_;
+  std::unique_ptr<IdRanges> ids_;
+  std::unique_ptr<DiskFactory> disks_;
+  std::unique_ptr<HostImage> host_;
+  std::unique_ptr<SnapshotStore> snapshots_;
+  std::unique_ptr<ImageStore> images_;
+  std::unique_ptr<Launcher> launcher_;
+  std::unique_ptr<EventLoop> events_;
+  std::unique_ptr<WorkQueue> cleanup_;
+  std::unique_ptr<SandboxManager> manager_;
+};
+
+// What a command printed and how it ended.
+struct Outcome {
+  std::string out;
+  std::string err;
+  ExecResult result;
+  uint64_t gap_bytes = 0;
+};
+absl::StatusOr<Outcome> Collect(const std::shared_ptr<Exec>& exec, bool paces = false);
+absl::StatusOr<Outcome> RunIn(Sandbox& sandbox, const ExecSpec& spec);
+ExecSpec Shell(const std::string& script);
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_TESTS_SUPPORT_SANDBOX_WORLD_H_
