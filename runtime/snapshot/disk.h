@@ -17,7 +17,7 @@ namespace glovebox {
 
 class DiskRemover;
 
-// What a payload can use: used == limit is when it gets ENOSPC.
+// What a payload can use: it gets ENOSPC when used comes within a few blocks of the limit.
 struct DiskUsage {
   uint64_t bytes_limit = 0, bytes_used = 0;
   uint64_t inodes_limit = 0, inodes_used = 0;
@@ -81,6 +81,7 @@ class DiskFactory {
   // background; a refill that fails is tried again after the next Create. Replaces what was asked
   // for before.
   void KeepInStock(uint64_t bytes, uint64_t inodes, int count);
+  int in_stock() const;
 
  private:
   struct State;

@@ -140,4 +140,6 @@ void DiskFactory::KeepInStock(uint64_t bytes, uint64_t inodes, int count) {
   state_->stock.Keep(*size, static_cast<size_t>(std::clamp(count, 0, kStockMax)));
 }
 
+int DiskFactory::in_stock() const { return static_cast<int>(state_->stock.size()); }
+
 }  // namespace glovebox

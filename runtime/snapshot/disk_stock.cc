@@ -45,6 +45,11 @@ std::unique_ptr<Disk> DiskStock::Take(const DiskSize& size) {
   return disk;
 }
 
+size_t DiskStock::size() const {
+  const std::lock_guard lock(mutex_);
+  return disks_.size();
+}
+
 void DiskStock::Loop() {
   std::unique_lock lock(mutex_);
   for (;;) {

@@ -37,11 +37,13 @@ class DiskStock {
   // Null when there is none of this size.
   std::unique_ptr<Disk> Take(const DiskSize& size);
 
+  size_t size() const;
+
  private:
   void Loop();
 
   const Make make_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   DiskSize size_;
   size_t wanted_ = 0;

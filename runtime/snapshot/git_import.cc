@@ -166,6 +166,8 @@ GitImporter::GitImporter(SnapshotStore* store, WorkerRunner* runner, ImportLimit
 
 GitImporter::~GitImporter() = default;
 
+int GitImporter::waiting() const { return state_->flights.waiting(); }
+
 absl::StatusOr<SnapshotInfo> GitImporter::Import(const ImportRequest& request,
                                                  const ImportProgressCallback& progress) {
   ASSIGN_OR_RETURN(const std::string revision, ParseRevision(request.revision));

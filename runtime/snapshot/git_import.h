@@ -66,6 +66,9 @@ class GitImporter {
   absl::StatusOr<SnapshotInfo> Import(const ImportRequest& request,
                                       const ImportProgressCallback& progress);
 
+  // Imports that wait for another one of the same now.
+  int waiting() const;
+
  private:
   struct State;
   std::unique_ptr<State> state_;

@@ -157,8 +157,8 @@ absl::StatusOr<Layer> SealedStore::Lease(const std::string& name, uint64_t image
   } else {
     attached_.splice(attached_.begin(), attached_, it);
   }
+  DropIdle();  // the first counts as idle here, and is the last to go
   const std::shared_ptr<const Disk> disk = attached_.front().disk;
-  DropIdle();
   return Layer{disk, disk->mount_path(), kRoot};
 }
 

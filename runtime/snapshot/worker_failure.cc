@@ -10,7 +10,19 @@
 namespace glovebox {
 namespace {
 
+constexpr uint64_t kNearlyNoBytes = 256 * 1024;
+constexpr uint64_t kNearlyNoInodes = 4;
+
+// git says so and then removes what it wrote; tar stops and often says only that it wrote too
+// little.
 bool DiskIsFull(const WorkerResult& result) {
+  if (result.disk != nullptr) {
+    const absl::StatusOr<DiskUsage> usage = result.disk->Usage();
+    if (usage.ok() && (usage->bytes_limit - usage->bytes_used < kNearlyNoBytes ||
+                       usage->inodes_limit - usage->inodes_used < kNearlyNoInodes)) {
+      return true;
+    }
+  }
   return absl::StrContains(result.stderr_tail, "No space left on device") ||
          absl::StrContains(result.stderr_tail, "Disk quota exceeded");
 }
