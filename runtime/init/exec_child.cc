@@ -4,9 +4,9 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 
 #include "init/credentials.h"
+#include "init/resource_limits.h"
 #include "linux/bare_text.h"
 #include "linux/raw_syscalls.h"
 
@@ -54,18 +54,6 @@ void EnterDirectory(ChildTask* task) {
   char cwd[kPathBytesMax];
   Do(task, kStep, raw::Call(__NR_getcwd, cwd, sizeof(cwd)));
   if (cwd[0] != '/') Fail(task, kStep, -EXDEV);  // "(unreachable)": outside of the root
-}
-
-// Init's own soft limit of descriptors is its hard limit; the plan's is for commands.
-void LimitDescriptors(ChildTask* task) {
-  const LaunchPlan& plan = task->plan->plan();
-  for (uint32_t i = 0; i < plan.rlimit_count; ++i) {
-    if (plan.rlimits[i].resource != RLIMIT_NOFILE) continue;
-    rlimit64 limit{};
-    (void)raw::Call(__NR_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);  // checked by the next
-    if (plan.rlimits[i].soft < limit.rlim_max) limit.rlim_cur = plan.rlimits[i].soft;
-    Do(task, ExecStep::kDescriptors, raw::Call(__NR_prlimit64, 0, RLIMIT_NOFILE, &limit, nullptr));
-  }
 }
 
 void InstallFilters(ChildTask* task) {
@@ -127,7 +115,7 @@ void RunCommandChild(void* argument) {
   uint64_t no_signals = 0;  // dispositions are defaults already: CLONE_CLEAR_SIGHAND
   Do(task, ExecStep::kResetSignals,
      raw::Call(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &no_signals, nullptr, 8));
-  LimitDescriptors(task);
+  Do(task, ExecStep::kDescriptors, LimitCommand(plan));
   BecomeUser(task, capabilities);
   EnterDirectory(task);
   InstallFilters(task);

@@ -178,7 +178,8 @@ void SignalExec(Exec* exec, const SignalBody& body) {
       SignalTree(*exec, signal);
     }
   } else if (body.scope == SignalScope::kGroup) {
-    result = raw::Call(__NR_kill, -exec->pid, signal);
+    // Without its leader the group's number may be another group's by now.
+    result = running ? raw::Call(__NR_kill, -exec->pid, signal) : -ESRCH;
   } else {
     result = running ? raw::PidfdSendSignal(exec->pidfd.get(), signal) : -ESRCH;
   }

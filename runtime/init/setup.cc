@@ -4,12 +4,12 @@
 #include <linux/if.h>
 #include <linux/keyctl.h>
 #include <linux/sockios.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/unique_fd.h"
 #include "init/credentials.h"
 #include "init/report.h"
+#include "init/resource_limits.h"
 #include "init/rootfs.h"
 #include "linux/bare_text.h"
 #include "linux/raw_syscalls.h"
@@ -45,23 +45,6 @@ void BringLoopbackUp() {
   Require(raw::Ioctl(fd.get(), SIOCSIFFLAGS, &request), kStep, "SIOCSIFFLAGS");
 }
 
-// Root may lack CAP_SYS_RESOURCE on the host, and has it never here: a hard limit only goes down.
-void LimitResources(const LaunchPlan& plan) {
-  constexpr SetupStep kStep = SetupStep::kResourceLimits;
-  for (uint32_t i = 0; i < plan.rlimit_count; ++i) {
-    const PlanRlimit& wanted = plan.rlimits[i];
-    rlimit64 now{};
-    TextBuffer<32> name;
-    name.Add("rlimit ").AddNumber(wanted.resource);
-    Require(raw::Call(__NR_prlimit64, 0, wanted.resource, nullptr, &now), kStep, name.text());
-    uint64_t hard = wanted.hard < now.rlim_max ? wanted.hard : now.rlim_max;
-    rlimit64 set{wanted.soft < hard ? wanted.soft : hard, hard};
-    // Init itself holds descriptors of every command; a command gets the soft limit in its child.
-    if (wanted.resource == RLIMIT_NOFILE) set.rlim_cur = hard;
-    Require(raw::Call(__NR_prlimit64, 0, wanted.resource, &set, nullptr), kStep, name.text());
-  }
-}
-
 }  // namespace
 
 void RunSetup(const PlanReader& plan) {
@@ -83,7 +66,7 @@ void RunSetup(const PlanReader& plan) {
   rootfs.PivotRoot();
   rootfs.DetachOldRoot();
   rootfs.CheckRoot();
-  LimitResources(plan.plan());
+  LimitInit(plan.plan());
   DropBounding(plan.plan());
   DropCapabilities(plan.plan());
   SetNoNewPrivs();

@@ -186,13 +186,18 @@ TEST_F(ExecTest, FilterIsInstalledAndABadOneNamesItsStep) {
   EXPECT_EQ(end.error, EINVAL);
 }
 
-TEST_F(ExecTest, SoftLimitOfDescriptorsIsTheCommands) {
+TEST_F(ExecTest, ResourceLimitsHoldInCommands) {
   InitRig::Options options;
-  options.plan = [](PlanBuilder* plan) { plan->AddRlimit(RLIMIT_NOFILE, 100, 4096); };
+  options.plan = [](PlanBuilder* plan) {
+    plan->AddRlimit(RLIMIT_NOFILE, 100, 4096);
+    plan->AddRlimit(RLIMIT_CPU, 50, 60);
+    plan->AddRlimit(RLIMIT_AS, 1 << 30, 1 << 30);
+    plan->AddRlimit(RLIMIT_CORE, 0, 0);
+  };
   auto sandbox = rig_.Ready(options);
   std::string output;
-  sandbox->Run(Script("ulimit -Sn; ulimit -Hn"), &output);
-  EXPECT_EQ(output, "100\n4096\n");
+  sandbox->Run(Script("ulimit -Sn; ulimit -Hn; ulimit -Ht; ulimit -Hv; ulimit -Hc"), &output);
+  EXPECT_EQ(output, "100\n4096\n60\n1048576\n0\n");
 }
 
 TEST_F(ExecTest, ExecsBeyondTheLimitAndBadRegionsAreRefused) {
@@ -231,6 +236,19 @@ TEST_F(ExecTest, OrphansAreReaped) {
                        "grep -l 'State:.Z' /proc/[0-9]*/status | wc -l"),
                 &output);
   EXPECT_EQ(output, "0\n");
+}
+
+TEST_F(ExecTest, SeveralExecsRunAtOnce) {
+  std::vector<std::unique_ptr<TestExec>> execs;
+  for (int i = 0; i < 12; ++i) {
+    execs.push_back(sandbox_->Start(Script("cat; exit " + std::to_string(i))));
+  }
+  std::vector<int> codes(execs.size(), -1);
+  for (size_t i = 0; i < execs.size(); ++i) {
+    Frame frame = sandbox_->NextOf(FrameKind::kEnd);
+    codes[frame.header.exec_no - execs[0]->exec_no] = frame.As<ExecEnd>().exit_code;
+  }
+  for (size_t i = 0; i < codes.size(); ++i) EXPECT_EQ(codes[i], static_cast<int>(i));
 }
 
 }  // namespace

@@ -144,6 +144,10 @@ void PlanBuilder::AddMask(const std::string& path, PlanMaskKind kind) {
   plan.masks[plan.mask_count++] = PlanMask{Text(path), kind, 0};
 }
 
+void PlanBuilder::AddBind(const std::string& target, bool directory) {
+  plan.binds[plan.bind_count++] = PlanBind{Text(target), directory ? 1u : 0u, 0};
+}
+
 void PlanBuilder::AddFilter(const std::vector<sock_filter>& code) {
   while (tail.size() % 8 != 0) tail += '\0';
   plan.filters[plan.filter_count++] = PlanFilter{
@@ -358,7 +362,11 @@ ExecEnd TestSandbox::Run(const Spec& spec, std::string* output, std::string* err
   return end;
 }
 
-InitRig::InitRig() {
+InitRig::InitRig()
+    : InitRig(std::string(reinterpret_cast<const char*>(EmbeddedInit().data()),
+                          EmbeddedInit().size())) {}
+
+InitRig::InitRig(const std::string& init_bytes) {
   // A namespace of the test's own: whatever it mounts goes with the process.
   Must(unshare(CLONE_NEWNS), "unshare");
   constexpr unsigned long kRecursivePrivate = (1UL << 14) | (1UL << 18);
@@ -367,10 +375,10 @@ InitRig::InitRig() {
   if (mkdtemp(base) == nullptr) throw std::runtime_error("mkdtemp");
   base_ = base;
   MustRaw(raw::Mount("tmpfs", base, "tmpfs", 0, "mode=755"), "tmpfs");
-  cgroup_base_ = "/sys/fs/cgroup/unified/glovebox-init-test-" + std::to_string(getpid());
+  cgroup_base_ = "/sys/fs/cgroup/unified/" + std::string(base + strlen("/tmp/"));
   Must(mkdir(cgroup_base_.c_str(), 0755), cgroup_base_);
   MakeLower();
-  StartSpawner();
+  StartSpawner(init_bytes);
 }
 
 InitRig::~InitRig() {
@@ -405,12 +413,10 @@ void InitRig::MakeLower() {
   Must(chown((root / "home/agent").c_str(), 1000, 1000), "chown");
 }
 
-void InitRig::StartSpawner() {
-  auto init = EmbeddedInit();
+void InitRig::StartSpawner(const std::string& init_bytes) {
   auto spawner = EmbeddedSpawner();
   constexpr int kSeals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
-  UniqueFd init_fd =
-      SealedMemfd(std::string(reinterpret_cast<const char*>(init.data()), init.size()), kSeals);
+  UniqueFd init_fd = SealedMemfd(init_bytes, kSeals);
   UniqueFd spawner_fd = SealedMemfd(
       std::string(reinterpret_cast<const char*>(spawner.data()), spawner.size()), kSeals);
   int ends[2];
@@ -468,6 +474,7 @@ std::unique_ptr<TestSandbox> InitRig::Create(const Options& options, SpawnReply*
   std::vector<UniqueFd> layers;
   for (uint32_t i = 0; i < plan.plan.layer_count; ++i)
     layers.push_back(CloneMount(base_ + "/lower"));
+  for (const std::string& path : options.binds) layers.push_back(CloneMount(path));
   UniqueFd cgroup(open((sandbox->cgroup_path + "/init").c_str(), O_RDONLY | O_CLOEXEC));
   SpawnRequest request{};
   request.magic = kSpawnMagic;
@@ -475,6 +482,7 @@ std::unique_ptr<TestSandbox> InitRig::Create(const Options& options, SpawnReply*
   request.host_id_first = kHostIdFirst;
   request.id_count = 65536;
   request.layer_count = plan.plan.layer_count;
+  request.bind_count = static_cast<uint32_t>(options.binds.size());
   request.has_cgroup2 = 1;
   if (options.request) options.request(&request);
   std::vector<int> fds{plan_fd.get(), listener.get(), theirs.get(), disk.get()};

@@ -31,6 +31,7 @@ struct PlanBuilder {
   PlanBuilder();
   PlanText Text(const std::string& text);
   void AddMask(const std::string& path, PlanMaskKind kind);
+  void AddBind(const std::string& target, bool directory);
   void AddFilter(const std::vector<sock_filter>& code);
   void AddRlimit(uint32_t resource, uint64_t soft, uint64_t hard);
   UniqueFd Seal();
@@ -118,12 +119,15 @@ class TestSandbox {
 class InitRig {
  public:
   InitRig();
+  // With these bytes in place of glovebox-init.
+  explicit InitRig(const std::string& init_bytes);
   ~InitRig();
 
   struct Options {
     std::function<void(PlanBuilder*)> plan;
     std::function<void(SpawnRequest*)> request;
     std::function<void(const std::string& directory)> disk;  // after upper/ and work/ are made
+    std::vector<std::string> binds;  // host paths, in the order of the plan's and request's binds
     bool drop_last_fd = false;
   };
   // `reply` is always filled; null when it has an error.
@@ -132,12 +136,12 @@ class InitRig {
   std::unique_ptr<TestSandbox> Ready(const Options& options);
   std::unique_ptr<TestSandbox> Ready() { return Ready(Options()); }
 
-  int spawner_pid() const { return spawner_pid_; }
+  const std::string& base() const { return base_; }
   UniqueFd socket;
 
  private:
   void MakeLower();
-  void StartSpawner();
+  void StartSpawner(const std::string& init_bytes);
   std::string base_, cgroup_base_;
   int spawner_pid_ = 0;
   uint32_t next_ = 1;

@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
 #include <linux/seccomp.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "tests/kernel/init/init_rig.h"
 
@@ -174,6 +176,65 @@ TEST_F(SetupTest, RequestThatDoesNotFitIsRefusedAndTheSpawnerGoesOn) {
   EXPECT_EQ(rig_.Create(options, &reply), nullptr);
   EXPECT_STREQ(SetupStepName(reply.step), "receive_request");
   EXPECT_NE(rig_.Ready(), nullptr);
+}
+
+TEST_F(SetupTest, BindsShowTheirOwnerOrNobodyAndAreReadOnly) {
+  std::filesystem::create_directories(rig_.base() + "/repository");
+  std::filesystem::create_directories(rig_.base() + "/host");
+  std::ofstream(rig_.base() + "/repository/mine") << "mine\n";
+  std::ofstream(rig_.base() + "/repository/foreign") << "foreign\n";
+  std::ofstream(rig_.base() + "/single") << "single\n";
+  ASSERT_EQ(chown((rig_.base() + "/repository/mine").c_str(), 777, 778), 0);
+  ASSERT_EQ(chown((rig_.base() + "/single").c_str(), 5, 5), 0);
+  InitRig::Options options;
+  options.binds = {rig_.base() + "/repository", rig_.base() + "/host", rig_.base() + "/single"};
+  options.plan = [](PlanBuilder* plan) {
+    plan->AddBind("/mnt/deep/repository", true);
+    plan->AddBind("/host", true);
+    plan->AddBind("/etc/single", false);
+  };
+  options.request = [](SpawnRequest* request) {
+    request->binds[0] = {IdMapKind::kOwner, 1, 777, 778, 1000, 1001};
+    request->binds[1] = {IdMapKind::kNone, 1, 0, 0, 0, 0};
+    request->binds[2] = {IdMapKind::kSandbox, 1, 0, 0, 0, 0};
+  };
+  auto sandbox = rig_.Ready(options);
+  EXPECT_EQ(Shell(sandbox.get(), "cd /mnt/deep/repository; busybox stat -c %u:%g mine foreign"),
+            "1000:1001\n65534:65534\n");
+  EXPECT_EQ(Shell(sandbox.get(), "busybox stat -c %u /host /etc/single; cat /etc/single"),
+            "65534\n5\nsingle\n");
+  for (const char* path : {"/mnt/deep/repository/mine", "/host/new", "/etc/single"}) {
+    EXPECT_NE(Shell(sandbox.get(), std::string("touch ") + path).find("Read-only"),
+              std::string::npos)
+        << path;
+  }
+  options.request = [](SpawnRequest* request) {
+    request->binds[0] = {IdMapKind::kOwner, 1, 777, 778, 70000, 1001};
+  };
+  SpawnReply reply;
+  EXPECT_EQ(rig_.Create(options, &reply), nullptr);
+  EXPECT_STREQ(reply.detail, "inner id of a bind is outside the range");
+}
+
+TEST_F(SetupTest, MountThatCannotBeMappedIsReported) {
+  // proc has no id-mapped mounts: the kernel refuses in the middle of the spawner's work.
+  InitRig::Options options;
+  options.binds = {"/proc"};
+  options.plan = [](PlanBuilder* plan) { plan->AddBind("/host", true); };
+  SpawnReply reply;
+  EXPECT_EQ(rig_.Create(options, &reply), nullptr);
+  EXPECT_STREQ(SetupStepName(reply.step), "id_map_mounts");
+  EXPECT_EQ(reply.error, EINVAL);
+  EXPECT_STREQ(reply.detail, "bind 0");
+  EXPECT_NE(rig_.Ready(), nullptr);
+}
+
+TEST_F(SetupTest, InitThatIsNotAProgramIsReportedByExecInit) {
+  InitRig broken("not a program");
+  SpawnReply reply;
+  EXPECT_EQ(broken.Create({}, &reply), nullptr);
+  EXPECT_STREQ(SetupStepName(reply.step), "exec_init");
+  EXPECT_EQ(reply.error, ENOEXEC);
 }
 
 TEST_F(SetupTest, RootInsideGivesUidZeroItsCapabilitiesAndOthersNone) {
