@@ -1,0 +1,81 @@
+#include "base/work_queue.h"
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "absl/synchronization/notification.h"
+#include "gtest/gtest.h"
+
+namespace glovebox {
+namespace {
+
+TEST(WorkQueueTest, OneThreadRunsWorkInOrderOfArrival) {
+  std::vector<int> order;
+  {
+    WorkQueue queue(1, 1000);
+    for (int i = 0; i < 100; ++i) {
+      queue.Run([&order, i] { order.push_back(i); });
+    }
+  }
+  ASSERT_EQ(order.size(), 100u);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(order[static_cast<size_t>(i)], i);
+}
+
+TEST(WorkQueueTest, RefusesBeyondItsLimitAndRunsWhatItTook) {
+  int ran = 0;
+  {
+    WorkQueue queue(1, 2);
+    absl::Notification begun;
+    absl::Notification go_on;
+    queue.Run([&] {
+      begun.Notify();
+      go_on.WaitForNotification();
+    });
+    begun.WaitForNotification();  // the only thread is busy from here on
+    EXPECT_TRUE(queue.TryRun([&] { ++ran; }));
+    EXPECT_TRUE(queue.TryRun([&] { ++ran; }));
+    EXPECT_FALSE(queue.TryRun([&] { ran += 100; }));
+    queue.Run([&] { ++ran; });
+    go_on.Notify();
+  }
+  EXPECT_EQ(ran, 3);
+}
+
+TEST(WorkQueueTest, ThreadsRunBesideEachOther) {
+  WorkQueue queue(2, 10);
+  absl::Notification first;
+  absl::Notification second;
+  absl::Notification done;
+  queue.Run([&] {
+    first.Notify();
+    second.WaitForNotification();
+    done.Notify();
+  });
+  queue.Run([&] {
+    first.WaitForNotification();
+    second.Notify();
+  });
+  done.WaitForNotification();  // would never come from one thread alone
+}
+
+TEST(WorkQueueTest, WorkAddedByWorkRunsBeforeTheEnd) {
+  std::atomic<int> ran{0};
+  {
+    WorkQueue queue(2, 10);
+    queue.Run([&] { queue.Run([&] { queue.Run([&] { ++ran; }); }); });
+  }
+  EXPECT_EQ(ran, 1);
+}
+
+TEST(WorkQueueTest, WorkIsDestroyedAfterItRan) {
+  const auto token = std::make_shared<int>(1);
+  {
+    WorkQueue queue(1, 10);
+    queue.Run([token] {});
+  }
+  EXPECT_EQ(token.use_count(), 1);
+}
+
+}  // namespace
+}  // namespace glovebox
