@@ -76,10 +76,13 @@ def check_file(path, text, allowed, used, report):
     code = source_tree.code_only(text)
     for match in CALL.finditer(code):
         name = match.group("name")
+        end = match.end() - 1 + len(arguments(code, match.end() - 1))
+        # Without arguments it is a callable of ours that has the name of a system call.
+        if not code[match.end() : end].strip():
+            continue
         if preceded_by_scope(code, match.start()) or is_declaration(code, match):
             continue
         line = source_tree.line_of(code, match.start("name"))
-        end = match.end() - 1 + len(arguments(code, match.end() - 1))
         if (str(path), name) in allowed:
             used.add((str(path), name))
         elif name in CLEARS_FLAG:
