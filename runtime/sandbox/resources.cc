@@ -69,7 +69,7 @@ absl::StatusOr<LaunchRequest> Sandbox::Resources::MakeLaunchRequest(
     const SandboxDeps& deps, const SandboxBlueprint& blueprint) const {
   LaunchRequest request;
   PlanInput plan;
-  plan.hostname = "glovebox";
+  plan.hostname = "sandbox";  // as in the host image's /etc/hosts
   plan.workdir = blueprint.workdir;
   plan.environment = blueprint.image.environment;
   plan.limits = blueprint.limits;

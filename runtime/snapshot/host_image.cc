@@ -56,6 +56,8 @@ struct File {
 };
 
 constexpr File kFiles[] = {
+    // An agent's first commit must not fail for want of a name.
+    {"etc/gitconfig", "[user]\n\tname = agent\n\temail = agent@sandbox.invalid\n"},
     {"etc/group", "root:x:0:\ntty:x:5:\nagent:x:1000:\nnogroup:x:65534:\n"},
     {"etc/hostname", "sandbox\n"},
     {"etc/hosts", "127.0.0.1 localhost sandbox\n::1 localhost ip6-localhost\n"},

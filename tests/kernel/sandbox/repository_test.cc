@@ -1,0 +1,129 @@
+// Repositories become sandboxes: git runs in a worker sandbox, the second sandbox copies nothing.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "tests/support/sandbox_world.h"
+
+namespace glovebox {
+namespace {
+
+using ::testing::HasSubstr;
+
+class RepositoryTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    auto world = SandboxWorld::Make();
+    ASSERT_TRUE(world.ok()) << world.status();
+    world_ = world->release();
+    Shell0(
+        "git init -q -b main repo && cd repo && git config user.name t && git config user.email "
+        "t@t "
+        "&& mkdir -p src && echo one > src/a && echo two > b && chmod +x b && ln -s b link "
+        "&& git add -A && git commit -qm first && git tag v1 && echo three >> b && git commit -qam "
+        "second");
+  }
+  static void TearDownTestSuite() { delete world_; }
+
+  // On a repository of our own; trusted.
+  static void Shell0(const std::string& script) {
+    const std::string command = absl::StrCat("cd ", world_->directory(), " && ", script);
+    ASSERT_EQ(std::system(command.c_str()), 0) << script;
+  }
+  static RepositorySource Source(const std::string& revision) {
+    return {absl::StrCat(world_->directory(), "/repo"), revision};
+  }
+  static std::string ReasonOf(const absl::Status& status) {
+    const auto detail = GetErrorDetail(status);
+    return detail.has_value() ? detail->reason : "";
+  }
+  static std::string In(const std::string& id, const std::string& script) {
+    auto sandbox = world_->manager().Find(id);
+    EXPECT_TRUE(sandbox.ok());
+    auto outcome = RunIn(**sandbox, Shell(script));
+    EXPECT_TRUE(outcome.ok()) << outcome.status();
+    return outcome->out + outcome->err;
+  }
+  static SandboxWorld* world_;
+};
+SandboxWorld* RepositoryTest::world_ = nullptr;
+
+TEST_F(RepositoryTest, ASandboxStartsInACleanCheckoutOfTheCommit) {
+  CreateOptions options;
+  options.repository = Source("main");
+  auto info = world_->manager().Create(options);
+  ASSERT_TRUE(info.ok()) << info.status();
+  EXPECT_EQ(info->workdir, "/workspace");
+  EXPECT_EQ(In(info->id,
+               "pwd; cat b; stat -c %A b; readlink link; git status --short; git log --format=%s"),
+            "/workspace\ntwo\nthree\n-rwxr-xr-x\nb\nsecond\nfirst\n");
+  EXPECT_EQ(In(info->id, "git remote; grep -r gbw .git | head"), "");
+  EXPECT_EQ(In(info->id, "echo x >> src/a && git commit -qam inside && git log --format=%s -n 1"),
+            "inside\n");
+  EXPECT_TRUE(world_->manager().Delete(info->id).ok());
+}
+
+TEST_F(RepositoryTest, TheSecondSandboxAtACommitUsesTheSameSnapshot) {
+  CreateOptions options;
+  options.repository = Source("v1");
+  auto first = world_->manager().Create(options);
+  auto second = world_->manager().Create(options);
+  ASSERT_TRUE(first.ok() && second.ok()) << first.status() << second.status();
+  EXPECT_EQ(first->snapshot, second->snapshot);
+  EXPECT_EQ(In(second->id, "cat b"), "two\n");
+  EXPECT_EQ(In(first->id, "echo mine > b; cat b"), "mine\n");
+  EXPECT_EQ(In(second->id, "cat b"), "two\n");
+  EXPECT_EQ(ReasonOf(world_->manager().snapshots()->Delete(first->snapshot)), "SNAPSHOT_IN_USE");
+  EXPECT_TRUE(world_->manager().Delete(first->id).ok());
+  EXPECT_TRUE(world_->manager().Delete(second->id).ok());
+}
+
+TEST_F(RepositoryTest, WhatIsNotThereIsSaidByKind) {
+  CreateOptions options;
+  options.repository = Source("no-such-branch");
+  EXPECT_EQ(ReasonOf(world_->manager().Create(options).status()), "COMMIT_NOT_FOUND");
+  options.repository = RepositorySource{absl::StrCat(world_->directory(), "/nothing"), ""};
+  EXPECT_EQ(ReasonOf(world_->manager().Create(options).status()), "REPOSITORY_NOT_FOUND");
+  EXPECT_TRUE(world_->manager().List().empty());
+}
+
+TEST_F(RepositoryTest, ACorruptRepositoryIsRefusedAndLeavesNothing) {
+  Shell0(
+      "cp -r repo broken && find broken/.git/objects -type f -exec sh -c 'chmod u+w {} && echo rot "
+      "> {}' \\;");
+  CreateOptions options;
+  options.repository = RepositorySource{absl::StrCat(world_->directory(), "/broken"), "main"};
+  const absl::Status status = world_->manager().Create(options).status();
+  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(ReasonOf(status), ::testing::AnyOf("REPOSITORY_CORRUPT", "COMMIT_NOT_FOUND"))
+      << status;
+}
+
+// CrossSandbox, Escape: what a repository's own configuration makes git run.
+TEST_F(RepositoryTest, HooksFiltersAndFsmonitorOfTheRepositoryDoNotRunOnTheHost) {
+  const std::string pwned = absl::StrCat(world_->directory(), "/pwned");
+  Shell0(absl::StrCat("cp -r repo evil && cd evil && mkdir hooks && printf '#!/bin/sh\\ntouch ",
+                      pwned,
+                      "\\n' > hooks/post-checkout && chmod +x hooks/post-checkout && "
+                      "echo '* filter=x' > .gitattributes && git add .gitattributes && "
+                      "git commit -qm evil && git config core.fsmonitor 'touch ",
+                      pwned,
+                      "; false' && git config core.hooksPath $PWD/hooks && "
+                      "git config filter.x.smudge 'touch ",
+                      pwned, "; cat'"));
+  CreateOptions options;
+  options.repository = RepositorySource{absl::StrCat(world_->directory(), "/evil"), "main"};
+  auto info = world_->manager().Create(options);
+  ASSERT_TRUE(info.ok()) << info.status();
+  EXPECT_EQ(In(info->id, "cat src/a"), "one\n");  // the control: the repository itself is usable
+  std::ifstream canary(pwned);
+  EXPECT_FALSE(canary.good());
+  EXPECT_TRUE(world_->manager().Delete(info->id).ok());
+}
+
+}  // namespace
+}  // namespace glovebox
