@@ -64,6 +64,7 @@ class PatchWriter {
   absl::Status WriteText(const FileSide& old_side, const FileSide& new_side, FileSummary* summary);
 
   const PatchLimits& limits_;
+  TextDiffer differ_;
   Allowance output_;
   TimeAllowance time_;
   PatchSink sink_;
@@ -137,8 +138,8 @@ absl::Status PatchWriter::WriteText(const FileSide& old_side, const FileSide& ne
   RETURN_IF_ERROR(Put(NameLine("---", "a/", path_, old_side.mode != kModeAbsent)));
   RETURN_IF_ERROR(Put(NameLine("+++", "b/", path_, new_side.mode != kModeAbsent)));
   ASSIGN_OR_RETURN(const LineCounts counts,
-                   WriteHunks(old_side.content, new_side.content,
-                              [this](absl::string_view bytes) { return Put(bytes); }));
+                   differ_.WriteHunks(old_side.content, new_side.content,
+                                      [this](absl::string_view bytes) { return Put(bytes); }));
   summary->insertions += counts.insertions;
   summary->deletions += counts.deletions;
   return absl::OkStatus();

@@ -15,21 +15,6 @@ namespace {
 constexpr size_t kSniffBytes = 8000;
 constexpr size_t kFlushBytes = 64 * 1024;
 
-// libgit2 counts its users; the last one to leave frees what it holds.
-class LibGit2 {
- public:
-  LibGit2() : ready_(git_libgit2_init() > 0) {}
-  ~LibGit2() {
-    if (ready_) (void)git_libgit2_shutdown();  // returns the number of users left
-  }
-  LibGit2(const LibGit2&) = delete;
-  LibGit2& operator=(const LibGit2&) = delete;
-  bool ready() const { return ready_; }
-
- private:
-  bool ready_;
-};
-
 struct HunkWriter {
   PatchSink sink;
   std::string buffer;
@@ -69,10 +54,16 @@ bool LooksBinary(absl::string_view content) {
   return std::memchr(content.data(), '\0', std::min(content.size(), kSniffBytes)) != nullptr;
 }
 
-absl::StatusOr<LineCounts> WriteHunks(absl::string_view old_text, absl::string_view new_text,
-                                      PatchSink sink) {
-  const LibGit2 library;
-  if (!library.ready()) return absl::InternalError("libgit2 does not start");
+TextDiffer::TextDiffer() : ready_(git_libgit2_init() > 0) {}
+
+TextDiffer::~TextDiffer() {
+  if (ready_) (void)git_libgit2_shutdown();  // returns the number of users left
+}
+
+absl::StatusOr<LineCounts> TextDiffer::WriteHunks(absl::string_view old_text,
+                                                  absl::string_view new_text,
+                                                  PatchSink sink) const {
+  if (!ready_) return absl::InternalError("libgit2 does not start");
   git_diff_options options;
   if (git_diff_options_init(&options, GIT_DIFF_OPTIONS_VERSION) != 0) {
     return absl::InternalError("libgit2 does not know our version of its options");

@@ -11,11 +11,10 @@ namespace {
 std::string Hunks(absl::string_view before, absl::string_view after, LineCounts* counts) {
   std::string out;
   const auto sink = [&](absl::string_view bytes) {
-    absl::string_view::size_type size = bytes.size();
-    out.append(bytes.data(), size);
+    out.append(bytes.data(), bytes.size());
     return absl::OkStatus();
   };
-  const auto result = WriteHunks(before, after, sink);
+  const auto result = TextDiffer().WriteHunks(before, after, sink);
   EXPECT_TRUE(result.ok()) << result.status();
   if (result.ok()) *counts = *result;
   return out;
@@ -50,7 +49,8 @@ TEST(TextHunksTest, SaysWhereANewlineIsMissing) {
 
 TEST(TextHunksTest, ASinkThatRefusesEndsTheWriting) {
   const auto sink = [](absl::string_view) { return absl::DataLossError("full"); };
-  EXPECT_EQ(WriteHunks("a\n", "b\n", sink).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(TextDiffer().WriteHunks("a\n", "b\n", sink).status().code(),
+            absl::StatusCode::kDataLoss);
 }
 
 TEST(LooksBinaryTest, LooksAtTheFirst8000BytesOnly) {
