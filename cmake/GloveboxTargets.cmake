@@ -41,8 +41,9 @@ function(glovebox_bare_binary name)
   add_executable(${name} ${ARG_SOURCES} "${CMAKE_SOURCE_DIR}/runtime/linux/bare_start.cc")
   # Quoted includes only: <linux/...> is the kernel's, also where runtime/linux/ has a file of that name.
   target_compile_options(${name} PRIVATE
-    -iquote "${CMAKE_SOURCE_DIR}/runtime" -Os -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-asynchronous-unwind-tables -ffunction-sections
-    -fdata-sections -fno-pie)
+    -iquote "${CMAKE_SOURCE_DIR}/runtime"
+    -Os -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-asynchronous-unwind-tables
+    -ffunction-sections -fdata-sections -fno-pie)
   set_target_properties(${name} PROPERTIES LINKER_LANGUAGE C POSITION_INDEPENDENT_CODE OFF)
   target_link_options(${name} PRIVATE -static -no-pie -nostdlib -Wl,--gc-sections,--build-id=none,-s)
   target_link_libraries(${name} PRIVATE glovebox_warnings glovebox_hardening)

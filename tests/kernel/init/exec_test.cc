@@ -117,7 +117,7 @@ TEST_F(ExecTest, TimeoutLetsACommandThatHeedsTermExitByItself) {
 
 TEST_F(ExecTest, IdleLimitEndsASilentCommandOnly) {
   Spec spec = Script("for i in 1 2 3 4 5; do echo $i; sleep 0.05; done; sleep 1000");
-  spec.wire.idle_limit_ms = 150;
+  spec.wire.idle_limit_ms = 600;
   std::string output;
   ExecEnd end = sandbox_->Run(spec, &output);
   EXPECT_EQ(end.cause, EndCause::kIdleTimedOut);

@@ -475,6 +475,9 @@ std::unique_ptr<TestSandbox> InitRig::Create(const Options& options, SpawnReply*
   for (uint32_t i = 0; i < plan.plan.layer_count; ++i)
     layers.push_back(CloneMount(base_ + "/lower"));
   for (const std::string& path : options.binds) layers.push_back(CloneMount(path));
+  for (const std::string& path : options.tasks) {
+    layers.push_back(UniqueFd(open(path.c_str(), O_WRONLY | O_CLOEXEC)));
+  }
   UniqueFd cgroup(open((sandbox->cgroup_path + "/init").c_str(), O_RDONLY | O_CLOEXEC));
   SpawnRequest request{};
   request.magic = kSpawnMagic;
@@ -483,6 +486,7 @@ std::unique_ptr<TestSandbox> InitRig::Create(const Options& options, SpawnReply*
   request.id_count = 65536;
   request.layer_count = plan.plan.layer_count;
   request.bind_count = static_cast<uint32_t>(options.binds.size());
+  request.tasks_count = static_cast<uint32_t>(options.tasks.size());
   request.has_cgroup2 = 1;
   if (options.request) options.request(&request);
   std::vector<int> fds{plan_fd.get(), listener.get(), theirs.get(), disk.get()};

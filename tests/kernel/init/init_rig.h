@@ -128,6 +128,7 @@ class InitRig {
     std::function<void(SpawnRequest*)> request;
     std::function<void(const std::string& directory)> disk;  // after upper/ and work/ are made
     std::vector<std::string> binds;  // host paths, in the order of the plan's and request's binds
+    std::vector<std::string> tasks;  // cgroup v1 tasks files to join
     bool drop_last_fd = false;
   };
   // `reply` is always filled; null when it has an error.

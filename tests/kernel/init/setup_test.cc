@@ -216,6 +216,33 @@ TEST_F(SetupTest, BindsShowTheirOwnerOrNobodyAndAreReadOnly) {
   EXPECT_STREQ(reply.detail, "inner id of a bind is outside the range");
 }
 
+TEST_F(SetupTest, InitAndItsCommandsAreInTheVersionOneCgroup) {
+  std::string name = std::filesystem::path(rig_.base()).filename();
+  std::string path = "/sys/fs/cgroup/pids/" + name;
+  std::filesystem::create_directory(path);
+  InitRig::Options options;
+  options.tasks = {path + "/tasks"};
+  auto sandbox = rig_.Ready(options);
+  EXPECT_NE(ReadWholeFile("/proc/" + std::to_string(sandbox->host_pid) + "/cgroup")
+                .find(":pids:/" + name + "\n"),
+            std::string::npos);
+  // Seen through its cgroup namespace, which is made after joining, it is the root.
+  EXPECT_NE(Shell(sandbox.get(), "cat /proc/self/cgroup").find(":pids:/\n"), std::string::npos);
+  sandbox->Kill();
+  EXPECT_TRUE(std::filesystem::remove(path)) << "the cgroup is empty";
+}
+
+TEST_F(SetupTest, TasksFileThatCannotBeJoinedIsReported) {
+  // /dev/full refuses every write, as a cgroup without room would.
+  InitRig::Options options;
+  options.tasks = {"/dev/full"};
+  SpawnReply reply;
+  EXPECT_EQ(rig_.Create(options, &reply), nullptr);
+  EXPECT_STREQ(SetupStepName(reply.step), "join_cgroups");
+  EXPECT_EQ(reply.error, ENOSPC);
+  EXPECT_NE(rig_.Ready(), nullptr);
+}
+
 TEST_F(SetupTest, MountThatCannotBeMappedIsReported) {
   // proc has no id-mapped mounts: the kernel refuses in the middle of the spawner's work.
   InitRig::Options options;
