@@ -20,7 +20,8 @@ bool AwaitExec(int sync_fd, SpawnFailure* failure) {
   long size;
   do {
     size = raw::Read(sync_fd, &said, sizeof(said));
-  } while (size == -EINTR);
+    // A child that died with our byte unread resets the socket once; its words come next.
+  } while (size == -EINTR || size == -ECONNRESET);
   if (size == 0) return true;
   if (size != static_cast<long>(sizeof(said))) {
     return Succeeded(size < 0 ? size : -EPROTO, SetupStep::kExecInit, "report of the child",
@@ -79,7 +80,8 @@ SpawnedInit Spawn(const ReceivedRequest& request, int init_fd, SpawnFailure* fai
   result.pidfd.Reset(pidfd);
   theirs.Reset();
   if (PrepareForChild(request, result.host_pid, pidfd, failure)) {
-    long told = raw::Write(mine.get(), "g", 1);  // a dead child has said why; that is read next
+    // A dead child has said why; that is read next. Without MSG_NOSIGNAL it would end the spawner.
+    long told = raw::Call(__NR_sendto, mine.get(), "g", 1, MSG_NOSIGNAL, nullptr, 0);
     if ((told == 1 || told == -EPIPE || told == -ECONNRESET) && AwaitExec(mine.get(), failure)) {
       return result;
     }
