@@ -15,7 +15,9 @@
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
@@ -108,10 +110,13 @@ uint32_t ArgumentOffset(uint32_t argument) {
 absl::StatusOr<Block> CompileRule(const ArgumentRule& rule) {
   Block block;
   std::vector<size_t> jumps;
+  std::optional<uint32_t> loaded;  // the argument that the accumulator holds
   for (const ArgumentTest& test : rule.tests) {
-    block.push_back(Load(ArgumentOffset(test.argument)));
+    if (loaded != test.argument) block.push_back(Load(ArgumentOffset(test.argument)));
+    loaded = test.argument;
     if (test.kind == ArgumentTest::Kind::kMaskedEqual) {
       block.push_back(BPF_STMT(BPF_ALU | BPF_AND | BPF_K, test.mask));
+      loaded.reset();
     }
     jumps.push_back(block.size());
     block.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, test.value, 0, 0));
