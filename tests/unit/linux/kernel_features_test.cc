@@ -1,0 +1,38 @@
+#include "linux/kernel_features.h"
+
+#include "gtest/gtest.h"
+
+namespace glovebox {
+namespace {
+
+TEST(KernelFeatures, TheVersionIsComparedByNumberAndNotByText) {
+  EXPECT_EQ(JudgeKernelVersion("5.15.0-91-generic").state, FeatureState::kOk);
+  EXPECT_EQ(JudgeKernelVersion("6.1.0").state, FeatureState::kOk);
+  EXPECT_EQ(JudgeKernelVersion("10.0.1").state, FeatureState::kOk);
+  EXPECT_EQ(JudgeKernelVersion("5.4.0").state, FeatureState::kMissing);
+  EXPECT_EQ(JudgeKernelVersion("").state, FeatureState::kMissing);
+}
+
+TEST(KernelFeatures, WhatIsNotOkSaysWhatIsLostAndWhatToDo) {
+  for (const KernelFeature& feature :
+       {JudgeKernelVersion("4.19"), JudgeCorePattern("|/usr/share/apport/apport %p"),
+        JudgeSwaps("Filename Type Size Used Priority\n/dev/sda2 partition 1 0 -2\n"),
+        JudgeSysctl("kernel.kptr_restrict", "0", 1, "addresses"),
+        JudgeSysctl("kernel.kptr_restrict", "", 1, "addresses")}) {
+    EXPECT_NE(feature.state, FeatureState::kOk) << feature.name;
+    EXPECT_NE(feature.lost, "") << feature.name;
+    EXPECT_NE(feature.remedy, "") << feature.name;
+  }
+}
+
+TEST(KernelFeatures, WhatIsOkAsksForNothing) {
+  for (const KernelFeature& feature :
+       {JudgeCorePattern("core"), JudgeSwaps("Filename Type Size Used Priority\n"), JudgeSwaps(""),
+        JudgeSysctl("kernel.perf_event_paranoid", "3", 2, "counters")}) {
+    EXPECT_EQ(feature.state, FeatureState::kOk) << feature.name;
+    EXPECT_EQ(feature.remedy, "") << feature.name;
+  }
+}
+
+}  // namespace
+}  // namespace glovebox
