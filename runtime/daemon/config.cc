@@ -1,0 +1,127 @@
+#include "daemon/config.h"
+
+#include <sys/un.h>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "base/escape.h"
+#include "base/status.h"
+
+namespace glovebox {
+namespace {
+
+constexpr size_t kSocketPathMax = sizeof(sockaddr_un::sun_path) - 1;
+// "/" + 16 digits of the instance + "/" + 32 of a sandbox (wiring.cc).
+constexpr size_t kRunNameBytes = 50;
+
+absl::Status Refuse(absl::string_view key, absl::string_view why) {
+  return DetailedError(absl::StatusCode::kInvalidArgument, absl::StrCat(key, ": ", why),
+                       {"CONFIG_INVALID", {}});
+}
+
+absl::Status CheckPath(absl::string_view key, absl::string_view path, size_t bytes_max) {
+  if (path.empty() || path[0] != '/') return Refuse(key, "must be an absolute path");
+  if (path.find('\0') != absl::string_view::npos) return Refuse(key, "must not have a NUL");
+  if (path.size() > bytes_max) {
+    return Refuse(key, absl::StrCat("has ", path.size(), " bytes; at most ", bytes_max,
+                                    " fit: choose a shorter path"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckMetrics(absl::string_view listen) {
+  if (listen.empty()) return absl::OkStatus();
+  absl::string_view port = listen;
+  uint32_t number = 0;
+  if (!absl::ConsumePrefix(&port, "127.0.0.1:") && !absl::ConsumePrefix(&port, "[::1]:")) {
+    return Refuse("metrics.listen",
+                  "must be \"127.0.0.1:PORT\" or \"[::1]:PORT\": the figures are for this host "
+                  "alone; put a proxy in front to share them");
+  }
+  if (!absl::SimpleAtoi(port, &number) || number > 65535) {
+    return Refuse("metrics.listen", "must end in a port from 0 to 65535");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckIdRanges(const Config& config) {
+  constexpr uint32_t kIds = 65536;
+  if (config.id_range_first % kIds != 0 || config.id_range_first == 0) {
+    return Refuse("id_ranges.first", "must be a multiple of 65536, and not 0");
+  }
+  const uint64_t end =
+      uint64_t{config.id_range_first} + uint64_t{config.id_range_count} * uint64_t{kIds};
+  // 0xffffffff is "no id"; 0xffff0000 on is kept clear of it.
+  if (config.id_range_count == 0 || end > 0xffff0000) {
+    return Refuse("id_ranges.count", "must be at least 1, and the last id below 4294901760");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ParseLogFormat(absl::string_view text, LogFormat* format) {
+  for (const LogFormat candidate : {LogFormat::kText, LogFormat::kJson}) {
+    if (text != LogFormatName(candidate)) continue;
+    *format = candidate;
+    return absl::OkStatus();
+  }
+  return Refuse("log format", "must be \"text\" or \"json\"");
+}
+
+absl::Status ParseLogLevel(absl::string_view text, LogLevel* level) {
+  for (const LogLevel candidate :
+       {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn, LogLevel::kError}) {
+    if (text != LogLevelName(candidate)) continue;
+    *level = candidate;
+    return absl::OkStatus();
+  }
+  return Refuse("log level", "must be \"debug\", \"info\", \"warn\" or \"error\"");
+}
+
+const char* LogFormatName(LogFormat format) { return format == LogFormat::kJson ? "json" : "text"; }
+
+const char* LogLevelName(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarn:
+      return "warn";
+    case LogLevel::kError:
+      return "error";
+  }
+  return "info";
+}
+
+absl::Status FinishConfig(Config* config) {
+  constexpr size_t kPathMax = 1024;
+  RETURN_IF_ERROR(CheckPath("state_dir", config->state_dir, kPathMax));
+  RETURN_IF_ERROR(CheckPath("runtime_dir", config->runtime_dir, kSocketPathMax - kRunNameBytes));
+  if (config->socket.empty()) config->socket = absl::StrCat(config->runtime_dir, "/glovebox.sock");
+  RETURN_IF_ERROR(CheckPath("socket", config->socket, kSocketPathMax));
+  RETURN_IF_ERROR(CheckMetrics(config->metrics_listen));
+  RETURN_IF_ERROR(CheckIdRanges(*config));
+  if (config->sandboxes_max == 0) return Refuse("limits.sandboxes_max", "must be at least 1");
+  if (config->creates_at_once_max == 0) {
+    return Refuse("limits.creates_at_once_max", "must be at least 1");
+  }
+  if (config->disk_stock > 64) return Refuse("disk_stock", "must be at most 64");
+  if (!config->cgroup_parent.empty() && absl::StrContains(config->cgroup_parent, "..")) {
+    return Refuse("cgroup_parent", "must not have \"..\"");
+  }
+  if (!config->import_roots.has_value()) {
+    config->import_roots.emplace();
+    if (config->socket_group.empty()) config->import_roots->push_back("/");
+  }
+  for (const std::string& root : *config->import_roots) {
+    RETURN_IF_ERROR(CheckPath("import_roots", root, kPathMax));
+  }
+  const absl::Status limits = Validate(config->sandbox_defaults);
+  return limits.ok() ? limits : Refuse("sandbox_defaults", limits.message());
+}
+
+}  // namespace glovebox

@@ -1,0 +1,67 @@
+// What gloveboxd is told: defaults, then the configuration file, then flags.
+#ifndef GLOVEBOX_DAEMON_CONFIG_H_
+#define GLOVEBOX_DAEMON_CONFIG_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "policy/sandbox_limits.h"
+
+namespace glovebox {
+
+enum class LogFormat { kText, kJson };
+enum class LogLevel { kDebug, kInfo, kWarn, kError };
+
+struct Config {
+  std::string state_dir = "/var/lib/glovebox";
+  std::string runtime_dir = "/run/glovebox";
+  std::string socket;        // "": <runtime_dir>/glovebox.sock
+  std::string socket_group;  // "": the daemon's own user alone
+  bool reflection = true;
+
+  LogFormat log_format = LogFormat::kText;
+  LogLevel log_level = LogLevel::kInfo;
+
+  std::string metrics_listen;  // "": off; else "127.0.0.1:port" or "[::1]:port"
+
+  // Above what systemd gives to users and containers (0x70000000 on; systemd's UIDS-GIDS.md).
+  uint32_t id_range_first = 0x70000000;
+  uint32_t id_range_count = 4096;
+
+  std::string cgroup_parent;  // below each hierarchy's mount; "": its root
+
+  uint32_t sandboxes_max = 4096;
+  uint32_t creates_at_once_max = 64;
+  // Absent: everything when nobody but the daemon's own user can connect, nothing otherwise.
+  std::optional<std::vector<std::string>> import_roots;
+
+  SandboxLimits sandbox_defaults;
+  uint32_t disk_stock = 8;  // blank disks of the default size that are kept ready
+
+  std::map<std::string, std::string> labels;  // of the host, in GetNode
+};
+
+// Applies a TOML file's text to `config`. INVALID_ARGUMENT with name, line and what would be right
+// for an unknown key, a wrong type or a malformed file. `file_name` is for messages.
+absl::Status ApplyToml(absl::string_view text, absl::string_view file_name, Config* config);
+
+// Fills in what depends on other values and checks the whole. INVALID_ARGUMENT.
+absl::Status FinishConfig(Config* config);
+
+// The configuration as TOML that ApplyToml takes.
+std::string FormatConfig(const Config& config);
+
+// "json" -> kJson and so on. INVALID_ARGUMENT.
+absl::Status ParseLogFormat(absl::string_view text, LogFormat* format);
+absl::Status ParseLogLevel(absl::string_view text, LogLevel* level);
+const char* LogFormatName(LogFormat format);
+const char* LogLevelName(LogLevel level);
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_DAEMON_CONFIG_H_

@@ -1,0 +1,105 @@
+#include "daemon/config_flags.h"
+
+#include <fcntl.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <iostream>
+#include <string>
+
+#include "base/status.h"
+#include "linux/file_io.h"
+
+namespace glovebox {
+namespace {
+
+constexpr char kDefaultFile[] = "/etc/glovebox/gloveboxd.toml";
+constexpr size_t kFileBytesMax = size_t{1} << 20;
+
+// What was given as flags; absent fields leave the file's values.
+struct Flags {
+  std::string config_file;
+  std::optional<std::string> state_dir, runtime_dir, socket, socket_group, log_format, log_level;
+  std::optional<std::string> metrics_listen, cgroup_parent;
+  std::optional<bool> reflection;
+  bool check_config = false;
+};
+
+void Declare(CLI::App* app, Flags* flags) {
+  app->add_option("--config", flags->config_file,
+                  std::string("configuration file (default ") + kDefaultFile + ", if it is there)");
+  app->add_option("--state-dir", flags->state_dir, "directory for everything that is kept");
+  app->add_option("--runtime-dir", flags->runtime_dir, "directory for sockets and id leases");
+  app->add_option("--socket", flags->socket, "unix socket to serve on");
+  app->add_option("--socket-group", flags->socket_group, "group whose members may connect too");
+  app->add_option("--log-format", flags->log_format, "text or json");
+  app->add_option("--log-level", flags->log_level, "debug, info, warn or error");
+  app->add_option("--metrics-listen", flags->metrics_listen,
+                  "loopback address for Prometheus, e.g. 127.0.0.1:9464");
+  app->add_option("--cgroup-parent", flags->cgroup_parent, "cgroup below which sandboxes are made");
+  app->add_option("--reflection", flags->reflection, "serve gRPC reflection (true or false)");
+  app->add_flag("--check-config", flags->check_config, "print what would be in force, and exit");
+  app->set_version_flag("--version", GLOVEBOX_VERSION);
+}
+
+absl::Status ApplyFile(const Flags& flags, Config* config) {
+  std::string file = flags.config_file;
+  if (file.empty()) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(kDefaultFile, ignored)) return absl::OkStatus();
+    file = kDefaultFile;
+  }
+  absl::StatusOr<std::string> text = ReadFileAt(AT_FDCWD, file, kFileBytesMax);
+  if (!text.ok()) return Annotate(text.status(), "configuration file");
+  return ApplyToml(*text, file, config);
+}
+
+// The current directory is the caller's own business: a relative path means what it says there.
+std::string Absolute(const std::string& path) {
+  return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().string();
+}
+
+absl::Status ApplyFlags(const Flags& flags, Config* config) {
+  if (flags.state_dir.has_value()) config->state_dir = Absolute(*flags.state_dir);
+  if (flags.runtime_dir.has_value()) config->runtime_dir = Absolute(*flags.runtime_dir);
+  if (flags.socket.has_value()) config->socket = Absolute(*flags.socket);
+  if (flags.socket_group.has_value()) config->socket_group = *flags.socket_group;
+  if (flags.metrics_listen.has_value()) config->metrics_listen = *flags.metrics_listen;
+  if (flags.cgroup_parent.has_value()) config->cgroup_parent = *flags.cgroup_parent;
+  if (flags.reflection.has_value()) config->reflection = *flags.reflection;
+  if (flags.log_format.has_value()) {
+    RETURN_IF_ERROR(ParseLogFormat(*flags.log_format, &config->log_format));
+  }
+  if (flags.log_level.has_value()) {
+    RETURN_IF_ERROR(ParseLogLevel(*flags.log_level, &config->log_level));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Assemble(const Flags& flags, Config* config) {
+  RETURN_IF_ERROR(ApplyFile(flags, config));
+  RETURN_IF_ERROR(ApplyFlags(flags, config));
+  return FinishConfig(config);
+}
+
+}  // namespace
+
+std::optional<int> ReadCommandLine(int argc, const char* const* argv, Config* config,
+                                   bool* check_only) {
+  CLI::App app("gloveboxd: sandboxes for agent tasks. Runs in the foreground as root.");
+  Flags flags;
+  Declare(&app, &flags);
+  try {  // CLI11 reports by exceptions
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (const absl::Status assembled = Assemble(flags, config); !assembled.ok()) {
+    std::cerr << "gloveboxd: " << assembled.message() << "\n";
+    return 2;
+  }
+  *check_only = flags.check_config;
+  return std::nullopt;
+}
+
+}  // namespace glovebox

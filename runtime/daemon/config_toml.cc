@@ -1,0 +1,212 @@
+#include <toml++/toml.h>
+
+#include <functional>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/escape.h"
+#include "base/status.h"
+#include "daemon/config.h"
+
+namespace glovebox {
+namespace {
+
+absl::Status Refuse(absl::string_view where, absl::string_view why) {
+  return DetailedError(absl::StatusCode::kInvalidArgument, absl::StrCat(where, ": ", why),
+                       {"CONFIG_INVALID", {}});
+}
+
+// A value of the file with the place to name in an error.
+struct Place {
+  std::string file;
+  std::string key;
+  std::string At(const toml::node& node) const {
+    return absl::StrCat(file, ":", node.source().begin.line, ": ", key);
+  }
+};
+
+using Setter = std::function<absl::Status(const toml::node&, const Place&)>;
+using Setters = std::map<std::string, Setter, std::less<>>;
+
+Setter Text(std::string* value) {
+  return [value](const toml::node& node, const Place& place) -> absl::Status {
+    const auto* text = node.as_string();
+    if (text == nullptr) return Refuse(place.At(node), "must be a text in quotes");
+    *value = text->get();
+    return absl::OkStatus();
+  };
+}
+
+Setter Flag(bool* value) {
+  return [value](const toml::node& node, const Place& place) -> absl::Status {
+    const auto* flag = node.as_boolean();
+    if (flag == nullptr) return Refuse(place.At(node), "must be true or false");
+    *value = flag->get();
+    return absl::OkStatus();
+  };
+}
+
+template <typename Number>
+Setter Count(Number* value) {
+  return [value](const toml::node& node, const Place& place) -> absl::Status {
+    const auto* number = node.as_integer();
+    if (number == nullptr || number->get() < 0) {
+      return Refuse(place.At(node), "must be a whole number, not negative");
+    }
+    if (static_cast<uint64_t>(number->get()) > std::numeric_limits<Number>::max()) {
+      return Refuse(place.At(node),
+                    absl::StrCat("must be at most ", std::numeric_limits<Number>::max()));
+    }
+    *value = static_cast<Number>(number->get());
+    return absl::OkStatus();
+  };
+}
+
+template <typename Value>
+Setter Word(absl::Status (*parse)(absl::string_view, Value*), Value* value) {
+  return [parse, value](const toml::node& node, const Place& place) -> absl::Status {
+    std::string text;
+    RETURN_IF_ERROR(Text(&text)(node, place));
+    const absl::Status parsed = parse(text, value);
+    return parsed.ok() ? parsed : Refuse(place.At(node), parsed.message());
+  };
+}
+
+Setter Texts(std::optional<std::vector<std::string>>* value) {
+  return [value](const toml::node& node, const Place& place) -> absl::Status {
+    const auto* array = node.as_array();
+    if (array == nullptr) return Refuse(place.At(node), "must be a list of texts");
+    std::vector<std::string> texts;
+    for (const toml::node& item : *array) {
+      std::string text;
+      RETURN_IF_ERROR(Text(&text)(item, place));
+      texts.push_back(std::move(text));
+    }
+    *value = std::move(texts);
+    return absl::OkStatus();
+  };
+}
+
+absl::Status Apply(const toml::table& table, const Setters& setters, const Place& where);
+
+Setter Section(Setters setters) {
+  return [setters = std::move(setters)](const toml::node& node, const Place& place) {
+    const auto* table = node.as_table();
+    if (table == nullptr) {
+      return Refuse(place.At(node), absl::StrCat("must be a section [", place.key, "]"));
+    }
+    return Apply(*table, setters, place);
+  };
+}
+
+Setter Labels(std::map<std::string, std::string>* labels) {
+  return [labels](const toml::node& node, const Place& place) -> absl::Status {
+    const auto* table = node.as_table();
+    if (table == nullptr) return Refuse(place.At(node), "must be a section [labels]");
+    for (const auto& [key, value] : *table) {
+      const std::string name(key.str());
+      RETURN_IF_ERROR(Text(&(*labels)[name])(value, {place.file, absl::StrCat("labels.", name)}));
+    }
+    return absl::OkStatus();
+  };
+}
+
+absl::Status Apply(const toml::table& table, const Setters& setters, const Place& where) {
+  for (const auto& [key, node] : table) {
+    const std::string name(key.str());
+    const Place place{where.file, where.key.empty() ? name : absl::StrCat(where.key, ".", name)};
+    auto setter = setters.find(name);
+    if (setter == setters.end()) {
+      const std::string known = absl::StrJoin(
+          setters, ", ", [](std::string* out, const auto& entry) { out->append(entry.first); });
+      return Refuse(absl::StrCat(place.file, ":", key.source().begin.line, ": ",
+                                 EscapeForPeople(place.key, 100)),
+                    absl::StrCat("unknown key; known here: ", known));
+    }
+    RETURN_IF_ERROR(setter->second(node, place));
+  }
+  return absl::OkStatus();
+}
+
+Setters LimitSetters(SandboxLimits* limits) {
+  Setters setters;
+  for (const LimitRange& range : SandboxLimitRanges()) {
+    setters[range.field] = Count(&(limits->*range.member));
+  }
+  return setters;
+}
+
+Setters SettersOf(Config* c) {
+  return {
+      {"state_dir", Text(&c->state_dir)},
+      {"runtime_dir", Text(&c->runtime_dir)},
+      {"socket", Text(&c->socket)},
+      {"socket_group", Text(&c->socket_group)},
+      {"reflection", Flag(&c->reflection)},
+      {"cgroup_parent", Text(&c->cgroup_parent)},
+      {"import_roots", Texts(&c->import_roots)},
+      {"disk_stock", Count(&c->disk_stock)},
+      {"log", Section({{"format", Word(&ParseLogFormat, &c->log_format)},
+                       {"level", Word(&ParseLogLevel, &c->log_level)}})},
+      {"metrics", Section({{"listen", Text(&c->metrics_listen)}})},
+      {"id_ranges",
+       Section({{"first", Count(&c->id_range_first)}, {"count", Count(&c->id_range_count)}})},
+      {"limits", Section({{"sandboxes_max", Count(&c->sandboxes_max)},
+                          {"creates_at_once_max", Count(&c->creates_at_once_max)}})},
+      {"sandbox_defaults", Section(LimitSetters(&c->sandbox_defaults))},
+      {"labels", Labels(&c->labels)},
+  };
+}
+
+}  // namespace
+
+absl::Status ApplyToml(absl::string_view text, absl::string_view file_name, Config* config) {
+  const std::string file = EscapeForPeople(file_name, 200);
+  toml::table table;
+  try {  // Debian's library is built to report by exceptions
+    table = toml::parse(std::string_view(text.data(), text.size()));
+  } catch (const toml::parse_error& error) {
+    return Refuse(absl::StrCat(file, ":", error.source().begin.line),
+                  EscapeForPeople({error.description().data(), error.description().size()}, 300));
+  }
+  return Apply(table, SettersOf(config), {file, ""});
+}
+
+std::string FormatConfig(const Config& c) {
+  toml::array roots;
+  for (const std::string& root : c.import_roots.value_or(std::vector<std::string>{})) {
+    roots.push_back(root);
+  }
+  toml::table defaults;
+  for (const LimitRange& range : SandboxLimitRanges()) {
+    defaults.insert(range.field, static_cast<int64_t>(c.sandbox_defaults.*range.member));
+  }
+  toml::table labels;
+  for (const auto& [key, value] : c.labels) labels.insert(key, value);
+  const toml::table table{
+      {"state_dir", c.state_dir},
+      {"runtime_dir", c.runtime_dir},
+      {"socket", c.socket},
+      {"socket_group", c.socket_group},
+      {"reflection", c.reflection},
+      {"cgroup_parent", c.cgroup_parent},
+      {"import_roots", std::move(roots)},
+      {"disk_stock", static_cast<int64_t>(c.disk_stock)},
+      {"log",
+       toml::table{{"format", LogFormatName(c.log_format)}, {"level", LogLevelName(c.log_level)}}},
+      {"metrics", toml::table{{"listen", c.metrics_listen}}},
+      {"id_ranges", toml::table{{"first", static_cast<int64_t>(c.id_range_first)},
+                                {"count", static_cast<int64_t>(c.id_range_count)}}},
+      {"limits", toml::table{{"sandboxes_max", static_cast<int64_t>(c.sandboxes_max)},
+                             {"creates_at_once_max", static_cast<int64_t>(c.creates_at_once_max)}}},
+      {"sandbox_defaults", std::move(defaults)},
+      {"labels", std::move(labels)},
+  };
+  std::ostringstream out;
+  out << table << "\n";
+  return out.str();
+}
+
+}  // namespace glovebox

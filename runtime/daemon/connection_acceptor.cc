@@ -1,0 +1,90 @@
+#include "daemon/connection_acceptor.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace glovebox {
+namespace {
+// Without a free descriptor a waiting connection stays readable: look again only so often.
+constexpr int kShortOfDescriptorsMs = 100;
+}  // namespace
+
+ConnectionAcceptor::ConnectionAcceptor(
+    UnixListener listener, PeerPolicy policy,
+    std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> sink, const Log* log,
+    UniqueFd wake)
+    : listener_(std::move(listener)),
+      policy_(policy),
+      sink_(std::move(sink)),
+      log_(log),
+      wake_(std::move(wake)),
+      thread_([this] { Run(); }) {}
+
+absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> ConnectionAcceptor::Start(
+    UnixListener listener, PeerPolicy policy,
+    std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> sink, const Log* log) {
+  UniqueFd wake(::eventfd(0, EFD_CLOEXEC));
+  if (!wake.valid()) return ErrnoError(errno, "eventfd");
+  return std::unique_ptr<ConnectionAcceptor>(
+      new ConnectionAcceptor(std::move(listener), policy, std::move(sink), log, std::move(wake)));
+}
+
+ConnectionAcceptor::~ConnectionAcceptor() {
+  const uint64_t one = 1;
+  (void)!::write(wake_.get(), &one, sizeof one);  // cannot fail: the counter is far from full
+  thread_.join();
+}
+
+void ConnectionAcceptor::Run() {
+  for (;;) {
+    pollfd waiting[2] = {{wake_.get(), POLLIN, 0}, {listener_.fd(), POLLIN, 0}};
+    // While short of descriptors only the end is waited for.
+    const nfds_t count = short_of_descriptors_ ? 1 : 2;
+    const int timeout_ms = short_of_descriptors_ ? kShortOfDescriptorsMs : -1;
+    if (::poll(waiting, count, timeout_ms) < 0 && errno != EINTR) return;
+    if ((waiting[0].revents & POLLIN) != 0) return;
+    short_of_descriptors_ = false;
+    if (count == 2 && waiting[1].revents != 0) AcceptOne();
+  }
+}
+
+void ConnectionAcceptor::AcceptOne() {
+  UniqueFd connection(::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!connection.valid()) {
+    short_of_descriptors_ =
+        errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+    if (short_of_descriptors_) {
+      log_->Write(LogLevel::kError, "a connection waits", {{"error", std::strerror(errno)}});
+    }
+    return;  // the client has gone, or there is nothing any more
+  }
+  const absl::StatusOr<Peer> peer = PeerOf(connection.get());
+  if (!peer.ok()) {
+    log_->Write(LogLevel::kWarn, "connection refused",
+                {{"error", std::string(peer.status().message())}});
+    return;
+  }
+  const LogFields who = {{"uid", absl::StrCat(peer->uid)},
+                         {"gid", absl::StrCat(peer->gid)},
+                         {"pid", absl::StrCat(peer->pid)}};
+  if (!policy_.Allows(*peer)) {
+    log_->Write(LogLevel::kWarn, "connection refused: not root, our user or in our group", who);
+    return;
+  }
+  log_->Write(LogLevel::kDebug, "connection accepted", who);
+  grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
+  parameters.listener_fd = listener_.fd();
+  parameters.fd = connection.Release();
+  sink_->HandleNewConnection(&parameters);
+}
+
+}  // namespace glovebox

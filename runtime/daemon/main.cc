@@ -1,0 +1,83 @@
+// gloveboxd: the daemon. Runs in the foreground; `gloveboxd --help` says how.
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+
+#include <iostream>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "base/escape.h"
+#include "base/status.h"
+#include "daemon/config.h"
+#include "daemon/config_flags.h"
+#include "daemon/logging.h"
+#include "daemon/shutdown.h"
+#include "daemon/wiring.h"
+#include "linux/kernel_features.h"
+#include "linux/mount.h"
+
+namespace glovebox {
+namespace {
+
+constexpr absl::Duration kStopPatience = absl::Seconds(10);
+
+// Thousands of sandboxes hold a handful of descriptors each.
+void RaiseOpenFiles() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &files);  // what cannot be raised is met as EMFILE later
+}
+
+int Fail(const Log& log, const absl::Status& status) {
+  LogFields fields = {{"error", std::string(status.message())}};
+  if (const auto detail = GetErrorDetail(status); detail.has_value()) {
+    fields.emplace_back("reason", detail->reason);
+    for (const auto& [key, value] : detail->metadata) fields.emplace_back(key, value);
+  }
+  log.Write(LogLevel::kError, "cannot start", fields);
+  (void)::sd_notifyf(0, "STATUS=cannot start: %s",
+                     EscapeForPeople(status.message(), 200).c_str());  // without systemd: nothing
+  return 1;
+}
+
+int Run(const Config& config) {
+  const Log log(config.log_format, config.log_level);
+  ::umask(0077);
+  RaiseOpenFiles();
+  PrepareSignals();
+  // Both while there is one thread: unshare(CLONE_NEWNS) moves only its caller, and probes fork.
+  if (const absl::Status entered = EnterPrivateMountNamespace(); !entered.ok()) {
+    return Fail(log, Annotate(entered, "gloveboxd needs root"));
+  }
+  const std::vector<KernelFeature> features = ProbeKernelFeatures();
+  absl::StatusOr<std::unique_ptr<Daemon>> daemon = Daemon::Start(config, &log, features);
+  if (!daemon.ok()) return Fail(log, daemon.status());
+  log.Write(LogLevel::kInfo, "serving",
+            {{"socket", config.socket}, {"state_dir", config.state_dir}});
+  (void)::sd_notify(0, "READY=1\nSTATUS=serving");
+  const int signal = WaitForEndSignal();
+  log.Write(LogLevel::kInfo, "stopping", {{"signal", absl::StrCat(signal)}});
+  (void)::sd_notify(0, "STOPPING=1\nSTATUS=ending sandboxes");
+  StopWithPatience([&] { (*daemon)->Stop(); }, [&] { (*daemon)->Hasten(); }, kStopPatience);
+  daemon->reset();
+  log.Write(LogLevel::kInfo, "stopped");
+  return 0;
+}
+
+}  // namespace
+}  // namespace glovebox
+
+int main(int argc, char** argv) {
+  glovebox::Config config;
+  bool check_only = false;
+  if (const auto exit_code = glovebox::ReadCommandLine(argc, argv, &config, &check_only)) {
+    return *exit_code;
+  }
+  if (check_only) {
+    std::cout << glovebox::FormatConfig(config);
+    return 0;
+  }
+  return glovebox::Run(config);
+}

@@ -1,0 +1,29 @@
+// What GetNode tells of this host, found out once.
+#ifndef GLOVEBOX_DAEMON_NODE_FACTS_H_
+#define GLOVEBOX_DAEMON_NODE_FACTS_H_
+
+#include <string>
+#include <vector>
+
+#include "daemon/config.h"
+#include "glovebox/v1/node.pb.h"
+#include "glovebox/v1/types.pb.h"
+#include "linux/cgroup_host.h"
+#include "linux/kernel_features.h"
+#include "service/convert_sandbox.h"
+
+namespace glovebox {
+
+v1::Capability ToCapability(const KernelFeature& feature);
+// memory_limit, pids_limit, cpu_limit, tree_kill, swap_limit.
+std::vector<v1::Capability> CgroupCapabilities(const CgroupReport& report);
+
+// What this host lets one sandbox ask for.
+SandboxLimits MaximumLimits();
+
+v1::Node DescribeNode(const Config& config, const std::string& host_id, const LimitBounds& bounds,
+                      const std::vector<v1::Capability>& capabilities, CgroupVersion cgroup);
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_DAEMON_NODE_FACTS_H_

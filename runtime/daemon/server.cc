@@ -1,0 +1,76 @@
+#include "daemon/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "service/status_interceptor.h"
+
+namespace glovebox {
+namespace {
+
+void SetLimits(grpc::ServerBuilder* builder) {
+  builder->SetMaxReceiveMessageSize(Server::kMessageBytesMax);
+  builder->SetMaxSendMessageSize(-1);  // pages and chunks are bounded where they are made
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, Server::kStreamsPerConnectionMax);
+  builder->AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 16 * 1024);
+  // A peer that neither speaks nor answers within 80 s is gone.
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
+}
+
+}  // namespace
+
+Server::Server(std::unique_ptr<grpc::Server> server) : server_(std::move(server)) {}
+
+Server::~Server() {
+  StopAccepting();
+  Shutdown(absl::ZeroDuration());
+}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
+                                                      const std::vector<grpc::Service*>& services,
+                                                      RpcObserver* observer, const Log* log) {
+  ASSIGN_OR_RETURN(UnixListener listener, UnixListener::Open(options.socket, options.socket_group));
+  grpc::EnableDefaultHealthCheckService(true);
+  if (options.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  SetLimits(&builder);
+  for (grpc::Service* service : services) builder.RegisterService(service);
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(MakeStatusInterceptorFactory(observer));
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
+  // Only who may connect(2) to the socket gets here, and is checked: no other credentials.
+  auto sink = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+      grpc::InsecureServerCredentials());
+  std::unique_ptr<grpc::Server> started = builder.BuildAndStart();
+  if (started == nullptr) {
+    return DetailedError(absl::StatusCode::kInternal, "gRPC did not start", {"UNCLASSIFIED", {}});
+  }
+  std::unique_ptr<Server> server(new Server(std::move(started)));
+  ASSIGN_OR_RETURN(server->acceptor_, ConnectionAcceptor::Start(std::move(listener),
+                                                                {::geteuid(), options.socket_group},
+                                                                std::move(sink), log));
+  return server;
+}
+
+void Server::StopAccepting() {
+  if (auto* health = server_->GetHealthCheckService(); health != nullptr) {
+    health->SetServingStatus(false);
+  }
+  acceptor_.reset();
+}
+
+void Server::Shutdown(absl::Duration grace) {
+  server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
+}
+
+}  // namespace glovebox

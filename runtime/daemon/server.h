@@ -1,0 +1,49 @@
+// The gRPC server on the unix socket: our services, health, reflection.
+#ifndef GLOVEBOX_DAEMON_SERVER_H_
+#define GLOVEBOX_DAEMON_SERVER_H_
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "daemon/connection_acceptor.h"
+#include "daemon/logging.h"
+#include "daemon/unix_listener.h"
+#include "grpcpp/server.h"
+#include "service/rpc_observer.h"
+
+namespace glovebox {
+
+struct ServerOptions {
+  std::string socket;
+  std::optional<gid_t> socket_group;
+  bool reflection = true;
+};
+
+// Thread-safe but for construction and destruction.
+class Server {
+ public:
+  static constexpr int kMessageBytesMax = 4 << 20;
+  static constexpr int kStreamsPerConnectionMax = 1024;
+
+  // The services, `observer` and `log` outlive the server.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options,
+                                                       const std::vector<grpc::Service*>& services,
+                                                       RpcObserver* observer, const Log* log);
+  ~Server();
+
+  // Health says NOT_SERVING; no new connection is taken, the socket file goes.
+  void StopAccepting();
+  // Waits until every call has ended, cancels those that have not after `grace`.
+  void Shutdown(absl::Duration grace);
+
+ private:
+  explicit Server(std::unique_ptr<grpc::Server> server);
+  const std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<ConnectionAcceptor> acceptor_;  // ends before the server
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_DAEMON_SERVER_H_

@@ -1,0 +1,184 @@
+#include "daemon/wiring.h"
+
+#include <fcntl.h>
+
+#include <span>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/ids.h"
+#include "base/status.h"
+#include "daemon/node_facts.h"
+#include "linux/file_io.h"
+#include "policy/seccomp_table.h"
+#include "spawner/embedded/embedded_binaries.h"
+
+namespace glovebox {
+namespace {
+
+constexpr int kCallThreads = 16;
+constexpr size_t kCallsWaitingMax = 2048;
+constexpr int kTransferThreads = 16;
+constexpr size_t kTransfersWaitingMax = 256;
+constexpr int kCleanupThreads = 2;
+constexpr absl::Duration kCallsGrace = absl::Seconds(5);
+
+absl::string_view Bytes(std::span<const uint8_t> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config, const Log* log,
+                                                      const std::vector<KernelFeature>& features) {
+  ASSIGN_OR_RETURN(StateDirectory state, StateDirectory::Open(config.state_dir));
+  std::unique_ptr<Daemon> daemon(new Daemon(log, std::move(state)));
+  RETURN_IF_ERROR(daemon->OpenHost(config));
+  RETURN_IF_ERROR(daemon->OpenStore(config));
+  RETURN_IF_ERROR(daemon->StartSandboxes(config));
+  RETURN_IF_ERROR(daemon->Serve(config, features));
+  return daemon;
+}
+
+// Everything that a dead daemon may have left running ends here, before its ids and disks are used
+// again.
+absl::Status Daemon::OpenHost(const Config& config) {
+  RETURN_IF_ERROR(MakeDirectories(config.runtime_dir, 0755));
+  run_directory_ = absl::StrCat(config.runtime_dir, "/", state_.instance());
+  RETURN_IF_ERROR(RemoveTreeAt(AT_FDCWD, run_directory_));
+  RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, run_directory_, 0700));
+  ASSIGN_OR_RETURN(cgroup_host_, DetectCgroupHost());
+  if (cgroup_host_.v2_mount.empty()) {
+    RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, state_.Below("cgroup2"), 0700));
+    RETURN_IF_ERROR(MountCgroup2(state_.Below("cgroup2"), &cgroup_host_));
+  }
+  ASSIGN_OR_RETURN(cgroups_,
+                   CgroupDriver::Open(cgroup_host_, {state_.instance(), config.cgroup_parent}));
+  RETURN_IF_ERROR(Annotate(cgroups_->RemoveLeftovers(), "ending sandboxes of an earlier daemon"));
+  const std::string leases = absl::StrCat(config.runtime_dir, "/ids");
+  RETURN_IF_ERROR(MakeDirectories(leases, 0700));
+  ASSIGN_OR_RETURN(ids_, IdRanges::Open(leases, config.id_range_first, config.id_range_count));
+  ASSIGN_OR_RETURN(filters_, CompileSeccomp(kDefaultSeccompTier));
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::OpenStore(const Config& config) {
+  for (const char* name : {"disks", "store"}) {
+    RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, state_.Below(name), 0700));
+  }
+  ASSIGN_OR_RETURN(disks_, DiskFactory::Open(state_.Below("disks")));
+  ASSIGN_OR_RETURN(host_image_, HostImage::Build(state_.Below("store")));
+  ASSIGN_OR_RETURN(snapshots_, SnapshotStore::Open(state_.Below("store"), disks_.get(), &clock_));
+  ASSIGN_OR_RETURN(
+      images_, ImageStore::Open(state_.Below("store"), disks_.get(), host_image_.get(), &clock_));
+  for (const std::string& damage : snapshots_->damaged()) {
+    log_->Write(LogLevel::kError, "a snapshot is damaged and not shown", {{"what", damage}});
+  }
+  for (const std::string& damage : images_->damaged()) {
+    log_->Write(LogLevel::kError, "an image is damaged and not shown", {{"what", damage}});
+  }
+  const SandboxLimits& limits = config.sandbox_defaults;
+  disks_->KeepInStock(limits.disk_bytes, limits.disk_inodes, static_cast<int>(config.disk_stock));
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::StartSandboxes(const Config& config) {
+  ASSIGN_OR_RETURN(launcher_, Launcher::Start(Bytes(EmbeddedSpawner()), Bytes(EmbeddedInit())));
+  ASSIGN_OR_RETURN(events_, EventLoop::Start());
+  cleanup_ = std::make_unique<WorkQueue>(kCleanupThreads, 0);
+  SandboxDeps deps;
+  deps.launcher = launcher_.get();
+  deps.cgroups = cgroups_.get();
+  deps.disks = disks_.get();
+  deps.ids = ids_.get();
+  deps.events = events_.get();
+  deps.cleanup = cleanup_.get();
+  deps.clock = &clock_;
+  deps.filters = &filters_;
+  deps.run_directory = run_directory_;
+  ManagerLimits limits;
+  limits.sandboxes_max = config.sandboxes_max;
+  limits.creates_at_once_max = config.creates_at_once_max;
+  limits.import_roots = config.import_roots.value_or(std::vector<std::string>{});
+  sandboxes_ =
+      std::make_unique<SandboxManager>(deps, snapshots_.get(), images_.get(), std::move(limits));
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::Serve(const Config& config, const std::vector<KernelFeature>& features) {
+  if (!config.metrics_listen.empty()) {
+    ASSIGN_OR_RETURN(
+        metrics_, Metrics::Serve(config.metrics_listen, [this] { return sandboxes_->Counts(); }));
+    call_log_.SetMetrics(metrics_.get());
+  }
+  page_tokens_ = std::make_unique<PageTokens>(NewRandomId());
+  calls_ = std::make_unique<WorkQueue>(kCallThreads, kCallsWaitingMax);
+  transfers_ = std::make_unique<WorkQueue>(kTransferThreads, kTransfersWaitingMax);
+  service_deps_ = {sandboxes_.get(),  calls_.get(),
+                   transfers_.get(),  &clock_,
+                   &call_log_,        page_tokens_.get(),
+                   state_.instance(), {config.sandbox_defaults, MaximumLimits()}};
+  ASSIGN_OR_RETURN(const CgroupReport report, ReportCgroups(cgroup_host_));
+  std::vector<v1::Capability> capabilities = CgroupCapabilities(report);
+  const std::vector<v1::Capability> enforcement = capabilities;
+  for (const KernelFeature& feature : features) capabilities.push_back(ToCapability(feature));
+  NodeFacts facts{DescribeNode(config, state_.instance(), service_deps_.limits, capabilities,
+                               cgroup_host_.version),
+                  state_.path()};
+  sandbox_service_ = std::make_unique<SandboxService>(&service_deps_, enforcement);
+  exec_service_ = std::make_unique<ExecService>(&service_deps_);
+  change_service_ = std::make_unique<ChangeService>(&service_deps_);
+  snapshot_service_ = std::make_unique<SnapshotService>(&service_deps_);
+  node_service_ = std::make_unique<NodeService>(&service_deps_, std::move(facts));
+  ServerOptions options;
+  options.socket = config.socket;
+  options.reflection = config.reflection;
+  if (!config.socket_group.empty()) {
+    ASSIGN_OR_RETURN(options.socket_group, FindGroup(config.socket_group));
+  }
+  ASSIGN_OR_RETURN(
+      server_, Server::Start(options,
+                             {sandbox_service_.get(), exec_service_.get(), change_service_.get(),
+                              snapshot_service_.get(), node_service_.get()},
+                             &call_log_, log_));
+  return absl::OkStatus();
+}
+
+void Daemon::Stop() {
+  server_->StopAccepting();
+  // Ends the execs, and with them the streams and waits of clients.
+  sandboxes_->Shutdown();
+  server_->Shutdown(kCallsGrace);
+}
+
+void Daemon::Hasten() {
+  const absl::Status killed = cgroups_->RemoveLeftovers();
+  if (!killed.ok()) {
+    log_->Write(LogLevel::kError, "sandboxes could not be ended",
+                {{"error", std::string(killed.message())}});
+  }
+  server_->Shutdown(absl::ZeroDuration());
+}
+
+Daemon::~Daemon() {
+  server_.reset();
+  transfers_.reset();
+  calls_.reset();
+  call_log_.SetMetrics(nullptr);
+  metrics_.reset();
+  sandboxes_.reset();
+  cleanup_.reset();
+  if (cgroups_ != nullptr) {
+    const absl::Status removed = cgroups_->RemoveInstance();
+    if (!removed.ok()) {
+      log_->Write(LogLevel::kError, "cgroups are left behind",
+                  {{"error", std::string(removed.message())}});
+    }
+  }
+  if (!run_directory_.empty()) {
+    // Empty when every sandbox was given back; the next start removes it otherwise.
+    (void)RemoveTreeAt(AT_FDCWD, run_directory_);
+  }
+}
+
+}  // namespace glovebox

@@ -1,0 +1,89 @@
+// Everything the daemon is made of, built in order and taken apart in the opposite one.
+#ifndef GLOVEBOX_DAEMON_WIRING_H_
+#define GLOVEBOX_DAEMON_WIRING_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/work_queue.h"
+#include "daemon/call_log.h"
+#include "daemon/config.h"
+#include "daemon/logging.h"
+#include "daemon/metrics.h"
+#include "daemon/server.h"
+#include "daemon/state_directory.h"
+#include "launcher/launcher.h"
+#include "launcher/seccomp_compiler.h"
+#include "linux/cgroup.h"
+#include "linux/event_loop.h"
+#include "linux/kernel_features.h"
+#include "sandbox/sandbox_manager.h"
+#include "service/change_service.h"
+#include "service/exec_service.h"
+#include "service/node_service.h"
+#include "service/sandbox_service.h"
+#include "service/service_deps.h"
+#include "service/snapshot_service.h"
+#include "snapshot/host_image.h"
+
+namespace glovebox {
+
+class Daemon {
+ public:
+  // The process is in a private mount namespace, with SIGPIPE ignored and the signals to end it
+  // blocked. What a dead daemon of this state directory left is ended and removed first.
+  static absl::StatusOr<std::unique_ptr<Daemon>> Start(const Config& config, const Log* log,
+                                                       const std::vector<KernelFeature>& features);
+  ~Daemon();
+
+  // Stops taking connections and calls, ends every sandbox, ends the calls. Returns when all of it
+  // is done; after Hasten, without waiting for clients. Once.
+  void Stop();
+  // Kills what Stop still waits for. Any thread, during Stop.
+  void Hasten();
+
+ private:
+  Daemon(const Log* log, StateDirectory state)
+      : log_(log), call_log_(log), state_(std::move(state)) {}
+  absl::Status OpenHost(const Config& config);
+  absl::Status OpenStore(const Config& config);
+  absl::Status StartSandboxes(const Config& config);
+  absl::Status Serve(const Config& config, const std::vector<KernelFeature>& features);
+
+  // In order of construction; each may use those before it until it is destroyed.
+  const Log* const log_;
+  CallLog call_log_;
+  RealClock clock_;
+  StateDirectory state_;
+  std::string run_directory_;
+  CgroupHost cgroup_host_;
+  SeccompPrograms filters_;
+  std::unique_ptr<CgroupDriver> cgroups_;
+  std::unique_ptr<IdRanges> ids_;
+  std::unique_ptr<DiskFactory> disks_;
+  std::unique_ptr<HostImage> host_image_;
+  std::unique_ptr<SnapshotStore> snapshots_;
+  std::unique_ptr<ImageStore> images_;
+  std::unique_ptr<Launcher> launcher_;
+  std::unique_ptr<EventLoop> events_;
+  std::unique_ptr<WorkQueue> cleanup_;
+  std::unique_ptr<SandboxManager> sandboxes_;
+  std::unique_ptr<Metrics> metrics_;
+  std::unique_ptr<PageTokens> page_tokens_;
+  std::unique_ptr<WorkQueue> calls_;
+  std::unique_ptr<WorkQueue> transfers_;
+  ServiceDeps service_deps_;
+  std::unique_ptr<SandboxService> sandbox_service_;
+  std::unique_ptr<ExecService> exec_service_;
+  std::unique_ptr<ChangeService> change_service_;
+  std::unique_ptr<SnapshotService> snapshot_service_;
+  std::unique_ptr<NodeService> node_service_;
+  std::unique_ptr<Server> server_;
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_DAEMON_WIRING_H_

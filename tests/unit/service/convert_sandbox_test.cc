@@ -1,0 +1,105 @@
+#include "service/convert_sandbox.h"
+
+#include <gtest/gtest.h>
+
+#include "base/status.h"
+
+namespace glovebox {
+namespace {
+
+LimitBounds Bounds() {
+  LimitBounds bounds;
+  for (const LimitRange& range : SandboxLimitRanges()) bounds.maximum.*range.member = range.max;
+  return bounds;
+}
+
+ErrorDetail RefusalOf(const v1::CreateSandboxRequest& request) {
+  const auto options = FromProto(request, Bounds());
+  return options.ok() ? ErrorDetail{} : *GetErrorDetail(options.status());
+}
+
+TEST(CreateOptionsFromProto, EmptyRequestIsTheHostImageWithTheDaemonsDefaults) {
+  const auto options = FromProto(v1::CreateSandboxRequest(), Bounds());
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(*options, CreateOptions{});
+}
+
+TEST(CreateOptionsFromProto, FieldsAreTakenOver) {
+  v1::CreateSandboxRequest request;
+  request.set_request_id("r1");
+  request.mutable_repository()->set_path("/srv/repo");
+  request.mutable_repository()->set_commit("main");
+  request.mutable_limits()->set_pids_max(64);
+  (*request.mutable_labels())["a/b"] = "c";
+  request.mutable_profile()->set_root_inside(true);
+  const auto options = FromProto(request, Bounds());
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->repository->revision, "main");
+  EXPECT_EQ(options->limits.pids_max, 64u);
+  EXPECT_EQ(options->labels.at("a/b"), "c");
+  EXPECT_TRUE(options->root_inside);
+}
+
+TEST(CreateOptionsFromProto, WhatIsNotServedIsRefusedNeverIgnored) {
+  v1::CreateSandboxRequest full;
+  full.mutable_egress()->set_mode(v1::EGRESS_MODE_FULL);
+  EXPECT_EQ(RefusalOf(full).reason, "FIELD_NOT_SERVED");
+  v1::CreateSandboxRequest rules;
+  rules.mutable_egress()->add_presets("pypi");
+  EXPECT_EQ(RefusalOf(rules).metadata["field"], "egress.presets");
+  v1::CreateSandboxRequest caches;
+  caches.add_caches();
+  EXPECT_EQ(RefusalOf(caches).metadata["field"], "caches");
+  v1::CreateSandboxRequest history;
+  history.mutable_repository()->set_path("/r");
+  history.mutable_repository()->set_history(v1::REPOSITORY_HISTORY_SHALLOW);
+  EXPECT_EQ(RefusalOf(history).metadata["field"], "repository.history");
+}
+
+TEST(CreateOptionsFromProto, LimitsOutsideTheRangeNameTheField) {
+  v1::CreateSandboxRequest zero;
+  zero.mutable_limits()->set_memory_bytes(0);
+  EXPECT_EQ(RefusalOf(zero).metadata["field"], "limits.memory_bytes");
+  v1::CreateSandboxRequest huge;
+  huge.mutable_limits()->set_disk_bytes(UINT64_MAX);
+  EXPECT_EQ(RefusalOf(huge).metadata["field"], "limits.disk_bytes");
+  v1::CreateSandboxRequest tiny;
+  tiny.mutable_limits()->set_memory_bytes(1);
+  EXPECT_EQ(RefusalOf(tiny).reason, "INVALID_FIELD");
+}
+
+TEST(CreateOptionsFromProto, NamesAndPathsAreChecked) {
+  v1::CreateSandboxRequest image;
+  image.set_image("../x");
+  EXPECT_NE(RefusalOf(image).reason, "");
+  v1::CreateSandboxRequest digest;
+  digest.set_snapshot("sha256:short");
+  EXPECT_NE(RefusalOf(digest).reason, "");
+  v1::CreateSandboxRequest path;
+  path.mutable_repository()->set_path("relative");
+  EXPECT_EQ(RefusalOf(path).metadata["field"], "repository.path");
+  v1::CreateSandboxRequest id;
+  id.set_request_id("with space");
+  EXPECT_EQ(RefusalOf(id).metadata["field"], "request_id");
+  v1::CreateSandboxRequest label;
+  (*label.mutable_labels())["new\nline"] = "";
+  EXPECT_EQ(RefusalOf(label).metadata["field"], "labels");
+}
+
+TEST(Matches, NeedsEveryLabelAndOneOfTheStates) {
+  SandboxInfo info;
+  info.state = SandboxState::kRunning;
+  info.labels = {{"a", "1"}, {"b", "2"}};
+  v1::ListSandboxesRequest request;
+  EXPECT_TRUE(Matches(info, request));
+  (*request.mutable_label_filter())["a"] = "1";
+  EXPECT_TRUE(Matches(info, request));
+  (*request.mutable_label_filter())["b"] = "3";
+  EXPECT_FALSE(Matches(info, request));
+  request.clear_label_filter();
+  request.add_states(v1::SANDBOX_STATE_STOPPED);
+  EXPECT_FALSE(Matches(info, request));
+}
+
+}  // namespace
+}  // namespace glovebox
