@@ -1,0 +1,84 @@
+#include "daemon/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace glovebox {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string ErrorOf(const std::string& text) {
+  Config config;
+  absl::Status status = ApplyToml(text, "g.toml", &config);
+  if (status.ok()) status = FinishConfig(&config);
+  return std::string(status.message());
+}
+
+TEST(Config, DefaultsAreValidAndTheSocketIsBelowTheRuntimeDirectory) {
+  Config config;
+  ASSERT_TRUE(FinishConfig(&config).ok());
+  EXPECT_EQ(config.socket, "/run/glovebox/glovebox.sock");
+}
+
+TEST(Config, UnknownKeysAreRefusedWithNameAndLine) {
+  EXPECT_THAT(ErrorOf("socket = \"/s\"\nsokcet = \"/t\"\n"), HasSubstr("g.toml:2: sokcet"));
+  EXPECT_THAT(ErrorOf("[log]\n\nlevle = \"info\"\n"), HasSubstr("g.toml:3: log.levle"));
+}
+
+TEST(Config, WrongTypesAreRefusedWithNameAndLine) {
+  EXPECT_THAT(ErrorOf("state_dir = 7\n"), HasSubstr("g.toml:1: state_dir: must be a text"));
+  EXPECT_THAT(ErrorOf("[limits]\nsandboxes_max = -1\n"), HasSubstr("g.toml:2"));
+  EXPECT_THAT(ErrorOf("[id_ranges]\ncount = 99999999999\n"), HasSubstr("at most"));
+  EXPECT_THAT(ErrorOf("log = \"json\"\n"), HasSubstr("section"));
+  EXPECT_THAT(ErrorOf("import_roots = [1]\n"), HasSubstr("import_roots"));
+}
+
+TEST(Config, MalformedFileIsRefusedWithTheLine) {
+  EXPECT_THAT(ErrorOf("a = 1\nb = \n"), HasSubstr("g.toml:2"));
+}
+
+TEST(Config, BadValuesAreRefused) {
+  EXPECT_THAT(ErrorOf("state_dir = \"relative\"\n"), HasSubstr("absolute"));
+  EXPECT_THAT(ErrorOf("socket = \"/" + std::string(200, 'x') + "\"\n"), HasSubstr("shorter"));
+  EXPECT_THAT(ErrorOf("[log]\nlevel = \"loud\"\n"), HasSubstr("debug"));
+  EXPECT_THAT(ErrorOf("[id_ranges]\nfirst = 1000\n"), HasSubstr("65536"));
+  EXPECT_THAT(ErrorOf("[id_ranges]\ncount = 65535\n"), HasSubstr("id_ranges.count"));
+  EXPECT_THAT(ErrorOf("[sandbox_defaults]\nmemory_bytes = 1\n"), HasSubstr("sandbox_defaults"));
+}
+
+TEST(Config, MetricsListenOnLoopbackOnly) {
+  for (const char* good : {"127.0.0.1:9464", "[::1]:9464", ""}) {
+    Config config;
+    config.metrics_listen = good;
+    EXPECT_TRUE(FinishConfig(&config).ok()) << good;
+  }
+  for (const char* bad : {"0.0.0.0:9464", "9464", "127.0.0.1:", "127.0.0.1:70000", "example:1"}) {
+    Config config;
+    config.metrics_listen = bad;
+    EXPECT_FALSE(FinishConfig(&config).ok()) << bad;
+  }
+}
+
+TEST(Config, ImportsAreOpenToTheOwnerAndClosedToAGroupUnlessSaidOtherwise) {
+  Config own;
+  ASSERT_TRUE(FinishConfig(&own).ok());
+  EXPECT_EQ(*own.import_roots, std::vector<std::string>{"/"});
+  Config group;
+  group.socket_group = "staff";
+  ASSERT_TRUE(FinishConfig(&group).ok());
+  EXPECT_TRUE(group.import_roots->empty());
+}
+
+TEST(Config, WhatIsPrintedIsReadBackEqual) {
+  Config config;
+  ASSERT_TRUE(ApplyToml("[labels]\nzone = \"a\"\n[log]\nformat = \"json\"\n", "x", &config).ok());
+  ASSERT_TRUE(FinishConfig(&config).ok());
+  Config again;
+  ASSERT_TRUE(ApplyToml(FormatConfig(config), "printed", &again).ok());
+  EXPECT_EQ(FormatConfig(again), FormatConfig(config));
+  EXPECT_EQ(again.labels.at("zone"), "a");
+}
+
+}  // namespace
+}  // namespace glovebox
