@@ -143,7 +143,10 @@ void Rootfs::MountOverlay() {
     const char* subdirectory = plan_.Text(plan_.plan().layers[i].subdirectory);
     if (*subdirectory != 0) options.Add("/").Add(subdirectory);
   }
-  options.Add(",upperdir=u/upper,workdir=u/work,userxattr");
+  // volatile: without it unmounting writes the disk out, and so does every fsync inside; nothing of
+  // a sandbox has to survive a crash of the host. What is to be kept is written out when its disk
+  // is sealed.
+  options.Add(",upperdir=u/upper,workdir=u/work,userxattr,volatile");
   if (options.cut()) FailSetup(kStep, ENAMETOOLONG, "options over 4095 bytes");
   Require(raw::Mount("overlay", "r", "overlay", kNoSuid | kNoDev, options.text()), kStep,
           options.text());
