@@ -150,7 +150,7 @@ absl::StatusOr<uint64_t> Exec::WriteStdin(uint64_t offset, absl::string_view dat
   if (!spec_.stdin_open && !spec_.terminal.has_value()) {
     return DetailedError(absl::StatusCode::kFailedPrecondition,
                          "the command was started without stdin; start it with stdin open",
-                         {"STDIN_NOT_OPEN", {}});
+                         {"NO_STDIN", {}});
   }
   if (offset > stdin_sent_) {
     return DetailedError(
@@ -170,7 +170,7 @@ absl::Status Exec::Signal(uint32_t signal, SignalScope scope) {
   if (signal == 0 || signal > 64) {
     return DetailedError(absl::StatusCode::kInvalidArgument,
                          absl::StrCat("signal ", signal, " is not from 1 to 64"),
-                         {"INVALID_SIGNAL", {}});
+                         {"INVALID_FIELD", {}});
   }
   if (Snapshot().result.has_value()) {
     return DetailedError(absl::StatusCode::kFailedPrecondition, "the command has ended",

@@ -11,7 +11,7 @@ namespace {
 
 absl::Status Refuse(absl::string_view field, absl::string_view why) {
   return DetailedError(absl::StatusCode::kInvalidArgument, absl::StrCat("exec ", field, ": ", why),
-                       {"INVALID_EXEC_SPEC", {{"field", std::string(field)}}});
+                       {"INVALID_FIELD", {{"field", std::string(field)}}});
 }
 
 bool HasNul(const std::string& text) { return text.find('\0') != std::string::npos; }

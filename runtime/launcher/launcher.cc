@@ -28,7 +28,7 @@ absl::Status SetupError(SetupStep step, int error, const char* detail, size_t de
           : absl::StatusCode::kInternal,
       absl::StrCat("setting up the sandbox failed at step ", SetupStepName(step), ": ", escaped,
                    escaped.empty() ? "" : ": ", std::strerror(error)),
-      {"SANDBOX_SETUP_FAILED",
+      {"SETUP_FAILED",
        {{"step", SetupStepName(step)}, {"errno", absl::StrCat(error)}, {"detail", escaped}}});
 }
 

@@ -53,7 +53,7 @@ class Launcher {
   ~Launcher();  // the spawner ends with its socket; inits live on
 
   // Returns when init is ready. A failed step is INTERNAL (or what fits its errno) with reason
-  // SANDBOX_SETUP_FAILED and metadata step, errno, detail; nothing of the sandbox runs then. The
+  // SETUP_FAILED and metadata step, errno, detail; nothing of the sandbox runs then. The
   // disk and the cgroups stay the caller's to remove.
   absl::StatusOr<LaunchedInit> Launch(LaunchRequest request) ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -26,7 +26,7 @@ absl::Status NotRunning(SandboxState state, absl::string_view why) {
       absl::StatusCode::kFailedPrecondition,
       absl::StrCat("the sandbox is ", state == SandboxState::kStopped ? "stopped" : "being deleted",
                    why.empty() ? "" : ": ", why),
-      {"SANDBOX_NOT_RUNNING", {{"stop_reason", std::string(why)}}});
+      {"SANDBOX_STOPPED", {{"stop_reason", std::string(why)}}});
 }
 
 }  // namespace
@@ -194,13 +194,13 @@ absl::StatusOr<std::shared_ptr<Exec>> Sandbox::StartExec(const std::string& exec
     return DetailedError(
         absl::StatusCode::kAlreadyExists,
         absl::StrCat("exec ", exec_id, " was started with another spec; choose another id"),
-        {"EXEC_EXISTS", {}});
+        {"EXEC_ID_REUSED", {}});
   }
   if (state_ != SandboxState::kRunning) return NotRunning(state_, stop_reason_);
   if (by_number_.size() >= kOpenExecsMax) {
     return DetailedError(absl::StatusCode::kResourceExhausted,
                          absl::StrCat(kOpenExecsMax, " commands run already; wait for one to end"),
-                         {"TOO_MANY_EXECS", {{"limit", absl::StrCat(kOpenExecsMax)}}});
+                         {"EXEC_LIMIT", {{"limit", absl::StrCat(kOpenExecsMax)}}});
   }
   ASSIGN_OR_RETURN(OutputRegion region, OutputRegion::Create(spec));
   const uint32_t number = next_exec_no_++;

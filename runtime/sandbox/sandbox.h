@@ -84,8 +84,8 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   int32_t init_host_pid() const { return init_host_pid_; }
 
   // Starts a command. With the id of an exec that is there and the same spec: that exec (a retry is
-  // safe); with another spec ALREADY_EXISTS. FAILED_PRECONDITION with reason SANDBOX_NOT_RUNNING;
-  // RESOURCE_EXHAUSTED with reason TOO_MANY_EXECS. What goes wrong inside from here on is the
+  // safe); with another spec ALREADY_EXISTS. FAILED_PRECONDITION with reason SANDBOX_STOPPED;
+  // RESOURCE_EXHAUSTED with reason EXEC_LIMIT. What goes wrong inside from here on is the
   // exec's result (kSpawnFailed).
   absl::StatusOr<std::shared_ptr<Exec>> StartExec(const std::string& exec_id, const ExecSpec& spec)
       ABSL_LOCKS_EXCLUDED(mutex_);

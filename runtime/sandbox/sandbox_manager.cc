@@ -26,7 +26,7 @@ absl::Status CheckOptions(const CreateOptions& options) {
   if (!options.snapshot.empty() && options.repository.has_value()) {
     return DetailedError(absl::StatusCode::kInvalidArgument,
                          "a sandbox starts from a snapshot or a repository, not both",
-                         {"INVALID_SOURCE", {}});
+                         {"INVALID_FIELD", {}});
   }
   constexpr size_t kLabelsMax = 64;
   constexpr size_t kLabelBytesMax = 256;
@@ -38,7 +38,7 @@ absl::Status CheckOptions(const CreateOptions& options) {
     return DetailedError(absl::StatusCode::kInvalidArgument,
                          absl::StrCat("at most ", kLabelsMax, " labels of at most ", kLabelBytesMax,
                                       " bytes for key and for value"),
-                         {"INVALID_LABELS", {}});
+                         {"INVALID_FIELD", {}});
   }
   return Validate(options.limits);
 }
@@ -227,7 +227,7 @@ absl::Status SandboxManager::CheckImportPath(const std::string& path) const {
       absl::StatusCode::kPermissionDenied,
       absl::StrCat("importing from ", EscapeForPeople(path, 200),
                    " is not allowed by the daemon's import_roots"),
-      {"IMPORT_NOT_ALLOWED", {{"remedy", "move it below an import root, or have one added"}}});
+      {"HOST_PATH_NOT_ALLOWED", {{"remedy", "move it below an import root, or have one added"}}});
 }
 
 absl::StatusOr<SnapshotInfo> SandboxManager::ImportRepository(
