@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -133,6 +134,15 @@ v1::Node DescribeNode(const Config& config, const std::string& host_id, const Li
   }
   node.mutable_capacity()->set_sandboxes_max(config.sandboxes_max);
   return node;
+}
+
+uint64_t MemoryAvailableBytes(absl::string_view meminfo) {
+  for (absl::string_view line : absl::StrSplit(meminfo, '\n')) {
+    uint64_t kib = 0;
+    if (!absl::ConsumePrefix(&line, "MemAvailable:") || !absl::ConsumeSuffix(&line, "kB")) continue;
+    if (absl::SimpleAtoi(line, &kib)) return kib * 1024;
+  }
+  return 0;
 }
 
 }  // namespace glovebox

@@ -24,6 +24,9 @@ SandboxLimits MaximumLimits();
 v1::Node DescribeNode(const Config& config, const std::string& host_id, const LimitBounds& bounds,
                       const std::vector<v1::Capability>& capabilities, CgroupVersion cgroup);
 
+// MemAvailable of the text of /proc/meminfo in bytes; 0 when it has none. Pure.
+uint64_t MemoryAvailableBytes(absl::string_view meminfo);
+
 }  // namespace glovebox
 
 #endif  // GLOVEBOX_DAEMON_NODE_FACTS_H_

@@ -124,7 +124,10 @@ absl::Status Daemon::Serve(const Config& config, const std::vector<KernelFeature
   for (const KernelFeature& feature : features) capabilities.push_back(ToCapability(feature));
   NodeFacts facts{DescribeNode(config, state_.instance(), service_deps_.limits, capabilities,
                                cgroup_host_.version),
-                  state_.path()};
+                  state_.path(), [] {
+                    auto meminfo = ReadFileAt(AT_FDCWD, "/proc/meminfo", 64 * 1024);
+                    return meminfo.ok() ? MemoryAvailableBytes(*meminfo) : 0;
+                  }};
   sandbox_service_ = std::make_unique<SandboxService>(&service_deps_, enforcement);
   exec_service_ = std::make_unique<ExecService>(&service_deps_);
   change_service_ = std::make_unique<ChangeService>(&service_deps_);

@@ -1,30 +1,13 @@
 #include "service/node_service.h"
 
-#include <fcntl.h>
 #include <sys/statvfs.h>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
-#include "linux/file_io.h"
 #include "service/unary_call.h"
 
 namespace glovebox {
 
-uint64_t MemoryAvailableBytes(absl::string_view meminfo) {
-  for (absl::string_view line : absl::StrSplit(meminfo, '\n')) {
-    uint64_t kib = 0;
-    if (!absl::ConsumePrefix(&line, "MemAvailable:") || !absl::ConsumeSuffix(&line, "kB")) continue;
-    if (absl::SimpleAtoi(line, &kib)) return kib * 1024;
-  }
-  return 0;
-}
-
 void NodeService::FillCapacity(v1::Capacity* capacity) const {
-  constexpr size_t kMeminfoBytesMax = 64 * 1024;
-  if (auto meminfo = ReadFileAt(AT_FDCWD, "/proc/meminfo", kMeminfoBytesMax); meminfo.ok()) {
-    capacity->set_memory_available_bytes(MemoryAvailableBytes(*meminfo));
-  }
+  capacity->set_memory_available_bytes(facts_.memory_available_bytes());
   struct statvfs disk {};
   if (::statvfs(facts_.state_directory.c_str(), &disk) == 0) {
     capacity->set_disk_bytes(disk.f_blocks * disk.f_frsize);

@@ -3,6 +3,7 @@
 #define GLOVEBOX_SERVICE_NODE_SERVICE_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -15,6 +16,8 @@ namespace glovebox {
 struct NodeFacts {
   v1::Node node;  // everything but the capacity's changing part
   std::string state_directory;
+  // Free for new use now, 0 when it cannot be told. Thread-safe.
+  std::function<uint64_t()> memory_available_bytes;
 };
 
 // Thread-safe.
@@ -32,9 +35,6 @@ class NodeService final : public v1::NodeService::CallbackService {
   const ServiceDeps& deps_;
   const NodeFacts facts_;
 };
-
-// MemAvailable of /proc/meminfo in bytes; 0 when the text has none. Pure.
-uint64_t MemoryAvailableBytes(absl::string_view meminfo);
 
 }  // namespace glovebox
 

@@ -107,7 +107,7 @@ class WireTest : public ::testing::Test {
   ExecService execs_{&deps_};
   ChangeService changes_{&deps_};
   SnapshotService snapshot_service_{&deps_};
-  NodeService node_{&deps_, NodeFacts{}};
+  NodeService node_{&deps_, NodeFacts{{}, "/", [] { return uint64_t{4096}; }}};
   std::unique_ptr<Server> server_;
 };
 
@@ -204,7 +204,8 @@ TEST_F(WireTest, NodeIsShown) {
   grpc::ClientContext context;
   v1::GetNodeResponse response;
   ASSERT_TRUE(stub->GetNode(&context, v1::GetNodeRequest(), &response).ok());
-  EXPECT_GT(response.node().capacity().memory_available_bytes(), 0u);
+  EXPECT_GT(response.node().capacity().disk_bytes(), 0u);
+  EXPECT_EQ(response.node().capacity().memory_available_bytes(), 4096u);
 }
 
 TEST_F(WireTest, EachCallIsReportedOnceWithItsReason) {
