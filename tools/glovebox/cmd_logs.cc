@@ -1,0 +1,63 @@
+// glovebox logs: shows the output of a command.
+#include <memory>
+
+#include "base/status.h"
+#include "tools/glovebox/end_report.h"
+#include "tools/glovebox/exec_stream.h"
+#include "tools/glovebox/failure.h"
+#include "tools/glovebox/frame_output.h"
+#include "tools/glovebox/invocation.h"
+#include "tools/glovebox/lookup.h"
+#include "tools/glovebox/terminal.h"
+
+namespace glovebox {
+namespace {
+
+struct Options {
+  std::string sandbox;
+  std::string exec_id;
+  bool follow = false;
+  bool timestamps = false;
+};
+
+absl::Status Show(const Invocation& invocation, const Options& options) {
+  ASSIGN_OR_RETURN(const auto connection, Connection::Open(invocation.socket));
+  v1::AttachExecRequest request;
+  ASSIGN_OR_RETURN(*request.mutable_sandbox_id(), ResolveSandbox(*connection, options.sandbox));
+  request.set_exec_id(options.exec_id);
+  request.set_no_follow(!options.follow);
+  ExecStream stream(*connection, request);
+  FrameOutput output;
+  output.json = invocation.json;
+  output.timestamps = options.timestamps;
+  v1::Frame frame;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, stream.Next(&frame));
+    if (!more) return absl::OkStatus();
+    RETURN_IF_ERROR(output.Write(frame));
+  }
+}
+
+int Logs(const Invocation& invocation, const Options& options) {
+  const absl::Status status = Show(invocation, options);
+  if (status.ok() || IsBrokenPipe(status)) return 0;  // a pager that was left has seen enough
+  return Fail("logs", status, kExitFailure);
+}
+
+}  // namespace
+
+void AddLogs(CLI::App& app, Invocation& invocation) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = AddVerb(app, invocation, "logs",
+                           "Show a command's output: stdout on stdout, stderr on stderr",
+                           "  glovebox logs 3f2a build\n"
+                           "  glovebox logs -f --timestamps 3f2a build",
+                           [&invocation, options] { return Logs(invocation, *options); });
+  verb->add_option("ID", options->sandbox, "Sandbox")->required();
+  verb->add_option("EXEC", options->exec_id, "Exec")->required();
+  verb->add_flag("-f,--follow", options->follow, "Go on until the command has ended");
+  verb->add_flag("--timestamps", options->timestamps,
+                 "Begin each line with the host's monotonic time in seconds");
+}
+
+}  // namespace glovebox

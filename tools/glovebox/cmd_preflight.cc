@@ -1,0 +1,124 @@
+// glovebox preflight: what this host enforces, what it lacks, and what to do about it.
+#include <grpcpp/client_context.h>
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "base/escape.h"
+#include "base/status.h"
+#include "linux/kernel_features.h"
+#include "tools/glovebox/end_report.h"
+#include "tools/glovebox/failure.h"
+#include "tools/glovebox/invocation.h"
+#include "tools/glovebox/json_shapes.h"
+#include "tools/glovebox/print.h"
+#include "tools/glovebox/repository_argument.h"
+#include "tools/glovebox/terminal.h"
+
+namespace glovebox {
+namespace {
+
+const char* Mark(v1::CapabilityState state, bool colour) {
+  switch (static_cast<int>(state)) {
+    case v1::CAPABILITY_STATE_AVAILABLE:
+      return colour ? "\x1b[32mok\x1b[0m        " : "ok        ";
+    case v1::CAPABILITY_STATE_DEGRADED:
+      return colour ? "\x1b[33mdegraded\x1b[0m  " : "degraded  ";
+    default:
+      return colour ? "\x1b[31mmissing\x1b[0m   " : "missing   ";
+  }
+}
+
+std::string ForPeople(const google::protobuf::RepeatedPtrField<v1::Capability>& capabilities) {
+  const bool colour = ColourWanted(STDOUT_FILENO);
+  std::string out;
+  for (const v1::Capability& capability : capabilities) {
+    absl::StrAppend(&out, Mark(capability.state(), colour), EscapeForPeople(capability.name(), 64));
+    if (!capability.mechanism().empty()) {
+      absl::StrAppend(&out, ": ", EscapeForPeople(capability.mechanism(), 300));
+    }
+    out += '\n';
+    if (capability.state() == v1::CAPABILITY_STATE_AVAILABLE) continue;
+    if (!capability.detail().empty()) {
+      absl::StrAppend(&out, "            ", EscapeForPeople(capability.detail(), 1000), "\n");
+    }
+    if (!capability.remedy().empty()) {
+      absl::StrAppend(&out, "            remedy: ", EscapeForPeople(capability.remedy(), 1000),
+                      "\n");
+    }
+  }
+  return out;
+}
+
+v1::CapabilityState StateOf(FeatureState state) {
+  switch (state) {
+    case FeatureState::kOk:
+      return v1::CAPABILITY_STATE_AVAILABLE;
+    case FeatureState::kDegraded:
+      return v1::CAPABILITY_STATE_DEGRADED;
+    case FeatureState::kMissing:
+      break;
+  }
+  return v1::CAPABILITY_STATE_MISSING;
+}
+
+// What can be seen without a daemon and without its privileges. Before any thread is started.
+v1::Node ProbeHere() {
+  v1::Node node;
+  for (const KernelFeature& feature : ProbeKernelFeatures()) {
+    v1::Capability* capability = node.add_capabilities();
+    capability->set_name(feature.name);
+    capability->set_state(StateOf(feature.state));
+    capability->set_mechanism(feature.found);
+    capability->set_detail(feature.lost);
+    capability->set_remedy(feature.remedy);
+  }
+  return node;
+}
+
+absl::StatusOr<v1::Node> AskDaemon(const Invocation& invocation) {
+  ASSIGN_OR_RETURN(const auto connection, Connection::Open(invocation.socket));
+  grpc::ClientContext context;
+  v1::GetNodeResponse response;
+  const grpc::Status status = connection->node().GetNode(&context, {}, &response);
+  if (!status.ok()) return connection->Explain(status);
+  return response.node();
+}
+
+bool AnyMissing(const v1::Node& node) {
+  for (const v1::Capability& capability : node.capabilities()) {
+    if (capability.state() == v1::CAPABILITY_STATE_MISSING) return true;
+  }
+  return false;
+}
+
+int Preflight(const Invocation& invocation) {
+  absl::StatusOr<v1::Node> node = AskDaemon(invocation);
+  const bool asked = node.ok();
+  if (!asked) {
+    if (!absl::IsUnavailable(node.status())) return Fail("preflight", node.status(), kExitFailure);
+    (void)Fail("preflight", node.status(), 0);
+    Note("checking the kernel alone; what the daemon would enforce with it is not known");
+    node = ProbeHere();
+  }
+  int code = 0;
+  if (invocation.json) {
+    Json out = NodeJson(*node);
+    out["daemon_reached"] = asked;
+    code = Print(Pretty(out));
+  } else {
+    code = Print(ForPeople(node->capabilities()));
+  }
+  return code != 0 ? code : (AnyMissing(*node) ? kExitFailure : 0);
+}
+
+}  // namespace
+
+void AddPreflight(CLI::App& app, Invocation& invocation) {
+  AddVerb(app, invocation, "preflight",
+          "Show what this host enforces and lacks, with the remedy; exit code 1 when it lacks any",
+          "  glovebox preflight\n"
+          "  glovebox preflight --json | jq '.capabilities[] | select(.state != \"available\")'",
+          [&invocation] { return Preflight(invocation); });
+}
+
+}  // namespace glovebox

@@ -1,0 +1,125 @@
+// glovebox snapshot ls, import, rm: prepared trees for /workspace.
+#include <grpcpp/client_context.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "base/escape.h"
+#include "base/status.h"
+#include "tools/glovebox/end_report.h"
+#include "tools/glovebox/failure.h"
+#include "tools/glovebox/invocation.h"
+#include "tools/glovebox/json_shapes.h"
+#include "tools/glovebox/lookup.h"
+#include "tools/glovebox/print.h"
+#include "tools/glovebox/progress.h"
+#include "tools/glovebox/repository_argument.h"
+#include "tools/glovebox/sizes.h"
+#include "tools/glovebox/table.h"
+#include "tools/glovebox/terminal.h"
+
+namespace glovebox {
+namespace {
+
+int Ls(const Invocation& invocation) {
+  auto connection = Connection::Open(invocation.socket);
+  if (!connection.ok()) return Fail("snapshot ls", connection.status(), kExitFailure);
+  const auto snapshots = AllSnapshots(**connection);
+  if (!snapshots.ok()) return Fail("snapshot ls", snapshots.status(), kExitFailure);
+  Json json = Json::array();
+  std::vector<std::vector<std::string>> rows = {
+      {"DIGEST", "COMMIT", "AGE", "SIZE", "SANDBOXES", "SOURCE"}};
+  for (const v1::Snapshot& snapshot : *snapshots) {
+    json.push_back(SnapshotJson(snapshot));
+    rows.push_back({snapshot.digest().substr(0, 19), snapshot.commit().substr(0, 12),
+                    AgeText(TimeText(snapshot.create_time())), FormatSize(snapshot.disk_bytes()),
+                    absl::StrCat(snapshot.sandbox_count()),
+                    EscapeForPeople(snapshot.source(), 60)});
+  }
+  return Print(invocation.json ? Pretty(json) : FormatTable(rows, ColourWanted(STDOUT_FILENO)));
+}
+
+absl::StatusOr<v1::Snapshot> ImportSnapshot(Connection& connection,
+                                            const RepositoryArgument& repository) {
+  v1::ImportSnapshotRequest request;
+  request.mutable_repository()->set_path(repository.path);
+  request.mutable_repository()->set_commit(repository.commit);
+  grpc::ClientContext context;
+  const auto reader = connection.snapshots().ImportSnapshot(&context, request);
+  v1::ImportSnapshotResponse response;
+  v1::Snapshot snapshot;
+  ProgressLine line;
+  while (reader->Read(&response)) {
+    if (response.has_progress()) line.Show(response.progress());
+    if (response.has_snapshot()) snapshot = response.snapshot();
+  }
+  const grpc::Status status = reader->Finish();
+  if (!status.ok()) return connection.Explain(status);
+  if (snapshot.digest().empty()) return absl::DataLossError("the stream broke before its end");
+  return snapshot;
+}
+
+int Import(const Invocation& invocation, const std::string& source) {
+  const auto repository = ParseRepositoryArgument(source);
+  if (!repository.ok()) return Fail("snapshot import", repository.status(), kExitUsage);
+  auto connection = Connection::Open(invocation.socket);
+  if (!connection.ok()) return Fail("snapshot import", connection.status(), kExitFailure);
+  const auto snapshot = ImportSnapshot(**connection, *repository);
+  if (!snapshot.ok()) return Fail("snapshot import", snapshot.status(), kExitFailure);
+  return Print(invocation.json ? Pretty(SnapshotJson(*snapshot))
+                               : absl::StrCat(snapshot->digest(), "\n"));
+}
+
+absl::StatusOr<std::string> RemoveOne(Connection& connection, const std::string& text) {
+  ASSIGN_OR_RETURN(std::string digest, ResolveSnapshot(connection, text));
+  grpc::ClientContext context;
+  v1::DeleteSnapshotRequest request;
+  request.set_digest(digest);
+  v1::DeleteSnapshotResponse response;
+  const grpc::Status status = connection.snapshots().DeleteSnapshot(&context, request, &response);
+  if (!status.ok()) return connection.Explain(status);
+  return digest;
+}
+
+int Rm(const Invocation& invocation, const std::vector<std::string>& digests) {
+  auto connection = Connection::Open(invocation.socket);
+  if (!connection.ok()) return Fail("snapshot rm", connection.status(), kExitFailure);
+  int code = 0;
+  Json removed = Json::array();
+  for (const std::string& text : digests) {
+    const auto digest = RemoveOne(**connection, text);
+    if (digest.ok()) {
+      removed.push_back(*digest);
+    } else {
+      code = Fail(absl::StrCat("snapshot rm ", EscapeForPeople(text, 80)), digest.status(),
+                  kExitFailure);
+    }
+  }
+  if (invocation.json) (void)Print(Pretty({{"removed", removed}}));  // `code` is what counts
+  return code;
+}
+
+}  // namespace
+
+void AddSnapshot(CLI::App& app, Invocation& invocation) {
+  CLI::App* snapshot =
+      app.add_subcommand("snapshot", "Show, import and remove snapshots (trees for /workspace)");
+  snapshot->require_subcommand(1);
+  AddVerb(*snapshot, invocation, "ls", "List snapshots", "  glovebox snapshot ls",
+          [&invocation] { return Ls(invocation); });
+  auto source = std::make_shared<std::string>();
+  CLI::App* import = AddVerb(*snapshot, invocation, "import",
+                             "Make a snapshot of a repository at a commit; print its digest",
+                             "  glovebox snapshot import ~/src/zlib@v1.3",
+                             [&invocation, source] { return Import(invocation, *source); });
+  import->add_option("PATH[@COMMIT]", *source, "Git repository or bundle, at a commit or ref")
+      ->required();
+  auto digests = std::make_shared<std::vector<std::string>>();
+  CLI::App* rm =
+      AddVerb(*snapshot, invocation, "rm", "Remove snapshots", "  glovebox snapshot rm sha256:3f2a",
+              [&invocation, digests] { return Rm(invocation, *digests); });
+  rm->add_option("DIGEST", *digests, "Snapshots")->required();
+}
+
+}  // namespace glovebox

@@ -1,0 +1,113 @@
+#include "tools/glovebox/connection.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "base/escape.h"
+#include "base/status.h"
+#include "base/unique_fd.h"
+#include "tools/glovebox/failure.h"
+#include "tools/glovebox/repository_argument.h"
+
+namespace glovebox {
+namespace {
+
+// Above any message that the daemon sends; a bound all the same.
+constexpr int kMessageBytesMax = 64 << 20;
+
+absl::Status WithRemedy(absl::StatusCode code, absl::string_view message, std::string remedy) {
+  return DetailedError(code, message, {"", {{"remedy", std::move(remedy)}}});
+}
+
+std::string HowToStart(const std::string& path) {
+  return absl::StrCat("start the daemon: gloveboxd --state-dir /var/lib/glovebox --socket ", path,
+                      "; or name the socket of a running one by --socket or GLOVEBOX_SOCKET");
+}
+
+absl::Status ExplainConnectError(int error, const std::string& path) {
+  const std::string shown = EscapeForPeople(path);
+  switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+      return WithRemedy(absl::StatusCode::kUnavailable,
+                        absl::StrCat("no daemon: there is no socket ", shown), HowToStart(path));
+    case ECONNREFUSED:
+      return WithRemedy(absl::StatusCode::kUnavailable,
+                        absl::StrCat("no daemon: nobody listens on ", shown), HowToStart(path));
+    case EACCES:
+    case EPERM:
+      return WithRemedy(absl::StatusCode::kPermissionDenied,
+                        absl::StrCat("permission denied on the socket ", shown),
+                        "run as the socket's owner, or have the operator set the daemon's socket "
+                        "group to one of yours");
+    case ENOTSOCK:
+      return WithRemedy(absl::StatusCode::kInvalidArgument, absl::StrCat(shown, " is not a socket"),
+                        HowToStart(path));
+    default:
+      return WithRemedy(absl::StatusCode::kUnavailable,
+                        absl::StrCat("connect to ", shown, ": ", std::strerror(error)),
+                        HowToStart(path));
+  }
+}
+
+}  // namespace
+
+absl::Status ProbeSocket(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(address.sun_path)) {
+    return absl::InvalidArgumentError(absl::StrCat("socket path \"", EscapeForPeople(path, 200),
+                                                   "\" must have 1 to ",
+                                                   sizeof(address.sun_path) - 1, " bytes"));
+  }
+  std::memcpy(address.sun_path, path.c_str(), path.size());
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return ErrnoError(errno, "socket(AF_UNIX)");
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 ||
+      errno == EAGAIN) {  // the queue of connections is full: somebody listens
+    return absl::OkStatus();
+  }
+  return ExplainConnectError(errno, path);
+}
+
+absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(absl::string_view socket) {
+  ASSIGN_OR_RETURN(std::string path, AbsolutePath(socket));
+  RETURN_IF_ERROR(ProbeSocket(path));
+  // gRPC's own lines about connections say nothing that Explain does not, and would be mixed into
+  // stderr.
+  (void)::setenv("GRPC_VERBOSITY", "NONE", /*replace=*/0);
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
+  arguments.SetMaxSendMessageSize(kMessageBytesMax);
+  arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  auto channel = grpc::CreateCustomChannel(absl::StrCat("unix:", path),
+                                           grpc::InsecureChannelCredentials(), arguments);
+  return std::unique_ptr<Connection>(new Connection(std::move(path), channel));
+}
+
+Connection::Connection(std::string socket, const std::shared_ptr<grpc::Channel>& channel)
+    : socket_(std::move(socket)),
+      sandboxes_(v1::SandboxService::NewStub(channel)),
+      execs_(v1::ExecService::NewStub(channel)),
+      changes_(v1::ChangeService::NewStub(channel)),
+      snapshots_(v1::SnapshotService::NewStub(channel)),
+      node_(v1::NodeService::NewStub(channel)) {}
+
+absl::Status Connection::Explain(const grpc::Status& status) const {
+  if (status.error_code() == grpc::StatusCode::UNAVAILABLE && status.error_details().empty()) {
+    if (absl::Status probe = ProbeSocket(socket_); !probe.ok()) return probe;
+  }
+  return FromGrpc(status);
+}
+
+}  // namespace glovebox

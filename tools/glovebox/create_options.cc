@@ -1,0 +1,92 @@
+#include "tools/glovebox/create_options.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/escape.h"
+#include "base/status.h"
+#include "tools/glovebox/repository_argument.h"
+#include "tools/glovebox/sizes.h"
+
+namespace glovebox {
+namespace {
+
+constexpr uint64_t kPidsMost = 4'194'304;  // the kernel's PID_MAX_LIMIT
+constexpr uint64_t kInodesMost = uint64_t{1} << 32;
+
+// Names the option in what its parser has to say.
+template <typename T>
+absl::StatusOr<T> Of(const char* option, absl::StatusOr<T> value) {
+  if (!value.ok()) return Annotate(value.status(), option);
+  return value;
+}
+
+absl::Status AddLimits(const SandboxOptions& options, v1::SandboxLimits* limits) {
+  if (!options.memory.empty()) {
+    ASSIGN_OR_RETURN(const uint64_t value, Of("--memory", ParseSize(options.memory)));
+    limits->set_memory_bytes(value);
+  }
+  if (!options.pids.empty()) {
+    ASSIGN_OR_RETURN(const uint64_t value, Of("--pids", ParseCount(options.pids, kPidsMost)));
+    limits->set_pids_max(value);
+  }
+  if (!options.disk.empty()) {
+    ASSIGN_OR_RETURN(const uint64_t value, Of("--disk", ParseSize(options.disk)));
+    limits->set_disk_bytes(value);
+  }
+  if (!options.inodes.empty()) {
+    ASSIGN_OR_RETURN(const uint64_t value, Of("--inodes", ParseCount(options.inodes, kInodesMost)));
+    limits->set_disk_inodes(value);
+  }
+  if (!options.cpus.empty()) {
+    ASSIGN_OR_RETURN(const uint64_t value, Of("--cpus", ParseCpuMillis(options.cpus)));
+    limits->set_cpu_millis(value);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddCreateOptions(CLI::App& verb, SandboxOptions& options) {
+  verb.add_option("--image", options.image, "Image of the root (host)")->type_name("NAME");
+  auto* repository = verb.add_option("--repo", options.repository,
+                                     "Git repository or bundle for /workspace, at a commit or ref")
+                         ->type_name("PATH[@COMMIT]");
+  verb.add_option("--snapshot", options.snapshot, "Snapshot for /workspace")
+      ->type_name("DIGEST")
+      ->excludes(repository);
+  verb.add_option("--memory", options.memory, "Memory limit, e.g. 512MiB or 1g")->type_name("SIZE");
+  verb.add_option("--pids", options.pids, "Limit of processes and threads")->type_name("N");
+  verb.add_option("--disk", options.disk, "Limit of what can be written")->type_name("SIZE");
+  verb.add_option("--inodes", options.inodes, "Limit of files that can be made")->type_name("N");
+  verb.add_option("--cpus", options.cpus, "CPU limit, e.g. 1 or 0.5")->type_name("N");
+  verb.add_option("--label", options.labels, "Label; may be repeated")
+      ->type_name("K=V")
+      ->expected(1)
+      ->take_all();
+  verb.add_flag("--root-inside", options.root_inside,
+                "Commands may be user 0 of the sandbox's own user namespace");
+}
+
+absl::StatusOr<v1::CreateSandboxRequest> BuildCreateRequest(const SandboxOptions& options) {
+  v1::CreateSandboxRequest request;
+  if (!options.image.empty()) request.set_image(options.image);
+  if (!options.snapshot.empty()) request.set_snapshot(options.snapshot);
+  if (!options.repository.empty()) {
+    ASSIGN_OR_RETURN(const RepositoryArgument repository,
+                     Of("--repo", ParseRepositoryArgument(options.repository)));
+    request.mutable_repository()->set_path(repository.path);
+    request.mutable_repository()->set_commit(repository.commit);
+  }
+  RETURN_IF_ERROR(AddLimits(options, request.mutable_limits()));
+  for (const std::string& label : options.labels) {
+    const size_t equals = label.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--label \"", EscapeForPeople(label, 80), "\" is not KEY=VALUE"));
+    }
+    (*request.mutable_labels())[label.substr(0, equals)] = label.substr(equals + 1);
+  }
+  if (options.root_inside) request.mutable_profile()->set_root_inside(true);
+  return request;
+}
+
+}  // namespace glovebox

@@ -1,0 +1,34 @@
+// Errors on their way to the person: from a gRPC status to an absl::Status with its detail, and
+// from that to stderr.
+#ifndef GLOVEBOX_TOOLS_FAILURE_H_
+#define GLOVEBOX_TOOLS_FAILURE_H_
+
+#include <grpcpp/support/status.h>
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace glovebox {
+
+// The message, the google.rpc.ErrorInfo as detail, and the violated fields of a
+// google.rpc.BadRequest in the message.
+absl::Status FromGrpc(const grpc::Status& status);
+
+// Whether the daemon sent this reason (glovebox/v1/errors.proto, without "ERROR_REASON_").
+bool HasReason(const absl::Status& status, absl::string_view reason);
+
+// "glovebox: what: message" and, when there is one, "  remedy" on the next line; every byte from
+// outside escaped.
+std::string DescribeFailure(absl::string_view what, const absl::Status& status);
+
+// Writes DescribeFailure to stderr and returns `exit_code`.
+int Fail(absl::string_view what, const absl::Status& status, int exit_code);
+
+// "glovebox: text" on stderr; `text` must already be escaped.
+void Note(absl::string_view text);
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_TOOLS_FAILURE_H_

@@ -1,0 +1,121 @@
+#include "tools/glovebox/lookup.h"
+
+#include <grpcpp/client_context.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "base/escape.h"
+#include "base/status.h"
+
+namespace glovebox {
+namespace {
+
+constexpr size_t kBeginningDigitsMin = 4;
+constexpr size_t kSandboxIdDigits = 32;
+constexpr size_t kDigestDigits = 64;
+constexpr int kPageSize = 1000;
+constexpr char kSha256[] = "sha256:";
+
+bool IsHex(absl::string_view text) {
+  return text.find_first_not_of("0123456789abcdef") == absl::string_view::npos;
+}
+
+// Every page of a list; `call` is the stub's method, `items` the response's field.
+template <typename Request, typename Response, typename Call, typename Items, typename Item>
+absl::Status AllPages(const Connection& connection, Request request, Call call, Items items,
+                      std::vector<Item>* out) {
+  request.set_page_size(kPageSize);
+  do {
+    grpc::ClientContext context;
+    Response response;
+    const grpc::Status status = call(&context, request, &response);
+    if (!status.ok()) return connection.Explain(status);
+    for (auto& item : *items(response)) out->push_back(std::move(item));
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> FindByBeginning(absl::string_view what, absl::string_view beginning,
+                                            const std::vector<std::string>& ids) {
+  const std::string shown = absl::StrCat("\"", EscapeForPeople(beginning, 80), "\"");
+  if (beginning.size() < kBeginningDigitsMin || !IsHex(beginning)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        shown, " is not a ", what, " or the beginning of one: at least 4 of 0-9 and a-f"));
+  }
+  const std::string* found = nullptr;
+  for (const std::string& id : ids) {
+    if (id.compare(0, beginning.size(), beginning.data(), beginning.size()) != 0) continue;
+    if (found != nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("several ", what, "s begin with ", shown, ": give more digits"));
+    }
+    found = &id;
+  }
+  if (found == nullptr) {
+    return absl::NotFoundError(absl::StrCat("no ", what, " begins with ", shown));
+  }
+  return *found;
+}
+
+absl::StatusOr<std::string> ResolveSandbox(Connection& connection, absl::string_view text) {
+  if (text.size() == kSandboxIdDigits && IsHex(text)) return std::string(text);
+  // What cannot be an id is told apart without asking the daemon.
+  if (text.size() < kBeginningDigitsMin || !IsHex(text) || text.size() > kSandboxIdDigits) {
+    return FindByBeginning("sandbox id", text, {});
+  }
+  ASSIGN_OR_RETURN(const std::vector<v1::Sandbox> all, AllSandboxes(connection, {}));
+  std::vector<std::string> ids;
+  for (const v1::Sandbox& sandbox : all) ids.push_back(sandbox.id());
+  return FindByBeginning("sandbox id", text, ids);
+}
+
+absl::StatusOr<std::string> ResolveSnapshot(Connection& connection, absl::string_view text) {
+  const absl::string_view digits = absl::StripPrefix(text, kSha256);
+  if (digits.size() == kDigestDigits && IsHex(digits)) return absl::StrCat(kSha256, digits);
+  ASSIGN_OR_RETURN(const std::vector<v1::Snapshot> all, AllSnapshots(connection));
+  std::vector<std::string> ids;
+  for (const v1::Snapshot& snapshot : all) {
+    ids.emplace_back(absl::StripPrefix(snapshot.digest(), kSha256));
+  }
+  ASSIGN_OR_RETURN(const std::string found, FindByBeginning("snapshot digest", digits, ids));
+  return absl::StrCat(kSha256, found);
+}
+
+absl::StatusOr<std::vector<v1::Sandbox>> AllSandboxes(Connection& connection,
+                                                      const v1::ListSandboxesRequest& filter) {
+  std::vector<v1::Sandbox> out;
+  RETURN_IF_ERROR((AllPages<v1::ListSandboxesRequest, v1::ListSandboxesResponse>(
+      connection, filter,
+      [&](auto* context, const auto& request, auto* response) {
+        return connection.sandboxes().ListSandboxes(context, request, response);
+      },
+      [](auto& response) { return response.mutable_sandboxes(); }, &out)));
+  return out;
+}
+
+absl::StatusOr<std::vector<v1::Image>> AllImages(Connection& connection) {
+  std::vector<v1::Image> out;
+  RETURN_IF_ERROR((AllPages<v1::ListImagesRequest, v1::ListImagesResponse>(
+      connection, {},
+      [&](auto* context, const auto& request, auto* response) {
+        return connection.snapshots().ListImages(context, request, response);
+      },
+      [](auto& response) { return response.mutable_images(); }, &out)));
+  return out;
+}
+
+absl::StatusOr<std::vector<v1::Snapshot>> AllSnapshots(Connection& connection) {
+  std::vector<v1::Snapshot> out;
+  RETURN_IF_ERROR((AllPages<v1::ListSnapshotsRequest, v1::ListSnapshotsResponse>(
+      connection, {},
+      [&](auto* context, const auto& request, auto* response) {
+        return connection.snapshots().ListSnapshots(context, request, response);
+      },
+      [](auto& response) { return response.mutable_snapshots(); }, &out)));
+  return out;
+}
+
+}  // namespace glovebox

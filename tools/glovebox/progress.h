@@ -1,0 +1,30 @@
+// How far an import is, on stderr, for people only.
+#ifndef GLOVEBOX_TOOLS_PROGRESS_H_
+#define GLOVEBOX_TOOLS_PROGRESS_H_
+
+#include <string>
+
+#include "glovebox/v1/types.pb.h"
+
+namespace glovebox {
+
+// "unpacking  [#####-----]  50 %  12 MiB of 24 MiB", without colours or control characters. Pure.
+std::string ProgressText(const v1::ImportProgress& progress);
+
+// Keeps one line up to date while it lives; silent unless stderr is a terminal.
+class ProgressLine {
+ public:
+  ProgressLine();
+  ~ProgressLine();
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+  void Show(const v1::ImportProgress& progress);
+
+ private:
+  const bool wanted_;
+  bool shown_ = false;
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_TOOLS_PROGRESS_H_
