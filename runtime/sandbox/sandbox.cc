@@ -289,11 +289,16 @@ void Sandbox::Release(std::unique_ptr<Resources> resources) {
   cleanup->Run([shared] { shared->GiveBack(); });
 }
 
-absl::Status Sandbox::End() {
+absl::Status Sandbox::End(CleanUp clean_up) {
   std::unique_ptr<Resources> resources = KillAndDetach();
   if (resources == nullptr) return absl::OkStatus();
   absl::Status ended = resources->ended;
-  Release(std::move(resources));
+  if (clean_up == CleanUp::kWait) {
+    resources->GiveBack();
+    deps_.disks->WaitForRemovals();
+  } else {
+    Release(std::move(resources));
+  }
   return ended;
 }
 

@@ -99,7 +99,9 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
 
   // Kills every process and waits for their end; execs that run get kSandboxGone. Cgroups, disk and
   // ids are given back on the clean-up queue. Idempotent.
-  absl::Status End() ABSL_LOCKS_EXCLUDED(mutex_);
+  // kWait: on this thread, and everything is gone when it returns.
+  enum class CleanUp { kQueue, kWait };
+  absl::Status End(CleanUp clean_up) ABSL_LOCKS_EXCLUDED(mutex_);
   // End, and then the disk is the caller's; all else is given back before it returns.
   absl::StatusOr<std::unique_ptr<Disk>> EndAndTakeDisk() ABSL_LOCKS_EXCLUDED(mutex_);
 

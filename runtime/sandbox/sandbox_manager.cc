@@ -203,7 +203,7 @@ std::vector<SandboxInfo> SandboxManager::List() const {
   return infos;
 }
 
-absl::Status SandboxManager::Delete(absl::string_view id) {
+absl::Status SandboxManager::Delete(absl::string_view id, Sandbox::CleanUp clean_up) {
   std::shared_ptr<Sandbox> sandbox;
   {
     absl::MutexLock lock(&mutex_);
@@ -214,7 +214,7 @@ absl::Status SandboxManager::Delete(absl::string_view id) {
     entries_.erase(it);
     ++counts_.deleted_total;
   }
-  return sandbox->End();
+  return sandbox->End(clean_up);
 }
 
 absl::Status SandboxManager::CheckImportPath(const std::string& path) const {
@@ -269,7 +269,7 @@ void SandboxManager::Shutdown() {
   }
   for (auto& [id, entry] : ending) {
     // What would not end is reported by the process that is left; nothing more can be done here.
-    (void)entry.sandbox->End();
+    (void)entry.sandbox->End(Sandbox::CleanUp::kQueue);
   }
 }
 

@@ -58,7 +58,7 @@ class SandboxManager {
 
   // Ends and removes a sandbox; returns when its processes are gone and its resources are queued
   // for removal. NOT_FOUND when there is none (any more).
-  absl::Status Delete(absl::string_view id);
+  absl::Status Delete(absl::string_view id, Sandbox::CleanUp clean_up = Sandbox::CleanUp::kQueue);
 
   absl::StatusOr<SnapshotInfo> ImportRepository(const RepositorySource& source,
                                                 const ImportProgressCallback& progress);

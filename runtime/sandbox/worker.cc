@@ -107,7 +107,8 @@ void SandboxWorkerRunner::Stop() {
     stopped_ = true;
     ending.swap(running_);
   }
-  for (const auto& sandbox : ending) (void)sandbox->End();  // its Run reports the end
+  for (const auto& sandbox : ending)
+    (void)sandbox->End(Sandbox::CleanUp::kQueue);  // its Run reports the end
 }
 
 absl::StatusOr<WorkerResult> SandboxWorkerRunner::Run(const WorkerJob& job) {

@@ -104,17 +104,17 @@ grpc::ServerUnaryReactor* SandboxService::ListSandboxes(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* SandboxService::DeleteSandbox(grpc::CallbackServerContext* /*context*/,
                                                         const v1::DeleteSandboxRequest* request,
                                                         v1::DeleteSandboxResponse* /*response*/) {
-  return UnaryCall::Run(deps_, {"SandboxService/DeleteSandbox", request->sandbox_id()}, deps_.calls,
-                        [this, request](const UnaryCall&) -> absl::Status {
-                          if (request->wait()) return FieldNotServed("wait");
-                          ASSIGN_OR_RETURN(const std::string id,
-                                           ParseSandboxId(request->sandbox_id()));
-                          const absl::Status deleted = deps_.sandboxes->Delete(id);
-                          if (request->allow_missing() && absl::IsNotFound(deleted)) {
-                            return absl::OkStatus();
-                          }
-                          return deleted;
-                        });
+  return UnaryCall::Run(
+      deps_, {"SandboxService/DeleteSandbox", request->sandbox_id()}, deps_.calls,
+      [this, request](const UnaryCall&) -> absl::Status {
+        ASSIGN_OR_RETURN(const std::string id, ParseSandboxId(request->sandbox_id()));
+        const absl::Status deleted = deps_.sandboxes->Delete(
+            id, request->wait() ? Sandbox::CleanUp::kWait : Sandbox::CleanUp::kQueue);
+        if (request->allow_missing() && absl::IsNotFound(deleted)) {
+          return absl::OkStatus();
+        }
+        return deleted;
+      });
 }
 
 grpc::ServerUnaryReactor* SandboxService::GetUsage(grpc::CallbackServerContext* /*context*/,

@@ -77,6 +77,9 @@ class DiskFactory {
   // Attaches a sealed image read-only; the image file stays when the disk goes.
   absl::StatusOr<std::unique_ptr<Disk>> OpenSealed(const std::string& image_path);
 
+  // Waits until every disk that was destroyed so far is off the host.
+  void WaitForRemovals();
+
   // Disks of this size are kept in stock: `count` of them (at most kStockMax), refilled in the
   // background; a refill that fails is tried again after the next Create. Replaces what was asked
   // for before.

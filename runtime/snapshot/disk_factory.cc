@@ -129,6 +129,8 @@ absl::StatusOr<std::unique_ptr<Disk>> DiskFactory::Create(uint64_t bytes, uint64
   return state_->Make(size);
 }
 
+void DiskFactory::WaitForRemovals() { state_->remover->Drain(); }
+
 absl::StatusOr<std::unique_ptr<Disk>> DiskFactory::OpenSealed(const std::string& image_path) {
   return DiskAttacher::Attach(image_path, state_->NewMountPath(NewRandomId()), /*read_only=*/true,
                               state_->remover);

@@ -167,6 +167,19 @@ TEST_F(SandboxTest, TheSameRequestIdIsTheSameSandbox) {
   EXPECT_TRUE(absl::IsNotFound(world_->manager().Delete(first->id)));
 }
 
+TEST_F(SandboxTest, WaitingForADeletionLeavesNothingBehind) {
+  auto sandbox = Create();
+  ASSERT_NE(sandbox, nullptr);
+  const std::string socket = absl::StrCat(world_->directory(), "/run/", sandbox->id());
+  EXPECT_EQ(::access(socket.c_str(), F_OK), 0);
+  EXPECT_TRUE(world_->manager().Delete(sandbox->id(), Sandbox::CleanUp::kWait).ok());
+  EXPECT_NE(::access(socket.c_str(), F_OK), 0);
+  EXPECT_EQ(
+      std::system(
+          absl::StrCat("! find /sys/fs/cgroup -name '", sandbox->id(), "' | grep -q .").c_str()),
+      0);
+}
+
 TEST_F(SandboxTest, ManyAtOnceComeAndGo) {
   std::vector<std::thread> threads;
   std::atomic<int> good = 0;
