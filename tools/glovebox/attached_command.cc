@@ -106,7 +106,7 @@ v1::RunExecRequest RequestOf(const AttachedCommand& command) {
 // Our reader went away, or our disk is full: the command would write for nobody, so it ends as it
 // would in a pipeline.
 int EndForLackOfReader(SignalRelay& relay, const absl::Status& status) {
-  relay.Send(SIGPIPE, v1::SIGNAL_SCOPE_TREE);
+  relay.Send(SIGPIPE, v1::SIGNAL_SCOPE_GROUP);
   if (IsBrokenPipe(status)) return kExitSignalBase + SIGPIPE;
   return Fail("", status, kExitGlovebox);
 }

@@ -146,13 +146,14 @@ absl::Status Upload(Connection& connection, const std::string& local, const std:
                 source.directory, source.name, target.name,
                 [&tar](absl::string_view bytes) { return tar.input().Write(bytes); }, &result);
   if (sent.ok()) sent = tar.input().Close();
-  // When tar gave up first, its own words say more than the closed pipe does.
-  if (!sent.ok() && !absl::IsFailedPrecondition(sent)) return sent;
+  // tar reads no further than to the archive's end mark; whether that was early, its exit code
+  // tells best.
+  const bool stopped = HasReason(sent, "STDIN_CLOSED") || HasReason(sent, "EXEC_ENDED");
+  if (!sent.ok() && !stopped) return sent;
   while (true) {
     ASSIGN_OR_RETURN(const absl::string_view piece, tar.NextPiece());
     if (piece.empty()) break;
   }
-  RETURN_IF_ERROR(sent);
   *copied = {result.entries, result.skipped};
   return absl::OkStatus();
 }
