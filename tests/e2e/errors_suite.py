@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+"""What goes wrong gives the right exit code and words, and leaves nothing behind."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import unittest
+
+import daemon
+
+
+class Errors(daemon.DaemonCase):
+    def setUp(self):
+        self.tmp = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+
+    def test_not_found_is_127_and_not_executable_126(self):
+        sandbox = self.create()
+        self.assertIn("not found", self.fails(127, "exec", sandbox, "--", "no-such-command"))
+        self.assertIn("not executable", self.fails(126, "exec", sandbox, "--", "/etc/passwd"))
+
+    def test_a_bad_working_directory_or_user_is_125(self):
+        sandbox = self.create()
+        self.assertIn("working directory", self.fails(125, "exec", "-w", "/nowhere", sandbox, "--", "true"))
+        self.assertIn("user", self.fails(125, "exec", "-u", "nobody-such", sandbox, "--", "true"))
+
+    def test_a_bad_image_makes_nothing(self):
+        before = self.ok("ls", "-q")
+        self.fails(1, "create", "--image", "no-such-image")
+        self.fails(125, "run", "--image", "no-such-image", "--", "true")
+        self.assertEqual(self.ok("ls", "-q"), before)
+
+    def test_a_bad_commit_names_it(self):
+        path, _ = daemon.repository(self.tmp)
+        self.assertIn("no-such-branch", self.fails(1, "create", "--repo", f"{path}@no-such-branch"))
+        self.fails(1, "create", "--repo", f"{path}@{'0' * 40}")
+        self.fails(1, "create", "--repo", self.tmp / "nothing")
+
+    def test_a_corrupt_repository_is_an_error_and_not_a_crash(self):
+        path, commits = daemon.repository(self.tmp)
+        for item in (path / ".git" / "objects").rglob("*"):
+            if item.is_file():
+                item.chmod(0o644)
+                item.write_bytes(b"garbage")
+        self.fails(1, "create", "--repo", f"{path}@{commits[1]}")
+        self.ok("run", "--", "true")
+
+    def test_the_disk_limit_holds_inside(self):
+        sandbox = self.create("--disk", "32MiB")
+        done = self.daemon.cli("exec", sandbox, "--", "sh", "-c", "head -c 100000000 /dev/zero > ~/big")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(b"No space left", done.stderr)
+
+    def test_a_socket_without_permission_is_named(self):
+        done = subprocess.run(self.daemon.command("ls"), env=self.daemon.environment(), capture_output=True, user=65534,
+                              group=65534, extra_groups=[])
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"permission denied on the socket", done.stderr)
+        self.assertIn(str(self.daemon.socket).encode(), done.stderr)
+
+    def test_no_daemon_says_how_to_start_one(self):
+        socket = self.tmp / "nobody.sock"
+        for arguments, code in ((["ls"], 1), (["run", "--", "true"], 125)):
+            done = self.daemon.cli("--socket", socket, *arguments)
+            self.assertEqual(done.returncode, code)
+            self.assertIn(str(socket).encode(), done.stderr)
+            self.assertIn(b"gloveboxd --state-dir", done.stderr)
+
+    def test_a_message_of_100_mb_is_refused_and_the_daemon_lives(self):
+        sandbox = self.create()
+        self.ok("exec", "--detach", "--exec-id", "cat", sandbox, "--", "sleep", "60")
+        before = self.daemon.resident_kib()
+        done = subprocess.run([daemon.TEST_BIN / "large_message_client", self.daemon.socket, sandbox, "cat", str(100 << 20)],
+                              capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.stdout, "8\n", "RESOURCE_EXHAUSTED")
+        self.assertLess(self.daemon.resident_kib() - before, 64 << 10)
+        self.ok("exec", sandbox, "--", "true")
+
+    def test_a_client_killed_in_mid_stream_leaves_the_command_alone(self):
+        sandbox = self.create()
+        client = self.daemon.popen("exec", "--exec-id", "flood", sandbox, "--", "sh", "-c",
+                                   "head -c 50000000 /dev/zero; echo done >&2; exit 7")
+        client.stdout.read(100_000)
+        client.kill()
+        client.wait()
+        client.stdout.close()
+        client.stderr.close()
+        status = daemon.wait_until(lambda: (s := self.status(sandbox, "flood"))["state"] == "ended" and s, "it ends")
+        self.assertEqual((status["cause"], status["exit_code"]), ("exited", 7))
+        self.assertEqual(status["stdout_bytes"]["total"], 50_000_000)
+
+    def test_a_killed_init_ends_its_execs_as_sandbox_gone(self):
+        known = set(self.daemon.descendants())
+        sandbox = self.create()
+        client = self.daemon.popen("exec", sandbox, "--", "sh", "-c", "echo up; sleep 600")
+        self.assertEqual(client.stdout.readline(), b"up\n")
+        new = set(self.daemon.descendants()) - known
+        init = [pid for pid in new if self._inner_pid(pid) == "1"]
+        self.assertEqual(len(init), 1)
+        descriptor = os.pidfd_open(init[0])
+        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        os.close(descriptor)
+        self.assertEqual(client.wait(timeout=30), 125)
+        self.assertIn(b"sandbox is gone", client.stderr.read())
+        client.stdout.close()
+        client.stderr.close()
+        self.fails(125, "exec", sandbox, "--", "true")
+
+    @staticmethod
+    def _inner_pid(pid):
+        try:
+            text = pathlib.Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            return None
+        line = next(line for line in text.splitlines() if line.startswith("NSpid:"))
+        return line.split()[-1]
+
+    def test_a_command_that_ignores_term_is_killed_after_its_timeout(self):
+        done = self.daemon.cli("run", "--timeout", "300ms", "--", "sh", "-c", "trap '' TERM; while :; do sleep 1; done")
+        self.assertEqual(done.returncode, 124)
+        self.assertIn(b"timed out after 300ms", done.stderr)
+
+    def test_interrupted_run_is_130_and_removes_its_sandbox(self):
+        client = self.daemon.popen("run", "--", "sh", "-c", "echo up; exec sleep 600")
+        self.assertEqual(client.stdout.readline(), b"up\n")
+        client.send_signal(signal.SIGINT)
+        self.assertEqual(client.wait(timeout=30), 130)
+        client.stdout.close()
+        client.stderr.close()
+        self.assertNotIn(b"glovebox.dev/run", self.ok("ls", "--json"))
+
+    def test_two_interrupts_kill_what_ignores_one(self):
+        client = self.daemon.popen("run", "--", "sh", "-c", "trap '' INT; echo up; while :; do sleep 1; done")
+        self.assertEqual(client.stdout.readline(), b"up\n")
+        client.send_signal(signal.SIGINT)
+        daemon.wait_until(lambda: not self._pending(client.pid, signal.SIGINT), "the first is taken")
+        client.send_signal(signal.SIGINT)
+        self.assertEqual(client.wait(timeout=30), 137)
+        client.stdout.close()
+        client.stderr.close()
+
+    @staticmethod
+    def _pending(pid, number):
+        text = pathlib.Path(f"/proc/{pid}/status").read_text()
+        mask = int(next(line for line in text.splitlines() if line.startswith("ShdPnd:")).split()[1], 16)
+        return bool(mask & (1 << (number - 1)))
+
+    def test_a_wrong_command_line_is_told_apart(self):
+        self.assertEqual(self.daemon.cli("ls", "--no-such-option").returncode, 2)
+        self.assertEqual(self.daemon.cli("create", "--memory", "lots").returncode, 2)
+        self.assertEqual(self.daemon.cli("run", "--no-such-option", "--", "true").returncode, 125)
+        self.assertEqual(self.daemon.cli("run", "true").returncode, 125)
+
+
+if __name__ == "__main__":
+    unittest.main()

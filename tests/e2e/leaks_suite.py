@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+"""200 sandboxes created, used and deleted, 16 at a time: nothing is left and the daemon does not grow."""
+
+import concurrent.futures
+import unittest
+
+import daemon
+
+SANDBOXES = 200
+AT_ONCE = 16
+WARM_UP = 48
+GROWTH_KIB_MAX = 8 << 10
+
+
+class Leaks(daemon.DaemonCase):
+    def use_one(self, number):
+        sandbox = self.ok("create", "--label", f"n={number}").decode().strip()
+        out = self.ok("exec", sandbox, "--", "sh", "-c", f"echo {number} > ~/f && cat ~/f && (sleep 600 &)")
+        self.assertEqual(out, f"{number}\n".encode())
+        self.ok("rm", sandbox)
+
+    def use_many(self, count):
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            for done in [pool.submit(self.use_one, number) for number in range(count)]:
+                done.result()
+
+    def footprint(self):
+        return {"processes": len(self.daemon.descendants()), "mounts": self.daemon.mounts(),
+                "cgroups": len(self.daemon.sandbox_cgroups())}
+
+    def settled(self):
+        """The footprint once it has been the same for 50 looks: the stock of disks is refilled in the background."""
+        looks = []
+
+        def is_settled():
+            looks.append(self.footprint())
+            return len(looks) >= 50 and all(look == looks[-1] for look in looks[-50:])
+
+        daemon.wait_until(is_settled, f"the footprint settles: {looks[-3:]}")
+        return looks[-1]
+
+    def test_200_sandboxes_leave_nothing(self):
+        self.use_many(WARM_UP)
+        before = self.settled()
+        descriptors = self.daemon.descriptors()
+        resident = self.daemon.resident_kib()
+        self.use_many(SANDBOXES)
+        self.assertEqual(self.ok("ls", "-q"), b"")
+        self.assertEqual(self.settled(), before)
+        self.assertLessEqual(self.daemon.descriptors(), descriptors + AT_ONCE, "connections may linger")
+        self.assertLess(self.daemon.resident_kib() - resident, GROWTH_KIB_MAX)
+
+
+if __name__ == "__main__":
+    unittest.main()
