@@ -38,10 +38,10 @@ struct Experiment {
   const char* name;
   absl::Status (*run)(Bench*);
 };
-constexpr Experiment kExperiments[] = {{"create", RunCreate}, {"exec", RunExec},
-                                       {"end", RunEnd},       {"repository", RunRepository},
-                                       {"rate", RunRate},     {"stream", RunStream},
-                                       {"memory", RunMemory}};
+// Memory first, while the daemon has not yet been under load.
+constexpr Experiment kExperiments[] = {
+    {"memory", RunMemory},         {"create", RunCreate}, {"exec", RunExec},    {"end", RunEnd},
+    {"repository", RunRepository}, {"rate", RunRate},     {"stream", RunStream}};
 
 int ParseOptions(int argc, char** argv, Options* options) {
   CLI::App app("Measures Glovebox beside bubblewrap, crun, runc and the kernel's floor.");

@@ -79,7 +79,10 @@ absl::StatusOr<std::string> Client::Create(const CreateOptions& options) const {
   SetDeadline(&context, kImportTimeoutS);
   v1::CreateSandboxRequest request;
   request.set_image(options.image);
-  if (!options.repository.empty()) request.mutable_repository()->set_path(options.repository);
+  if (!options.repository.empty()) {
+    request.mutable_repository()->set_path(options.repository);
+    request.mutable_repository()->set_commit(options.commit);
+  }
   v1::CreateSandboxResponse response;
   RETURN_IF_ERROR(
       FromGrpc(sandboxes_->CreateSandbox(&context, request, &response), "CreateSandbox"));

@@ -20,7 +20,8 @@ namespace glovebox::bench {
 
 struct CreateOptions {
   std::string image;
-  std::string repository = {};  // path on the host, at HEAD; "": none
+  std::string repository = {};  // path on the host; "": none
+  std::string commit = {};      // full object name
 };
 
 struct StreamResult {

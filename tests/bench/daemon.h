@@ -34,7 +34,7 @@ class Daemon {
   // disk's file. DEADLINE_EXCEEDED after ten seconds.
   static absl::Status AwaitGone(const std::string& sandbox);
 
-  // Its processes of that name ("glovebox-init", "glovebox-spawner"), however deep below it.
+  // Its processes of that name (comm, of which the kernel keeps 15 bytes), however deep below it.
   std::vector<pid_t> Descendants(const std::string& name) const;
 
  private:

@@ -112,7 +112,10 @@ absl::Status RunRepository(Bench* bench) {
     bench->report.AddNote("no repository was given: hydration was not measured");
     return absl::OkStatus();
   }
-  const CreateOptions at_head{.image = "host", .repository = bench->repository};
+  ASSIGN_OR_RETURN(std::string head,
+                   OutputOf({{"git", "-C", bench->repository, "rev-parse", "HEAD"}}));
+  const CreateOptions at_head{
+      .image = "host", .repository = bench->repository, .commit = head.substr(0, head.find('\n'))};
   double start = NowUs();
   ASSIGN_OR_RETURN(std::string first, bench->client.Create(at_head));
   bench->report.AddFigure("import_ms", "first sandbox at a commit (imports the repository)",

@@ -93,7 +93,7 @@ void JudgeLoad(Judge* judge) {
                 judge->Figure("create_loaded_p50_ms"), 10, " ×");
   judge->AtLeast("output through gRPC beside a bare stream of 256 KiB chunks",
                  judge->Figure("stream_mb_s"), judge->Figure("stream_bare_mb_s"), 0.8, " ×");
-  judge->AtMost("host memory per idle sandbox", judge->Figure("memory_host_kib"), 1, 700, " KiB");
+  judge->AtMost("kernel memory per idle sandbox", judge->Figure("memory_host_kib"), 1, 700, " KiB");
   judge->AtMost("glovebox-init, PSS", judge->Figure("memory_init_pss_kib"), 1, 32, " KiB");
   judge->AtMost("gloveboxd per sandbox, RSS", judge->Figure("memory_daemon_kib"), 1, 32, " KiB");
   judge->AtMost("gloveboxd idle, RSS", judge->Figure("daemon_idle_rss_kib"), 1024, 40, " MiB");
