@@ -107,6 +107,7 @@ absl::Status RunExperiments(const Options& options, Bench* bench) {
 // Order matters: what must see the host's cgroups starts first; the mount namespace is changed
 // before gRPC starts threads; and everything is ended in the opposite order.
 absl::Status Measure(const Options& options) {
+  Report report(options.pace);  // describes the machine as it is before cgroups are hidden
   ASSIGN_OR_RETURN(Workspace workspace, Workspace::Make());
   ASSIGN_OR_RETURN(Daemon daemon, Daemon::Start(options.daemon, workspace));
   const std::string bare_socket = workspace.path() + "/bare.sock";
@@ -128,7 +129,6 @@ absl::Status Measure(const Options& options) {
           .status());
   RETURN_IF_ERROR(client->ImportImage(kImage, archive));
 
-  Report report(options.pace);
   report.SetPeers(peers.versions());
   Bench bench{.workspace = workspace,
               .daemon = daemon,

@@ -5,6 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cstdlib>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -37,7 +39,10 @@ json Machine() {
   if (!system.empty() && system.back() == '"') system.pop_back();
   const bool hybrid = access("/sys/fs/cgroup/unified", F_OK) == 0;
   const bool pure = access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0;
-  return {{"cpus", sysconf(_SC_NPROCESSORS_ONLN)},
+  double load[1] = {0};
+  (void)getloadavg(load, 1);  // /proc is there
+  return {{"load", load[0]},
+          {"cpus", sysconf(_SC_NPROCESSORS_ONLN)},
           {"cpu", cpu},
           {"memory_mib", sysconf(_SC_PHYS_PAGES) / 256},
           {"kernel", name.release},

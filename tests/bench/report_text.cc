@@ -76,7 +76,8 @@ std::string FormatMethod(const json& document) {
 constexpr char kMetrics[] = R"(
 `first_byte`: from the request (or `execve`) until the client has a byte of the program's output.
 `end`: until the exit is known and, in the first table, everything of the sandbox is gone.
-`created`, `answered`: until that call is answered. `gone`: until nothing of the sandbox is left.
+`created`, `answered`: until that call is answered. `gone`: until no cgroup of the sandbox
+is left (its disk's file is removed in the background).
 Glovebox is asked over gRPC by a client that keeps its channel and runs `hello`, a static program
 of one `write`, in the same root as the peers; every sandbox has its own disk, id range, cgroups
 and filter. The floor has seven namespaces and a new root, nothing else.
