@@ -57,11 +57,13 @@ std::string FormatMarkdownTable(const json& table) {
 std::string FormatMethod(const json& document) {
   const json& machine = document["machine"];
   const json& method = document["method"];
-  std::string out =
-      absl::StrCat("Taken ", Text(document, "date"), " on ", Text(machine, "cpus"), " CPUs (",
-                   Text(machine, "cpu"), "), ", Text(machine, "memory_mib"), " MiB, Linux ",
-                   Text(machine, "kernel"), ", ", Text(machine, "system"), ", cgroup ",
-                   Text(machine, "cgroup"), ".\n\nPeers:");
+  std::string out = absl::StrCat(
+      "Taken ", Text(document, "date"), " on ", Text(machine, "cpus"), " CPUs (",
+      Text(machine, "cpu"), "), ", Text(machine, "memory_mib"), " MiB, Linux ",
+      Text(machine, "kernel"), ", ", Text(machine, "system"), ", cgroup ", Text(machine, "cgroup"),
+      ". Load average at the start: ",
+      machine.contains("load") ? Number(machine["load"]) : "not recorded; a shared, busy machine",
+      ".\n\nPeers:");
   for (const auto& [name, version] : document["peers"].items()) {
     absl::StrAppend(&out, " ", name, " (", version.get<std::string>(), ")");
   }
