@@ -72,3 +72,10 @@ function(glovebox_test name)
     set_tests_properties(${name} PROPERTIES ENVIRONMENT "${ARG_ENVIRONMENT}")
   endif()
 endfunction()
+
+# glovebox_precompile_grpc(NAME HEADERS...): gRPC's and protobuf's headers cost about five seconds in each source file
+# that includes them; a target with many such files compiles them once. Includes stay as they are. ccache keeps such
+# objects only with CCACHE_SLOPPINESS=pch_defines,time_macros, which tools/test sets.
+function(glovebox_precompile_grpc name)
+  target_precompile_headers(${name} PRIVATE <grpcpp/grpcpp.h> ${ARGN})
+endfunction()

@@ -26,9 +26,9 @@ struct ExecSnapshot {
   enum class State { kStarting, kRunning, kEnded };
   std::string id;
   State state = State::kStarting;
-  std::optional<int32_t> pid;  // inside the sandbox
-  int64_t started_ns = 0;      // monotonic
-  uint64_t last_sequence = 0;  // latest given to output so far, as init says
+  std::optional<int32_t> pid;                      // inside the sandbox
+  int64_t started_ns = 0;                          // monotonic
+  uint64_t last_sequence = 0;                      // latest given to output so far, as init says
   uint64_t stdin_accepted = 0, stdin_written = 0;  // input bytes taken; taken by the command
   std::optional<ExecResult> result;
 };
