@@ -1,8 +1,10 @@
 // Whole sandboxes without gRPC: made, used, ended.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 #include <cstdlib>
 #include <thread>
 
@@ -165,6 +167,26 @@ TEST_F(SandboxTest, TheSameRequestIdIsTheSameSandbox) {
   EXPECT_TRUE(absl::IsAlreadyExists(world_->manager().Create(options).status()));
   EXPECT_TRUE(world_->manager().Delete(first->id).ok());
   EXPECT_TRUE(absl::IsNotFound(world_->manager().Delete(first->id)));
+}
+
+TEST_F(SandboxTest, ASignalToTheTreeReachesWhatLeftTheGroup) {
+  auto sandbox = Create();
+  ASSERT_NE(sandbox, nullptr);
+  ExecSpec spec = Shell("setsid sleep 1000 & echo ready; wait $!; echo ended $?");
+  auto exec = sandbox->StartExec("signalled", spec);
+  ASSERT_TRUE(exec.ok()) << exec.status();
+  OutputReader reader(*exec, 0, /*paces=*/false);
+  std::string out;
+  while (out.find("ready") == std::string::npos) {
+    auto frame = reader.Next();
+    ASSERT_TRUE(frame.ok());
+    if (frame->has_value()) out += (*frame)->data;
+  }
+  EXPECT_TRUE((*exec)->Signal(SIGUSR1, SignalScope::kTree).ok());
+  auto outcome = Collect(*exec);
+  ASSERT_TRUE(outcome.ok());
+  EXPECT_EQ(outcome->result.signal, SIGUSR1) << DescribeResult(outcome->result);
+  Delete(*sandbox);
 }
 
 TEST_F(SandboxTest, WaitingForADeletionLeavesNothingBehind) {
