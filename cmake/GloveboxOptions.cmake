@@ -35,14 +35,20 @@ add_library(glovebox_sanitizers INTERFACE)
 if(GLOVEBOX_SANITIZE)
   # g++ 12 sees uninitialized memory behind its own instrumentation; the release build has the warning.
   target_compile_options(glovebox_sanitizers INTERFACE
-    -fsanitize=${GLOVEBOX_SANITIZE} -fno-sanitize-recover=all -Wno-maybe-uninitialized)
+    -fsanitize=${GLOVEBOX_SANITIZE} -fno-sanitize-recover=all
+    $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized>)
   target_link_options(glovebox_sanitizers INTERFACE -fsanitize=${GLOVEBOX_SANITIZE})
+endif()
+
+# Coverage for libFuzzer in every library; the fuzz targets add its main.
+if(GLOVEBOX_FUZZ)
+  target_compile_options(glovebox_sanitizers INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 # ThreadSanitizer cannot see into Debian's abseil; the file says what is done about it. In every executable, whole.
 if(GLOVEBOX_SANITIZE STREQUAL "thread")
   # It does not model fences; ours order memory shared with another process, which it does not watch at all.
-  target_compile_options(glovebox_sanitizers INTERFACE -Wno-tsan)
+  target_compile_options(glovebox_sanitizers INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-tsan>)
   add_library(glovebox_tsan_mutex STATIC "${CMAKE_SOURCE_DIR}/tests/support/tsan_mutex.cc")
   target_compile_options(glovebox_tsan_mutex PRIVATE -fsanitize=thread -fno-omit-frame-pointer)
   target_link_libraries(glovebox_sanitizers INTERFACE "$<LINK_LIBRARY:WHOLE_ARCHIVE,glovebox_tsan_mutex>")

@@ -90,7 +90,10 @@ RegionHeader* OutputRegion::header() const {
 }
 
 OutputRegion::Record OutputRegion::Accept(const RecordHeader& record, Cursor* cursor) const {
-  if (record.sequence < cursor->next_sequence || record.bytes_before < cursor->bytes_seen ||
+  // No command writes so much: larger counts are lies, and would wrap.
+  constexpr uint64_t kCountMax = uint64_t{1} << 62;
+  if (record.sequence > kCountMax || record.bytes_before > kCountMax ||
+      record.sequence < cursor->next_sequence || record.bytes_before < cursor->bytes_seen ||
       record.stream > OutputStream::kTerminal) {
     return {.kind = Record::Kind::kCorrupt};
   }

@@ -1,0 +1,69 @@
+// What a hostile init can write into the memory of an exec: the whole header's words and the
+// records are the input.
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "exec/output_region.h"
+
+namespace {
+
+constexpr uint64_t kHeadBytes = 4096;
+constexpr uint64_t kRingBytes = 256 * 1024;
+
+// The input: head_used, head_closed, ring_head, ring_tail (8 bytes each), then bytes for head and
+// ring alternately.
+struct Words {
+  uint64_t head_used, head_closed, ring_head, ring_tail;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using glovebox::OutputRegion;
+  Words words{};
+  if (size < sizeof words) return 0;
+  std::memcpy(&words, data, sizeof words);
+  data += sizeof words;
+  size -= sizeof words;
+
+  glovebox::ExecSpec spec;
+  spec.arguments = {"x"};
+  spec.head_bytes = kHeadBytes;
+  spec.ring_bytes = kRingBytes;
+  auto region = OutputRegion::Create(spec);
+  if (!region.ok()) std::abort();
+  auto mapping = glovebox::SharedMapping::Map(region->fd(), 4096);
+  auto* header = reinterpret_cast<glovebox::RegionHeader*>(mapping->data());
+  const uint64_t head_offset = header->head_offset;
+  auto whole = glovebox::SharedMapping::Map(region->fd(), header->region_size);
+  const size_t half = size / 2;
+  std::memcpy(whole->data() + head_offset, data, std::min<size_t>(half, kHeadBytes));
+  std::memcpy(whole->data() + head_offset + kHeadBytes, data + half,
+              std::min<size_t>(size - half, kRingBytes));
+  header->head_used = words.head_used;
+  header->head_closed = static_cast<uint32_t>(words.head_closed);
+  header->ring_head = words.ring_head;
+  header->ring_tail = words.ring_tail;
+
+  OutputRegion::Cursor cursor;
+  std::string output;
+  uint64_t last = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    output.clear();
+    const OutputRegion::Record record = region->Next(&cursor, &output);
+    if (output.size() > glovebox::kRecordDataMax) std::abort();
+    if (record.kind == OutputRegion::Record::Kind::kNone ||
+        record.kind == OutputRegion::Record::Kind::kCorrupt) {
+      break;
+    }
+    // Whatever was written: sequence numbers only rise.
+    if (record.sequence <= last) std::abort();
+    last = std::max(record.sequence, record.sequence_to);
+  }
+  return 0;
+}
