@@ -118,7 +118,6 @@ v1::End ToProto(const ExecResult& result, bool terminal) {
     failure->set_kind(FailureKind(step, result.error));
     failure->set_error_number(result.error);
     failure->set_step(ExecStepName(step));
-    failure->set_detail(DescribeResult(result));
   }
   return end;
 }
