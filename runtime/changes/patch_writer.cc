@@ -107,7 +107,7 @@ absl::StatusOr<std::optional<FileSide>> PatchWriter::ReadOrSkip(int root_fd, con
   if (root_fd >= 0) side = ReadSide(root_fd, change.path, limits_, time_);
   if (side.ok()) return std::optional<FileSide>(*std::move(side));
   const auto detail = GetErrorDetail(side.status());
-  const absl::string_view reason = detail.has_value() ? detail->reason : "";
+  const std::string reason = detail.has_value() ? detail->reason : "";
   if (reason == "FILE_TOO_LARGE") {
     Skip(change, SkipReason::kTooLarge);
   } else if (absl::IsNotFound(side.status()) ||
