@@ -48,8 +48,9 @@ absl::StatusOr<bool> IsWhiteout(int dir_fd, const std::string& name, const struc
 absl::Status RefuseMetacopy(int fd) { return RefuseXattr(fd, "user.overlay.metacopy"); }
 
 absl::StatusOr<bool> StatEntry(int dir_fd, const std::string& name, struct stat* stat) {
-  if (::fstatat(dir_fd, name.c_str(), stat, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) == 0)
+  if (::fstatat(dir_fd, name.c_str(), stat, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) == 0) {
     return true;
+  }
   if (errno == ENOENT) return false;
   return ErrnoError(errno, absl::StrCat("fstatat(\"", EscapeForPeople(name), "\")"));
 }

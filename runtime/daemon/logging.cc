@@ -18,7 +18,7 @@ constexpr size_t kValueBytesMax = 1024;
 
 // Bare when a reader cannot take it for two words.
 std::string TextValue(absl::string_view value) {
-  const std::string escaped = EscapeForPeople(value, kValueBytesMax);
+  std::string escaped = EscapeForPeople(value, kValueBytesMax);
   const bool bare = !escaped.empty() && escaped.find_first_of(" \"=") == std::string::npos;
   if (bare) return escaped;
   std::string quoted = "\"";

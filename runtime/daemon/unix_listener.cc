@@ -136,8 +136,9 @@ absl::StatusOr<UnixListener> UnixListener::Open(const std::string& path,
   } else if (::chmod(path.c_str(), 0600) != 0) {
     return ErrnoError(errno, absl::StrCat("chmod ", path));
   }
-  if (::listen(listener.fd(), kBacklog) != 0)
+  if (::listen(listener.fd(), kBacklog) != 0) {
     return ErrnoError(errno, absl::StrCat("listen ", path));
+  }
   return listener;
 }
 

@@ -189,12 +189,12 @@ absl::Status Exec::Resize(TerminalSize size) {
   return init_->Send(FrameKind::kResize, exec_no_, BodyBytes(body));
 }
 
-void Exec::Finish(ExecResult result) {
+void Exec::Finish(const ExecResult& result) {
   {
     absl::MutexLock lock(&mutex_);
     if (state_.result.has_value()) return;
     state_.state = ExecSnapshot::State::kEnded;
-    state_.result = std::move(result);
+    state_.result = result;
     stdin_closed_ = true;
   }
   Notify();

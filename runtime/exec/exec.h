@@ -71,7 +71,7 @@ class Exec {
  private:
   friend class OutputReader;
 
-  void Finish(ExecResult result) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Finish(const ExecResult& result) ABSL_LOCKS_EXCLUDED(mutex_);
   void Notify() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<uint64_t> SendStdin(uint64_t offset, absl::string_view data, bool eof)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -51,8 +51,9 @@ absl::Status CheckTexts(const ExecSpec& spec) {
 
 absl::Status ValidateExecSpec(const ExecSpec& spec) {
   RETURN_IF_ERROR(CheckTexts(spec));
-  if (HasNul(spec.user) || spec.user.size() > 255)
+  if (HasNul(spec.user) || spec.user.size() > 255) {
     return Refuse("user", "is not a user name or id");
+  }
   const std::string& cwd = spec.working_directory;
   if (HasNul(cwd) || cwd.size() > 4095) return Refuse("working_directory", "is over 4095 bytes");
   if (!cwd.empty() && cwd[0] != '/') return Refuse("working_directory", "must be absolute");

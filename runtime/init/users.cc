@@ -67,10 +67,11 @@ void ForEachLine(const char* path, Visitor visit) {
     total += static_cast<uint64_t>(size);
     for (long i = 0; i < size; ++i) {
       if (chunk[i] != '\n') {
-        if (used < kLineMax)
+        if (used < kLineMax) {
           line[used++] = chunk[i];
-        else
+        } else {
           skip = true;
+        }
         continue;
       }
       if (!skip && visit(Split(line, used))) return;

@@ -93,8 +93,9 @@ absl::Status CheckLists(const PlanInput& input) {
 }
 
 absl::Status CheckFilters(const SeccompPrograms* filters) {
-  if (filters == nullptr)
+  if (filters == nullptr) {
     return Refuse("filters", "are missing; a plan without them is never made");
+  }
   for (const auto* program : {&filters->allow_list, &filters->argument_rules}) {
     if (program->empty() || program->size() > BPF_MAXINSNS) {
       return Refuse("filters", absl::StrCat("give 1 to ", BPF_MAXINSNS, " instructions each"));

@@ -113,7 +113,7 @@ absl::Status SandboxCgroup::RemoveExecLeaf(uint32_t number) const {
 }
 
 absl::Status SandboxCgroup::Kill() const {
-  const absl::Status killed = WriteKernelFileAt(directory_.get(), "cgroup.kill", "1");
+  absl::Status killed = WriteKernelFileAt(directory_.get(), "cgroup.kill", "1");
   if (absl::IsNotFound(killed)) return absl::OkStatus();  // removed, so nothing is left in it
   return killed;
 }

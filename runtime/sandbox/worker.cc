@@ -107,8 +107,9 @@ void SandboxWorkerRunner::Stop() {
     stopped_ = true;
     ending.swap(running_);
   }
-  for (const auto& sandbox : ending)
+  for (const auto& sandbox : ending) {
     (void)sandbox->End(Sandbox::CleanUp::kQueue);  // its Run reports the end
+  }
 }
 
 absl::StatusOr<WorkerResult> SandboxWorkerRunner::Run(const WorkerJob& job) {

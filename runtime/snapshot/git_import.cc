@@ -27,7 +27,7 @@ absl::Status ImportError(absl::StatusCode code, const std::string& reason,
                          const std::string& message, const std::string& remedy) {
   ErrorDetail detail{reason, {}};
   if (!remedy.empty()) detail.metadata["remedy"] = remedy;
-  return DetailedError(code, message, std::move(detail));
+  return DetailedError(code, message, detail);
 }
 
 WorkerJob MakeJob(const ImportSource& source, const std::string& revision,

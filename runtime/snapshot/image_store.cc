@@ -96,6 +96,7 @@ std::vector<ImageInfo> ImageStore::List() const {
     images.insert(state_->images.begin(), state_->images.end());
   }
   std::vector<ImageInfo> list;
+  list.reserve(images.size());
   for (auto& [name, info] : images) list.push_back(std::move(info));
   return list;
 }
