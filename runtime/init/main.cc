@@ -7,8 +7,8 @@
 
 extern "C" int BareMain() {
   static constinit glovebox::PlanReader plan;
-  static constinit glovebox::ServerMemory memory;
-  static glovebox::Server server(&memory);
+  static glovebox::ServerMemory memory;
+  static constinit glovebox::Server server(&memory);
   plan.Read();
   glovebox::RunSetup(plan);
   server.Listen();

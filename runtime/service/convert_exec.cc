@@ -80,7 +80,7 @@ absl::Status CheckSize(const v1::ExecSpec& proto) {
 
 // The domain's own check names fields as the domain does.
 absl::Status CheckAsDomain(const ExecSpec& spec) {
-  const absl::Status valid = ValidateExecSpec(spec);
+  absl::Status valid = ValidateExecSpec(spec);
   if (valid.ok()) return valid;
   const ErrorDetail detail = GetErrorDetail(valid).value_or(ErrorDetail{});
   const auto field = detail.metadata.find("field");

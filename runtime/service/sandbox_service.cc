@@ -108,7 +108,7 @@ grpc::ServerUnaryReactor* SandboxService::DeleteSandbox(grpc::CallbackServerCont
       deps_, {"SandboxService/DeleteSandbox", request->sandbox_id()}, deps_.calls,
       [this, request](const UnaryCall&) -> absl::Status {
         ASSIGN_OR_RETURN(const std::string id, ParseSandboxId(request->sandbox_id()));
-        const absl::Status deleted = deps_.sandboxes->Delete(
+        absl::Status deleted = deps_.sandboxes->Delete(
             id, request->wait() ? Sandbox::CleanUp::kWait : Sandbox::CleanUp::kQueue);
         if (request->allow_missing() && absl::IsNotFound(deleted)) {
           return absl::OkStatus();

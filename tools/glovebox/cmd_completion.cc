@@ -16,8 +16,9 @@ void AddCompletion(CLI::App& app, Invocation& invocation) {
                            "  glovebox completion fish | source",
                            [&app, shell] {
                              const auto script = CompletionScript(*shell, app);
-                             if (!script.ok())
+                             if (!script.ok()) {
                                return Fail("completion", script.status(), kExitUsage);
+                             }
                              return Print(*script);
                            });
   verb->add_option("SHELL", *shell, "bash, zsh or fish")->required();

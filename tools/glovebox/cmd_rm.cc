@@ -27,7 +27,7 @@ absl::Status RemoveOne(Connection& connection, const std::string& text, bool for
   const auto id = ResolveSandbox(connection, text);
   if (!id.ok()) return force && absl::IsNotFound(id.status()) ? absl::OkStatus() : id.status();
   grpc::ClientContext context;
-  const absl::Status status = DeleteSandbox(connection, &context, *id, force);
+  absl::Status status = DeleteSandbox(connection, &context, *id, force);
   if (status.ok()) *removed = *id;
   return status;
 }
