@@ -115,8 +115,7 @@ TEST_F(SnapshotStoreTest, IdleMountsAreBounded) {
   OpenDisks();
   OpenStore();
   for (const SnapshotInfo& info : store_->List()) ASSERT_TRUE(store_->Lease(info.digest).ok());
-  // Removal is in the background; ctest's time limit ends this.
-  while (Count("disks/mounts") > static_cast<int>(SnapshotStore::kIdleMountsMax)) ::usleep(1000);
+  disks_->WaitForRemovals();
   EXPECT_EQ(Count("disks/mounts"), static_cast<int>(SnapshotStore::kIdleMountsMax));
 }
 
