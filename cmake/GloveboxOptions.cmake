@@ -45,11 +45,12 @@ if(GLOVEBOX_FUZZ)
   target_compile_options(glovebox_sanitizers INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
-# ThreadSanitizer cannot see into Debian's abseil; the file says what is done about it. In every executable, whole.
+# ThreadSanitizer cannot see into Debian's abseil and gRPC; the files say what is done about it. In every executable, whole.
 if(GLOVEBOX_SANITIZE STREQUAL "thread")
   # It does not model fences; ours order memory shared with another process, which it does not watch at all.
   target_compile_options(glovebox_sanitizers INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-tsan>)
-  add_library(glovebox_tsan_mutex STATIC "${CMAKE_SOURCE_DIR}/tests/support/tsan_mutex.cc")
-  target_compile_options(glovebox_tsan_mutex PRIVATE -fsanitize=thread -fno-omit-frame-pointer)
-  target_link_libraries(glovebox_sanitizers INTERFACE "$<LINK_LIBRARY:WHOLE_ARCHIVE,glovebox_tsan_mutex>")
+  add_library(glovebox_tsan_support STATIC "${CMAKE_SOURCE_DIR}/tests/support/tsan_mutex.cc"
+                                           "${CMAKE_SOURCE_DIR}/tests/support/tsan_defaults.cc")
+  target_compile_options(glovebox_tsan_support PRIVATE -fsanitize=thread -fno-omit-frame-pointer)
+  target_link_libraries(glovebox_sanitizers INTERFACE "$<LINK_LIBRARY:WHOLE_ARCHIVE,glovebox_tsan_support>")
 endif()
