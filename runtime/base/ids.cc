@@ -27,7 +27,7 @@ bool IsLowerAlnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= '
 absl::Status BadName(absl::string_view what, absl::string_view text, absl::string_view rule) {
   return DetailedError(absl::StatusCode::kInvalidArgument,
                        absl::StrCat(what, " \"", EscapeForPeople(text.substr(0, 80)), "\" ", rule),
-                       {"INVALID_NAME", {{"field", std::string(what)}}});
+                       {"INVALID_FIELD", {{"field", std::string(what)}}});
 }
 
 }  // namespace

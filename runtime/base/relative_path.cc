@@ -12,7 +12,7 @@ namespace {
 absl::Status Refuse(absl::string_view text, absl::string_view why) {
   return DetailedError(absl::StatusCode::kInvalidArgument,
                        absl::StrCat("path \"", EscapeForPeople(text, 200), "\": ", why),
-                       {"INVALID_PATH", {}});
+                       {"INVALID_FIELD", {}});
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ absl::Status ChangedDuringPatch(const std::string& path) {
       absl::StrCat("\"", shown,
                    "\" changed while the patch was written; freeze the sandbox and "
                    "write it again"),
-      {"CHANGED_DURING_PATCH", {{"path", shown}}});
+      {"FILE_KEPT_CHANGING", {{"path", shown}}});
 }
 
 // Exactly `side.size_bytes` bytes, whatever the file has become meanwhile, and their id.

@@ -33,7 +33,7 @@ absl::StatusOr<FileSide> ReadSide(int root_fd, const std::string& path, const Pa
                                   const TimeAllowance& time);
 
 // Passes the bytes to `consume` in pieces, and proves that they are those that `side.id` was
-// computed from: otherwise ABORTED, reason CHANGED_DURING_PATCH.
+// computed from: otherwise ABORTED, reason FILE_KEPT_CHANGING.
 absl::Status ForEachPiece(const FileSide& side, const std::string& path, const TimeAllowance& time,
                           PatchSink consume);
 

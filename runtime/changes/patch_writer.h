@@ -69,7 +69,7 @@ using PatchSink = absl::FunctionRef<absl::Status(absl::string_view)>;
 // `changes` is ScanUpper's result for the same layers. What the sink got before an error is no
 // patch and must be dropped. Errors:
 //   RESOURCE_EXHAUSTED, reason PATCH_LIMIT, metadata limit (output_bytes, time_ms), max, path.
-//   ABORTED, reason CHANGED_DURING_PATCH, metadata path: a streamed file changed between the
+//   ABORTED, reason FILE_KEPT_CHANGING, metadata path: a streamed file changed between the
 //     computation of its id and its copy; freeze the sandbox and try again.
 absl::StatusOr<PatchSummary> WritePatch(const Layers& layers, const std::vector<Change>& changes,
                                         const PatchLimits& limits, const Clock& clock,

@@ -21,7 +21,7 @@ absl::Status ChangedDuringScan(absl::string_view path) {
                        absl::StrCat("\"", shown,
                                     "\" changed faster than it could be read; freeze the "
                                     "sandbox and scan again"),
-                       {"CHANGED_DURING_SCAN", {{"path", shown}}});
+                       {"FILE_KEPT_CHANGING", {{"path", shown}}});
 }
 
 bool IsRace(const absl::Status& status) {

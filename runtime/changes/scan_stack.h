@@ -20,7 +20,7 @@
 
 namespace glovebox {
 
-inline constexpr absl::string_view kScanLimitReason = "CHANGES_LIMIT";
+inline constexpr absl::string_view kScanLimitReason = "TOO_MANY_CHANGES";
 
 struct ScanBudget {
   ScanBudget(const ScanLimits& limits, const Clock& clock)
@@ -38,7 +38,7 @@ struct ScanBudget {
   uint64_t path_bytes_max;
 };
 
-// ABORTED, reason CHANGED_DURING_SCAN.
+// ABORTED, reason FILE_KEPT_CHANGING.
 absl::Status ChangedDuringScan(absl::string_view path);
 
 // True for what a step on the upper returns when the tree changed between two system calls.

@@ -44,12 +44,12 @@ struct ScanResult {
 };
 
 // Errors:
-//   RESOURCE_EXHAUSTED, reason CHANGES_LIMIT, metadata limit (entries, depth, path_bytes,
+//   RESOURCE_EXHAUSTED, reason TOO_MANY_CHANGES, metadata limit (entries, depth, path_bytes,
 //     memory_bytes, compare_bytes, time_ms), max, path: nothing is returned in part.
 //   FAILED_PRECONDITION, reason OVERLAY_FEATURE: an entry has user.overlay.redirect or .metacopy.
 //   FAILED_PRECONDITION, reason ROOT_NOT_A_DIRECTORY: `layers.root` is not a directory (any more).
 //   NOT_FOUND, reason ROOT_NOT_FOUND: no layer has `layers.root`.
-//   ABORTED, reason CHANGED_DURING_SCAN, metadata path: the tree was moved about faster than it
+//   ABORTED, reason FILE_KEPT_CHANGING, metadata path: the tree was moved about faster than it
 //     could be read; freeze the sandbox and try again.
 absl::StatusOr<ScanResult> ScanUpper(const Layers& layers, const ScanOptions& options,
                                      const Clock& clock);

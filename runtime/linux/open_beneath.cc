@@ -34,7 +34,7 @@ absl::StatusOr<UniqueFd> OpenAt2(int dir_fd, absl::string_view path, int flags) 
   if (path.size() >= PATH_MAX || path.find('\0') != absl::string_view::npos) {
     return DetailedError(absl::StatusCode::kInvalidArgument,
                          absl::StrCat("path ", Quote(path), " has a NUL or over 4095 bytes"),
-                         {"INVALID_PATH", {}});
+                         {"INVALID_FIELD", {}});
   }
   char name[PATH_MAX];
   std::memcpy(name, path.data(), path.size());

@@ -28,17 +28,17 @@ absl::Status CheckOptions(const CreateOptions& options) {
                          "a sandbox starts from a snapshot or a repository, not both",
                          {"INVALID_FIELD", {}});
   }
-  constexpr size_t kLabelsMax = 64;
-  constexpr size_t kLabelBytesMax = 256;
   bool fits = options.labels.size() <= kLabelsMax;
   for (const auto& [key, value] : options.labels) {
-    fits = fits && !key.empty() && key.size() <= kLabelBytesMax && value.size() <= kLabelBytesMax;
+    fits = fits && !key.empty() && key.size() <= kLabelKeyBytesMax &&
+           value.size() <= kLabelValueBytesMax;
   }
   if (!fits) {
-    return DetailedError(absl::StatusCode::kInvalidArgument,
-                         absl::StrCat("at most ", kLabelsMax, " labels of at most ", kLabelBytesMax,
-                                      " bytes for key and for value"),
-                         {"INVALID_FIELD", {}});
+    return DetailedError(
+        absl::StatusCode::kInvalidArgument,
+        absl::StrCat("at most ", kLabelsMax, " labels with keys of at most ", kLabelKeyBytesMax,
+                     " and values of at most ", kLabelValueBytesMax, " bytes"),
+        {"INVALID_FIELD", {}});
   }
   return Validate(options.limits);
 }

@@ -2,6 +2,7 @@
 #ifndef GLOVEBOX_SANDBOX_SANDBOX_SPEC_H_
 #define GLOVEBOX_SANDBOX_SANDBOX_SPEC_H_
 
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <string>
@@ -12,6 +13,11 @@
 namespace glovebox {
 
 inline constexpr char kWorkspace[] = "/workspace";
+
+// Of one sandbox; proto/glovebox/v1/types.proto states them.
+inline constexpr size_t kLabelsMax = 64;
+inline constexpr size_t kLabelKeyBytesMax = 63;
+inline constexpr size_t kLabelValueBytesMax = 1024;
 
 struct RepositorySource {
   std::string path;      // on the host: a repository or a bundle

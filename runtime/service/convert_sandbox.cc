@@ -14,9 +14,6 @@
 namespace glovebox {
 namespace {
 
-constexpr int kLabelsMax = 64;
-constexpr size_t kLabelKeyBytesMax = 63;
-constexpr size_t kLabelValueBytesMax = 1024;
 constexpr size_t kRequestIdBytesMax = 63;
 constexpr size_t kRevisionBytesMax = 1024;
 

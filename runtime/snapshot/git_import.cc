@@ -74,7 +74,7 @@ absl::Status GitFailure(const WorkerResult& result, const ImportSource& source,
       return ImportError(absl::StatusCode::kFailedPrecondition, "REPOSITORY_UNSUPPORTED",
                          absl::StrCat(source.path, ": ", words), "");
     default:
-      return ImportError(absl::StatusCode::kFailedPrecondition, "REPOSITORY_CORRUPT",
+      return ImportError(absl::StatusCode::kFailedPrecondition, "REPOSITORY_INVALID",
                          absl::StrCat(source.path, ": git ended with ", result.exit_code,
                                       words.empty() ? "" : ": ", words),
                          "run git fsck in the repository");

@@ -59,7 +59,7 @@ class GitImporter {
   // thread. A full commit id that is in the store already needs no worker. Errors:
   //   INVALID_ARGUMENT     path not absolute or not printable; REVISION_INVALID
   //   NOT_FOUND            REPOSITORY_NOT_FOUND, COMMIT_NOT_FOUND
-  //   FAILED_PRECONDITION  REPOSITORY_CORRUPT (with git's last words), REPOSITORY_UNSUPPORTED
+  //   FAILED_PRECONDITION  REPOSITORY_INVALID (with git's last words), REPOSITORY_UNSUPPORTED
   //                        (linked worktree, alternates, SHA-256 objects), HOST_TOOL_MISSING
   //   RESOURCE_EXHAUSTED   IMPORT_TOO_LARGE: it did not fit into the limits
   //   ABORTED              REPOSITORY_REPLACED: another repository appeared at the path meanwhile

@@ -148,7 +148,7 @@ absl::Status ImageStore::Delete(absl::string_view name) {
   if (info.built_in) {
     return DetailedError(absl::StatusCode::kFailedPrecondition,
                          "the image \"host\" is built in and cannot be deleted",
-                         {"IMAGE_BUILT_IN", {{"image", info.name}}});
+                         {"IMAGE_NAME_RESERVED", {{"image", info.name}}});
   }
   const std::lock_guard lock(state_->mutex);
   const absl::Status deleted = state_->entries->Delete(info.name);

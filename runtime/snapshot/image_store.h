@@ -46,7 +46,7 @@ class ImageStore {
   // Uppermost layer first. Holding the layers keeps the image.
   absl::StatusOr<RootLayers> Lease(absl::string_view name);
 
-  // FAILED_PRECONDITION with reason IMAGE_IN_USE while leased, IMAGE_BUILT_IN for `host`.
+  // FAILED_PRECONDITION with reason IMAGE_IN_USE while leased, IMAGE_NAME_RESERVED for `host`.
   absl::Status Delete(absl::string_view name);
 
  private:

@@ -99,7 +99,7 @@ TEST_F(RepositoryTest, ACorruptRepositoryIsRefusedAndLeavesNothing) {
   options.repository = RepositorySource{absl::StrCat(world_->directory(), "/broken"), "main"};
   const absl::Status status = world_->manager().Create(options).status();
   EXPECT_FALSE(status.ok());
-  EXPECT_THAT(ReasonOf(status), ::testing::AnyOf("REPOSITORY_CORRUPT", "COMMIT_NOT_FOUND"))
+  EXPECT_THAT(ReasonOf(status), ::testing::AnyOf("REPOSITORY_INVALID", "COMMIT_NOT_FOUND"))
       << status;
 }
 

@@ -210,14 +210,14 @@ TEST_F(GitImportTest, CorruptObjectsAreReportedWithGitsWords) {
   WriteFile(path, "garbage");
   const absl::Status status = Import("").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(ReasonOf(status), "REPOSITORY_CORRUPT");
+  EXPECT_EQ(ReasonOf(status), "REPOSITORY_INVALID");
   EXPECT_NE(status.message().find(blob), absl::string_view::npos) << status;
   const std::string commit = Sh("git -C $R rev-parse HEAD");
   const std::string commit_path =
       repository_ + "/.git/objects/" + commit.substr(0, 2) + "/" + commit.substr(2);
   std::filesystem::permissions(commit_path, std::filesystem::perms::owner_all);
   WriteFile(commit_path, "garbage");
-  EXPECT_EQ(ReasonOf(Import(commit).status()), "REPOSITORY_CORRUPT");
+  EXPECT_EQ(ReasonOf(Import(commit).status()), "REPOSITORY_INVALID");
   EXPECT_EQ(Count("snapshots"), 0);
 }
 

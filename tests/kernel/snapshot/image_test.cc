@@ -94,7 +94,7 @@ TEST_F(ImageTest, HostIsAlwaysThereAndStays) {
   ASSERT_EQ(store_->List().size(), 1u);
   EXPECT_TRUE(store_->List()[0].built_in);
   EXPECT_TRUE(store_->Lease("host").ok());
-  EXPECT_EQ(ReasonOf(store_->Delete("host")), "IMAGE_BUILT_IN");
+  EXPECT_EQ(ReasonOf(store_->Delete("host")), "IMAGE_NAME_RESERVED");
   EXPECT_EQ(ReasonOf(Import("host", Archive("tar")).status()), "IMAGE_EXISTS");
 }
 

@@ -54,7 +54,7 @@ TEST(IdsTest, ErrorNamesTheFieldAndShowsTheValueEscapedAndShort) {
   EXPECT_EQ(message.rfind("image ", 0), 0u) << message;
   const auto detail = GetErrorDetail(status);
   ASSERT_TRUE(detail.has_value());
-  EXPECT_EQ(detail->reason, "INVALID_NAME");
+  EXPECT_EQ(detail->reason, "INVALID_FIELD");
   EXPECT_EQ(detail->metadata.at("field"), "image");
 }
 

@@ -23,7 +23,7 @@ TEST(RelativePathTest, RefusesWhatCouldLeaveOrIsAmbiguous) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << bad;
     const auto detail = GetErrorDetail(status);
     ASSERT_TRUE(detail.has_value()) << bad;
-    EXPECT_EQ(detail->reason, "INVALID_PATH");
+    EXPECT_EQ(detail->reason, "INVALID_FIELD");
   }
 }
 

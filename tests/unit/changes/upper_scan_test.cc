@@ -35,7 +35,7 @@ class UpperScanTest : public ::testing::Test {
     ASSERT_EQ(result.status().code(), absl::StatusCode::kResourceExhausted) << result.status();
     const auto detail = GetErrorDetail(result.status());
     ASSERT_TRUE(detail.has_value());
-    EXPECT_EQ(detail->reason, "CHANGES_LIMIT");
+    EXPECT_EQ(detail->reason, "TOO_MANY_CHANGES");
     EXPECT_EQ(detail->metadata.at("limit"), limit);
   }
   ScratchTree tree_;
