@@ -20,7 +20,6 @@
 #include "gtest/gtest.h"
 #include "linux/file_io.h"
 #include "tests/kernel/cgroup/member_process.h"
-#include "tests/support/must_run.h"
 
 namespace glovebox {
 namespace {
@@ -280,8 +279,17 @@ TEST_F(CgroupTest, ANextDriverOfTheInstanceEndsWhatADeadOneLeft) {
 
 TEST_F(CgroupTest, AMissingControllerIsNamedWithItsRemedy) {
   CgroupHost host = host_;
-  SKIP_UNLESS(driver_->version() != CgroupVersion::kV2, "there is no v1 hierarchy to take away");
-  host.v1_mounts.erase("pids");
+  const std::string outer = V2Path("/delegated");
+  if (driver_->version() == CgroupVersion::kV2) {
+    // As in a container whose cgroup was delegated without pids.
+    ASSERT_EQ(MakeDirectoryAt(AT_FDCWD, outer, 0755), absl::OkStatus());
+    ASSERT_EQ(WriteKernelFileAt(AT_FDCWD, outer + "/cgroup.subtree_control", "+memory +cpu"),
+              absl::OkStatus());
+    host.v2_mount = outer + "/inner";
+    ASSERT_EQ(MakeDirectoryAt(AT_FDCWD, host.v2_mount, 0755), absl::OkStatus());
+  } else {
+    host.v1_mounts.erase("pids");
+  }
   const absl::Status refused = CgroupDriver::Open(host, options_).status();
   EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
   const std::optional<ErrorDetail> detail = GetErrorDetail(refused);
@@ -289,6 +297,11 @@ TEST_F(CgroupTest, AMissingControllerIsNamedWithItsRemedy) {
   EXPECT_EQ(detail->reason, "CGROUP_CONTROLLER_MISSING");
   EXPECT_EQ(detail->metadata.at("controller"), "pids");
   EXPECT_NE(detail->metadata.at("remedy"), "");
+  if (driver_->version() == CgroupVersion::kV2) {
+    (void)rmdir((host.v2_mount + "/glovebox-" + options_.instance).c_str());
+    EXPECT_EQ(rmdir(host.v2_mount.c_str()), 0);
+    EXPECT_EQ(rmdir(outer.c_str()), 0);
+  }
 }
 
 TEST_F(CgroupTest, ALimitThatTheKernelDoesNotTakeLeavesNoDirectory) {
