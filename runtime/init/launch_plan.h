@@ -11,12 +11,13 @@
 namespace glovebox {
 
 inline constexpr uint32_t kLaunchPlanMagic = 0x67624c50;  // "gbLP"
-inline constexpr uint32_t kLaunchPlanVersion = 1;
+inline constexpr uint32_t kLaunchPlanVersion = 2;
 inline constexpr uint32_t kLayersMax = 16;
 inline constexpr uint32_t kBindsMax = 16;
 inline constexpr uint32_t kMasksMax = 64;
 inline constexpr uint32_t kRlimitsMax = 16;
 inline constexpr uint32_t kFiltersMax = 2;
+inline constexpr uint32_t kPathRulesMax = 24;
 inline constexpr uint32_t kLaunchPlanBytesMax = 256 * 1024;
 
 // Descriptor numbers inside glovebox-init, as left by the spawner (step pass_descriptors). 0, 1 and
@@ -30,7 +31,8 @@ inline constexpr int kInitDiskFd =
     7;  // detached, id-mapped mount of the sandbox's disk: upper/ and work/ in it
 inline constexpr int kInitLayersFd =
     8;  // layer_count detached, id-mapped, read-only mounts, uppermost first
-// then bind_count detached mounts, in the order of `binds`
+// then bind_count detached mounts, in the order of `binds`, and then, where init was born into a
+// cgroup v2 directory, that directory
 
 struct PlanText {  // NUL-terminated bytes in the plan; `size` counts the NUL
   uint32_t offset;
@@ -68,6 +70,22 @@ struct PlanFilter {
   uint32_t count;
 };
 
+struct PlanPathRule {
+  PlanText path;  // absolute, through no link
+  uint32_t is_directory;
+  uint32_t required;  // 0: passed over when it is not there, a link, or of another type
+  uint64_t access;    // LANDLOCK_ACCESS_FS_*
+};
+
+// Numbers of the kernel's landlock.h. Nothing handled and nothing scoped: no domain.
+struct PlanLandlock {
+  uint64_t handled;
+  uint64_t scoped;
+  uint32_t rule_count;
+  uint32_t reserved;
+  PlanPathRule rules[kPathRulesMax];
+};
+
 struct LaunchPlan {
   uint32_t magic;
   uint32_t version;
@@ -94,6 +112,7 @@ struct LaunchPlan {
   PlanMask masks[kMasksMax];
   PlanRlimit rlimits[kRlimitsMax];
   PlanFilter filters[kFiltersMax];
+  PlanLandlock landlock;
   // texts and filters follow
 };
 static_assert(std::is_trivially_copyable_v<LaunchPlan> && std::is_standard_layout_v<LaunchPlan>);

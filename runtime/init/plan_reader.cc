@@ -70,6 +70,7 @@ void PlanReader::CheckNumbers() const {
   // 0 would be "no limit" to tmpfs.
   Check(plan_->tmp_bytes > 0 && plan_->tmp_inodes > 0, "limits of /tmp");
   Check(plan_->shm_bytes > 0 && plan_->shm_inodes > 0, "limits of /dev/shm");
+  Check(plan_->landlock.rule_count <= kPathRulesMax, "landlock rule_count");
   for (uint32_t i = 0; i < plan_->filter_count; ++i) {
     const PlanFilter& filter = plan_->filters[i];
     uint64_t end = filter.offset + uint64_t{filter.count} * sizeof(sock_filter);
@@ -106,6 +107,11 @@ void PlanReader::CheckTexts() const {
   for (uint32_t i = 0; i < plan_->mask_count; ++i) {
     CheckPath(plan_->masks[i].path, "mask path");
     Check(plan_->masks[i].kind == kMaskHide || plan_->masks[i].kind == kMaskReadOnly, "mask kind");
+  }
+  for (uint32_t i = 0; i < plan_->landlock.rule_count; ++i) {
+    const PlanText& path = plan_->landlock.rules[i].path;
+    CheckText(path, "landlock path");
+    Check(Text(path)[0] == '/' && path.size <= kPathBytesMax, "landlock path");
   }
 }
 

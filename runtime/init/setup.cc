@@ -8,6 +8,7 @@
 
 #include "base/unique_fd.h"
 #include "init/credentials.h"
+#include "init/landlock.h"
 #include "init/report.h"
 #include "init/resource_limits.h"
 #include "init/rootfs.h"
@@ -71,6 +72,7 @@ void RunSetup(const PlanReader& plan) {
   DropCapabilities(plan.plan());
   SetNoNewPrivs();
   SetNotDumpable();
+  EnterLandlock(plan);
 }
 
 }  // namespace glovebox

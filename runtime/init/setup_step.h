@@ -53,6 +53,8 @@ namespace glovebox {
     "permitted and effective likewise, ambient empty, securebits locked")                          \
   X(kNoNewPrivs, "no_new_privs", 'I', "inherited by every command; read back")                     \
   X(kNotDumpable, "not_dumpable", 'I', "no ptrace, no /proc/1/mem, even for an equal uid")         \
+  X(kLandlock, "landlock", 'I',                                                                    \
+    "a domain of files and scopes for init and all commands; after the last mount")                \
   X(kListen, "listen", 'I', "epoll over the inherited listening socket and signals")               \
   X(kReady, "ready", 'I', "report success; from here on frames only")
 

@@ -86,6 +86,9 @@ absl::Status CheckLists(const PlanInput& input) {
     return Refuse("binds", absl::StrCat("at most ", kBindsMax, ", got ", input.binds.size()));
   }
   if (ProcMasks().size() > kMasksMax) return Refuse("masks", "the policy has more than init takes");
+  if (input.landlock.rules.size() > kPathRulesMax) {
+    return Refuse("landlock", "the policy has more rules than init takes");
+  }
   if (ResourceLimits(input.limits).size() > kRlimitsMax) {
     return Refuse("rlimits", "the policy has more than init takes");
   }
@@ -213,6 +216,13 @@ void FillTexts(const PlanInput& input, PlanWriter* writer, LaunchPlan* plan) {
   for (const ProcMask& mask : ProcMasks()) {
     const uint32_t kind = mask.kind == ProcMask::Kind::kHide ? kMaskHide : kMaskReadOnly;
     plan->masks[plan->mask_count++] = {writer->AddText(mask.path), kind, 0};
+  }
+  plan->landlock.handled = input.landlock.handled;
+  plan->landlock.scoped = input.landlock.scoped;
+  for (const LandlockRule& rule : input.landlock.rules) {
+    plan->landlock.rules[plan->landlock.rule_count++] = {writer->AddText(rule.path),
+                                                         rule.is_directory ? 1u : 0u,
+                                                         rule.required ? 1u : 0u, rule.access};
   }
 }
 

@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "launcher/seccomp_compiler.h"
 #include "policy/exec_limits.h"
+#include "policy/landlock.h"
 #include "policy/sandbox_limits.h"
 
 namespace glovebox {
@@ -33,6 +34,7 @@ struct PlanInput {
   bool commands_as_root = false;         // commands that name no user are uid 0; needs root_inside
   std::vector<std::string> environment;  // "NAME=value"; added to the defaults, later ones win
   const SeccompPrograms* filters = nullptr;  // required; copied
+  LandlockPolicy landlock;                   // as made: none where the kernel has none
 };
 
 // The bytes of a LaunchPlan (init/launch_plan.h), texts and filters included, ready for a sealed

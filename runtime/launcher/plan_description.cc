@@ -32,6 +32,7 @@ class PlanPrinter {
       RETURN_IF_ERROR(CheckFilter(plan_.filters[i]));
       Line("filter", absl::StrCat(plan_.filters[i].count, " instructions"));
     }
+    RETURN_IF_ERROR(PrintLandlock());
     return std::move(out_);
   }
 
@@ -54,6 +55,18 @@ class PlanPrinter {
     if (filter.offset < sizeof(LaunchPlan) ||
         filter.offset + filter.count * kInstructionBytes > bytes_.size()) {
       return Damaged("filter");
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status PrintLandlock() {
+    const PlanLandlock& landlock = plan_.landlock;
+    Line("landlock",
+         absl::StrCat("handled 0x", absl::Hex(landlock.handled), " scoped ", landlock.scoped));
+    if (landlock.rule_count > kPathRulesMax) return Damaged("landlock");
+    for (uint32_t i = 0; i < landlock.rule_count; ++i) {
+      ASSIGN_OR_RETURN(const absl::string_view path, Text(landlock.rules[i].path, "landlock"));
+      Line("path rule", absl::StrCat(path, " 0x", absl::Hex(landlock.rules[i].access)));
     }
     return absl::OkStatus();
   }

@@ -11,6 +11,7 @@
 #include "launcher/plan_builder.h"
 #include "linux/file_io.h"
 #include "linux/mount.h"
+#include "policy/landlock.h"
 #include "policy/payload_profile.h"
 
 namespace glovebox {
@@ -76,6 +77,8 @@ absl::StatusOr<LaunchRequest> Sandbox::Resources::MakeLaunchRequest(
   plan.root_inside = blueprint.root_inside;
   plan.commands_as_root = blueprint.commands_as_root;
   plan.filters = deps.filters;
+  plan.landlock = MakeLandlockPolicy(
+      {deps.landlock_abi, blueprint.root_inside, /*mounts_allowed=*/false, blueprint.workdir});
   const uint32_t command_id = blueprint.commands_as_root ? 0 : kCommandUid;
   for (const Layer* layer : LayersOf(snapshot, image)) {
     ASSIGN_OR_RETURN(UniqueFd mount, CloneMount(layer->mount_path));

@@ -40,6 +40,7 @@ struct SandboxDeps {
   const Clock* clock = nullptr;
   const SeccompPrograms* filters = nullptr;
   std::string run_directory;  // for the inits' sockets
+  int landlock_abi = 0;       // of the kernel; 0 where it has none and the operator allows that
 };
 
 // A directory or file of the host shown read-only, its owner as the command user (worker

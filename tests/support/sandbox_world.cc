@@ -1,6 +1,7 @@
 #include "tests/support/sandbox_world.h"
 
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -11,6 +12,7 @@
 #include "base/status.h"
 #include "linux/cgroup_host.h"
 #include "linux/file_io.h"
+#include "linux/kernel_probes.h"
 #include "spawner/embedded/embedded_binaries.h"
 
 namespace glovebox {
@@ -22,7 +24,7 @@ absl::string_view Bytes(std::span<const uint8_t> bytes) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<SandboxWorld>> SandboxWorld::Make() {
+absl::StatusOr<std::unique_ptr<SandboxWorld>> SandboxWorld::Make(Without without) {
   std::unique_ptr<SandboxWorld> world(new SandboxWorld);
   char directory[] = "/tmp/gbw.XXXXXX";
   if (::mkdtemp(directory) == nullptr) return ErrnoError(errno, "mkdtemp");
@@ -32,6 +34,10 @@ absl::StatusOr<std::unique_ptr<SandboxWorld>> SandboxWorld::Make() {
     RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, below(name), 0700));
   }
   ASSIGN_OR_RETURN(world->filters_, CompileSeccomp(SeccompTier::kBuild));
+  if (without.filters) {
+    world->filters_.allow_list = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    world->filters_.argument_rules = world->filters_.allow_list;
+  }
   ASSIGN_OR_RETURN(CgroupHost host, DetectCgroupHost());
   if (host.v2_mount.empty()) RETURN_IF_ERROR(MountCgroup2(below("cgroup2"), &host));
   ASSIGN_OR_RETURN(
@@ -51,6 +57,7 @@ absl::StatusOr<std::unique_ptr<SandboxWorld>> SandboxWorld::Make() {
   SandboxDeps deps{world->launcher_.get(), world->cgroups_.get(), world->disks_.get(),
                    world->ids_.get(),      world->events_.get(),  world->cleanup_.get(),
                    &world->clock_,         &world->filters_,      below("run")};
+  deps.landlock_abi = without.landlock ? 0 : LandlockAbi();
   world->manager_ = std::make_unique<SandboxManager>(deps, world->snapshots_.get(),
                                                      world->images_.get(), ManagerLimits{});
   return world;
