@@ -62,6 +62,9 @@ ExecResult ResultOf(const ExecEnd& end, std::optional<OomFacts> oom) {
   std::copy(std::begin(end.bytes_total), std::end(end.bytes_total), result.bytes_total);
   std::copy(std::begin(end.bytes_dropped), std::end(end.bytes_dropped), result.bytes_dropped);
   result.last_sequence = end.frame_count;
+  result.log_bytes = end.log_bytes;
+  result.log_last_sequence = end.log_last_sequence;
+  result.log_error = end.log_error;
   return result;
 }
 
@@ -75,20 +78,55 @@ ExecResult RefusedResult(const RefusedBody& refused) {
 
 }  // namespace
 
-Exec::Exec(std::string id, uint32_t exec_no, ExecSpec spec, OutputRegion region,
+Exec::Exec(std::string id, uint32_t exec_no, ExecSpec spec, std::optional<OutputRegion> region,
            std::shared_ptr<InitClient> init)
-    : id_(std::move(id)),
-      exec_no_(exec_no),
-      spec_(std::move(spec)),
-      region_(std::move(region)),
-      init_(std::move(init)) {
+    : id_(std::move(id)), exec_no_(exec_no), spec_(std::move(spec)), init_(std::move(init)) {
+  absl::MutexLock lock(&mutex_);
   state_.id = id_;
+  if (region.has_value()) region_ = std::make_shared<OutputRegion>(*std::move(region));
+}
+
+absl::StatusOr<std::shared_ptr<Exec>> Exec::Adopt(uint32_t exec_no, ExecRecord record,
+                                                  OutputRegion region,
+                                                  std::shared_ptr<InitClient> init) {
+  // What a daemon would have made of this spec: so init cannot make us map or save more.
+  if (!region.FitsSpec(record.spec)) {
+    return DetailedError(absl::StatusCode::kDataLoss,
+                         absl::StrCat("the output memory of exec ", record.exec_id,
+                                      " is not of the size that was asked for"),
+                         {"REGION_REFUSED", {}});
+  }
+  auto exec = std::make_shared<Exec>(std::move(record.exec_id), exec_no, std::move(record.spec),
+                                     std::move(region), std::move(init));
+  absl::MutexLock lock(&exec->mutex_);
+  exec->stdin_unknown_ = true;
+  return exec;
+}
+
+std::shared_ptr<Exec> Exec::Restore(uint32_t exec_no, ExecRecord record, const ExecOutcome& outcome,
+                                    std::shared_ptr<ExecArchiveStore> archives) {
+  auto exec = std::make_shared<Exec>(std::move(record.exec_id), exec_no, std::move(record.spec),
+                                     std::nullopt, nullptr);
+  absl::MutexLock lock(&exec->mutex_);
+  exec->state_.state = ExecSnapshot::State::kEnded;
+  exec->state_.pid = outcome.pid;
+  exec->state_.started_ns = outcome.started_ns;
+  exec->state_.result = outcome.result;
+  exec->stdin_sent_ = outcome.stdin_accepted;
+  exec->stdin_written_ = outcome.stdin_written;
+  exec->stdin_closed_ = true;
+  exec->archives_ = std::move(archives);
+  return exec;
 }
 
 ExecSnapshot Exec::Snapshot() const {
   absl::MutexLock lock(&mutex_);
   ExecSnapshot now = state_;
-  now.last_sequence = now.result.has_value() ? now.result->last_sequence : region_.last_sequence();
+  if (now.result.has_value()) {
+    now.last_sequence = now.result->last_sequence;
+  } else if (region_ != nullptr) {
+    now.last_sequence = region_->last_sequence();
+  }
   now.stdin_accepted = stdin_sent_;
   now.stdin_written = stdin_written_;
   return now;
@@ -217,34 +255,64 @@ void Exec::OnFrame(const InitFrame& frame, std::optional<OomFacts> oom) {
     state_.pid = started.pid;
     state_.started_ns = started.monotonic_ns;
   } else if (frame.kind == FrameKind::kStdinAck) {
-    const auto ack = frame.As<StdinAckBody>();
-    absl::MutexLock lock(&mutex_);
-    // Never beyond what was sent, whatever init says.
-    stdin_written_ = std::clamp(ack.written, stdin_written_, stdin_sent_);
-    stdin_closed_ = stdin_closed_ || ack.closed != 0;
+    TakeStdinAck(frame.As<StdinAckBody>());
   }
   Notify();
 }
 
-void Exec::OnSandboxGone() { Finish(ExecResult{}); }
-
-uint64_t Exec::AddPacer() {
+void Exec::TakeStdinAck(const StdinAckBody& ack) {
   absl::MutexLock lock(&mutex_);
-  const uint64_t pacer = next_token_++;
-  pacers_[pacer] = gate_;
+  if (std::exchange(stdin_unknown_, false)) {
+    constexpr uint64_t kInputMax = uint64_t{1} << 62;
+    stdin_written_ = std::min(ack.written, kInputMax);
+    stdin_sent_ = std::clamp(ack.accepted, stdin_written_, stdin_written_ + kStdinWindow);
+  }
+  // Never beyond what was sent, whatever init says.
+  stdin_written_ = std::clamp(ack.written, stdin_written_, stdin_sent_);
+  stdin_closed_ = stdin_closed_ || ack.closed != 0;
+}
+
+void Exec::OnSandboxGone() {
+  ExecResult result;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (region_ != nullptr) result.last_sequence = region_->last_sequence();
+  }
+  Finish(result);
+}
+
+void Exec::SetLog(std::shared_ptr<const OutputLog> log) {
+  absl::MutexLock lock(&mutex_);
+  log_ = std::move(log);
+}
+
+std::shared_ptr<const OutputLog> Exec::log() const {
+  absl::MutexLock lock(&mutex_);
+  return log_;
+}
+
+uint64_t Exec::AddPacer(uint64_t bytes_seen) {
+  uint64_t pacer = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    pacer = next_token_++;
+  }
+  MovePacer(pacer, bytes_seen);
   return pacer;
 }
 
-void Exec::MovePacer(uint64_t pacer, uint64_t ring_position) {
+void Exec::MovePacer(uint64_t pacer, uint64_t bytes_seen) {
   bool resume = false;
   {
     absl::MutexLock lock(&mutex_);
-    pacers_[pacer] = ring_position;
-    uint64_t slowest = ring_position;
-    for (const auto& [token, position] : pacers_) slowest = std::min(slowest, position);
-    if (slowest > gate_) {
-      gate_ = slowest;
-      resume = region_.MoveGate(gate_);
+    const bool first = pacers_.empty();
+    pacers_[pacer] = bytes_seen;
+    uint64_t slowest = bytes_seen;
+    for (const auto& [token, bytes] : pacers_) slowest = std::min(slowest, bytes);
+    // What was given up once is not held again.
+    if (slowest > gate_ || first) {
+      gate_ = std::max(gate_, slowest);
+      resume = region_ != nullptr && region_->MoveGate(gate_);
     }
   }
   if (resume) Resume();
@@ -255,14 +323,14 @@ void Exec::RemovePacer(uint64_t pacer) {
   {
     absl::MutexLock lock(&mutex_);
     pacers_.erase(pacer);
-    if (pacers_.empty()) resume = region_.OpenGate();
+    if (pacers_.empty()) resume = region_ != nullptr && region_->OpenGate();
   }
-  if (resume) Resume();
+  if (resume) Resume();  // init then waits for another pacer, not for ever
 }
 
 void Exec::Resume() {
-  // Lost only with the connection, and without one init does not wait at the gate.
-  (void)init_->Send(FrameKind::kResume, exec_no_, "");
+  // Lost only with the connection, and init looks again when that is gone.
+  if (init_ != nullptr) (void)init_->Send(FrameKind::kResume, exec_no_, "");
 }
 
 }  // namespace glovebox

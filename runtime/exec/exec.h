@@ -1,5 +1,19 @@
 // One command in a sandbox, as the daemon sees it: what init reported, who reads its output, how it
 // ended.
+//
+// The order in which a sandbox calls, so that at any kill of the daemon either init or the archive
+// has everything:
+//
+//   start   EncodeExecRecord -> OutputRegion::Create(spec, record) -> Exec -> kStart
+//   frames  OnFrame, on the event thread. At kEnd clients have the end; then on the clean-up queue:
+//           ExecArchiver::Save -> outcome() committed to state.db -> kAckEnd. Killed before
+//           kAckEnd: init tells the end again to the next daemon, which does the same once more.
+//   adopt   InitClient::Connect -> CollectHeld; per held region OutputRegion::Adopt,
+//           DecodeExecRecord(region.record()), Exec::Adopt; then CollectHeld's frames through
+//           OnFrame as if they came now. A region or record that is refused ends that sandbox.
+//           A held exec that has an outcome in state.db already: kAckEnd only.
+//   restore A row with an outcome that is not held: Exec::Restore. A row without one that is not
+//           held never reached init: Exec::Restore with NeverStartedOutcome().
 #ifndef GLOVEBOX_EXEC_EXEC_H_
 #define GLOVEBOX_EXEC_EXEC_H_
 
@@ -16,7 +30,10 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "exec/exec_archive_store.h"
+#include "exec/exec_record.h"
 #include "exec/exec_spec.h"
+#include "exec/output_log.h"
 #include "exec/output_region.h"
 #include "launcher/init_client.h"
 
@@ -36,8 +53,19 @@ struct ExecSnapshot {
 // Thread-safe. Shared by the sandbox (which feeds it init's frames) and by every reader.
 class Exec {
  public:
-  Exec(std::string id, uint32_t exec_no, ExecSpec spec, OutputRegion region,
+  Exec(std::string id, uint32_t exec_no, ExecSpec spec, std::optional<OutputRegion> region,
        std::shared_ptr<InitClient> init);
+
+  // One that an earlier daemon started and init still holds. Its state comes by OnFrame.
+  // DATA_LOSS with reason REGION_REFUSED when the region is not of the size that `record` asks for.
+  static absl::StatusOr<std::shared_ptr<Exec>> Adopt(uint32_t exec_no, ExecRecord record,
+                                                     OutputRegion region,
+                                                     std::shared_ptr<InitClient> init);
+
+  // One that ended, from what was recorded. `archives` may be null: its output is then a gap.
+  static std::shared_ptr<Exec> Restore(uint32_t exec_no, ExecRecord record,
+                                       const ExecOutcome& outcome,
+                                       std::shared_ptr<ExecArchiveStore> archives);
 
   const std::string& id() const { return id_; }
   uint32_t number() const { return exec_no_; }
@@ -63,40 +91,73 @@ class Exec {
   absl::Status Signal(uint32_t signal, SignalScope scope);
   absl::Status Resize(TerminalSize size);
 
+  // Where a reader finds what is not retained any more; for the sandbox, when it has made or found
+  // the log of an exec with `full_log_bytes`.
+  void SetLog(std::shared_ptr<const OutputLog> log) ABSL_LOCKS_EXCLUDED(mutex_);
+
   // --- for the sandbox, on its event thread ---
   void OnFrame(const InitFrame& frame, std::optional<OomFacts> oom);
   // Init is gone; an exec without a result gets kSandboxGone.
   void OnSandboxGone();
 
+  // --- for the sandbox, after the end, on any thread ---
+  // What to record; nullopt before the end.
+  std::optional<ExecOutcome> outcome() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Copies the retained output to `archives` and lets go of the region; readers go on from the
+  // archive without noticing. When it fails the region is kept. FAILED_PRECONDITION before the end.
+  absl::Status SaveOutput(std::shared_ptr<ExecArchiveStore> archives) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Lets go of a region that could not be saved: what was not read yet becomes a gap.
+  void DropOutput() ABSL_LOCKS_EXCLUDED(mutex_);
+
  private:
   friend class OutputReader;
 
   void Finish(const ExecResult& result) ABSL_LOCKS_EXCLUDED(mutex_);
+  void TakeStdinAck(const StdinAckBody& ack) ABSL_LOCKS_EXCLUDED(mutex_);
   void Notify() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<uint64_t> SendStdin(uint64_t offset, absl::string_view data, bool eof)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Pacing readers: the slowest one holds the gate; the last one to leave opens it for good.
-  uint64_t AddPacer() ABSL_LOCKS_EXCLUDED(mutex_);
-  void MovePacer(uint64_t pacer, uint64_t ring_position) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Pacing readers: the slowest one holds the gate. `bytes_seen`: output bytes delivered to it.
+  uint64_t AddPacer(uint64_t bytes_seen) ABSL_LOCKS_EXCLUDED(mutex_);
+  void MovePacer(uint64_t pacer, uint64_t bytes_seen) ABSL_LOCKS_EXCLUDED(mutex_);
   void RemovePacer(uint64_t pacer) ABSL_LOCKS_EXCLUDED(mutex_);
   void Resume();
+
+  // Where output is read from now: the region, or after SaveOutput the archive, or after both are
+  // gone nothing. A reader asks again for each frame, so that memory is given back at once.
+  struct Source {
+    std::shared_ptr<OutputRegion> region;
+    std::shared_ptr<const ExecArchive> archive;
+  };
+  Source OpenSource() ABSL_LOCKS_EXCLUDED(mutex_);
+  // While there are readers an archive stays open, so that they can finish whatever becomes of its
+  // name.
+  void AddReader() ABSL_LOCKS_EXCLUDED(mutex_);
+  std::shared_ptr<const OutputLog> log() const ABSL_LOCKS_EXCLUDED(mutex_);  // may be null
+  void RemoveReader() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const std::string id_;
   const uint32_t exec_no_;
   const ExecSpec spec_;
-  OutputRegion region_;
-  const std::shared_ptr<InitClient> init_;
+  const std::shared_ptr<InitClient> init_;  // null for a restored one
 
   mutable absl::Mutex mutex_;
   ExecSnapshot state_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_token_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<uint64_t, std::function<void()>> watches_ ABSL_GUARDED_BY(mutex_);
-  std::map<uint64_t, uint64_t> pacers_ ABSL_GUARDED_BY(mutex_);  // ring positions
+  std::map<uint64_t, uint64_t> pacers_ ABSL_GUARDED_BY(mutex_);  // output bytes
   uint64_t gate_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t stdin_sent_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t stdin_written_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stdin_eof_sent_ ABSL_GUARDED_BY(mutex_) = false;
   bool stdin_closed_ ABSL_GUARDED_BY(mutex_) = false;
+  // What was sent is known to a dead daemon only, and from init's acknowledgement.
+  bool stdin_unknown_ ABSL_GUARDED_BY(mutex_) = false;
+  std::shared_ptr<OutputRegion> region_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<ExecArchiveStore> archives_ ABSL_GUARDED_BY(mutex_);  // where it was saved
+  std::shared_ptr<const ExecArchive> archive_ ABSL_GUARDED_BY(mutex_);  // open while it is read
+  uint32_t readers_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::shared_ptr<const OutputLog> log_ ABSL_GUARDED_BY(mutex_);
 };
 
 // What a reader gets, in order; kEnd is last and comes exactly once.
@@ -137,12 +198,21 @@ class OutputReader {
   const std::shared_ptr<Exec>& exec() const { return exec_; }
 
  private:
+  OutputRecord NextRecord(std::string* data);
+  OutputRecord NextKept(std::string* data);
+  OutputRecord TakeLogged(const OutputPosition& from, std::string* data);
+  void LocateInLog();
+  std::optional<OutputFrame> LastGap(const ExecSnapshot& ended);
+
   std::shared_ptr<Exec> exec_;
   OutputRegion::Cursor cursor_;
+  std::optional<ExecArchive::Cursor> archive_cursor_;  // once it reads from the archive
+  OutputLog::Window log_window_;
   std::optional<uint64_t> pacer_;
   uint64_t paced_to_ = 0;
   uint64_t watch_ = 0;
   bool started_sent_ = false;
+  bool region_gone_ = false;
   bool end_sent_ = false;
 };
 

@@ -65,6 +65,9 @@ absl::Status ValidateExecSpec(const ExecSpec& spec) {
   limits.drain_ms = spec.drain_limit_ms;
   limits.head_bytes = spec.head_bytes;
   limits.ring_bytes = spec.ring_bytes;
+  limits.stderr_ring_bytes = spec.stderr_ring_bytes;
+  limits.hold_ms = spec.hold_limit_ms;
+  limits.full_log_bytes = spec.full_log_bytes;
   RETURN_IF_ERROR(Validate(limits));
   if (spec.terminal.has_value() && (spec.terminal->rows == 0 || spec.terminal->columns == 0)) {
     return Refuse("terminal", "must have at least one row and one column");

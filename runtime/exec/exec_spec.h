@@ -35,8 +35,11 @@ struct ExecSpec {
   uint32_t term_grace_ms = 2000;
   uint32_t drain_limit_ms = 200;
   uint64_t output_bytes_max = 0;
-  uint64_t head_bytes = 256 * 1024;   // of the log: kept from the start
-  uint64_t ring_bytes = 1024 * 1024;  // of the log: kept from the end
+  uint32_t hold_limit_ms = 30'000;          // kBackPressure: how long it waits with nobody pacing
+  uint64_t head_bytes = 64 * 1024;          // retained from the start, both streams together
+  uint64_t ring_bytes = 1024 * 1024;        // from the end of stdout, or of the terminal
+  uint64_t stderr_ring_bytes = 256 * 1024;  // from the end of stderr
+  uint64_t full_log_bytes = 0;              // 0: no full log on the sandbox's disk
   friend bool operator==(const ExecSpec&, const ExecSpec&) = default;
 };
 
@@ -78,6 +81,11 @@ struct ExecResult {
   uint64_t bytes_total[2] = {0, 0};
   uint64_t bytes_dropped[2] = {0, 0};
   uint64_t last_sequence = 0;
+  // Of the full log: size of its file, the last record in it, and why it ended before the output
+  // did (EFBIG: its limit; ENOSPC: the sandbox's disk was full; 0: it did not).
+  uint64_t log_bytes = 0;
+  uint64_t log_last_sequence = 0;
+  int log_error = 0;
 };
 
 // "exited 3", "killed by signal 9 (SIGKILL)", "could not start: execve: No such file or directory",

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "base/status.h"
@@ -7,15 +8,88 @@ namespace glovebox {
 
 OutputReader::OutputReader(std::shared_ptr<Exec> exec, uint64_t from_sequence, bool paces)
     : exec_(std::move(exec)), started_sent_(from_sequence > 1) {
-  exec_->region_.Seek(&cursor_, from_sequence);
+  exec_->AddReader();
+  if (const Exec::Source source = exec_->OpenSource(); source.region != nullptr) {
+    source.region->Seek(&cursor_, from_sequence);
+  } else {
+    // The end is known then, and with it how far anybody can have read.
+    const uint64_t last = exec_->Snapshot().last_sequence;
+    cursor_.next_sequence = std::clamp<uint64_t>(from_sequence, 1, last + 1);
+  }
+  LocateInLog();
   if (paces && exec_->spec().output_policy == OutputPolicy::kBackPressure) {
-    pacer_ = exec_->AddPacer();
+    pacer_ = exec_->AddPacer(cursor_.bytes_seen);
+    paced_to_ = cursor_.bytes_seen;
   }
 }
 
 OutputReader::~OutputReader() {
   CancelWatch();
   if (pacer_.has_value()) exec_->RemovePacer(*pacer_);
+  exec_->RemoveReader();
+}
+
+// A cursor within what was dropped knows its sequence alone; the log's order tells the rest.
+void OutputReader::LocateInLog() {
+  const std::shared_ptr<const OutputLog> log = exec_->log();
+  if (log == nullptr || cursor_.next_sequence <= 1) return;
+  OutputRegion::Cursor ahead = cursor_;
+  std::string ignored;
+  const Exec::Source source = exec_->OpenSource();
+  const bool kept = source.region != nullptr &&
+                    source.region->Next(&ahead, &ignored).kind != OutputRecord::Kind::kGap;
+  if (!kept) (void)log->Locate(&log_window_, &cursor_);  // not there: it stays a gap
+}
+
+OutputRecord OutputReader::TakeLogged(const OutputPosition& from, std::string* data) {
+  const std::shared_ptr<const OutputLog> log = exec_->log();
+  if (log == nullptr) return {};
+  OutputPosition position = from;
+  const OutputRecord record = log->Take(&log_window_, &position, data);
+  if (record.kind != OutputRecord::Kind::kData) return {};
+  static_cast<OutputPosition&>(cursor_) = position;
+  if (archive_cursor_.has_value()) static_cast<OutputPosition&>(*archive_cursor_) = position;
+  return record;
+}
+
+OutputRecord OutputReader::NextRecord(std::string* data) {
+  const OutputPosition before = cursor_;
+  const OutputRecord kept = NextKept(data);
+  // Nothing more in an archive, or no archive: perhaps its limits took it away.
+  const bool missing = kept.kind == OutputRecord::Kind::kGap ||
+                       (kept.kind == OutputRecord::Kind::kNone && region_gone_);
+  if (!missing) return kept;
+  const OutputRecord logged = TakeLogged(before, data);
+  return logged.kind == OutputRecord::Kind::kData ? logged : kept;
+}
+
+OutputRecord OutputReader::NextKept(std::string* data) {
+  const Exec::Source source = exec_->OpenSource();
+  if (source.region != nullptr) return source.region->Next(&cursor_, data);
+  region_gone_ = true;
+  if (source.archive == nullptr) return {};
+  if (!archive_cursor_.has_value()) {
+    static_cast<OutputPosition&>(archive_cursor_.emplace()) = cursor_;
+  }
+  const OutputRecord record = source.archive->Next(&*archive_cursor_, data);
+  static_cast<OutputPosition&>(cursor_) = *archive_cursor_;
+  return record;
+}
+
+// What is missing at the end: it was not kept, or what kept it is gone.
+std::optional<OutputFrame> OutputReader::LastGap(const ExecSnapshot& ended) {
+  const ExecResult& result = *ended.result;
+  if (cursor_.next_sequence > result.last_sequence) return std::nullopt;
+  OutputFrame frame;
+  frame.kind = OutputFrame::Kind::kGap;
+  frame.sequence = cursor_.next_sequence;
+  frame.sequence_to = result.last_sequence;
+  const uint64_t total = result.bytes_total[0] + result.bytes_total[1];
+  if (total > cursor_.bytes_seen) frame.gap_bytes = total - cursor_.bytes_seen;
+  frame.monotonic_ns = ended.started_ns + static_cast<int64_t>(result.wall_us) * 1000;
+  cursor_.next_sequence = result.last_sequence + 1;
+  cursor_.bytes_seen += frame.gap_bytes;
+  return frame;
 }
 
 absl::StatusOr<std::optional<OutputFrame>> OutputReader::Next() {
@@ -30,35 +104,36 @@ absl::StatusOr<std::optional<OutputFrame>> OutputReader::Next() {
     frame.monotonic_ns = snapshot.started_ns;
     return frame;
   }
-  const OutputRegion::Record record = exec_->region_.Next(&cursor_, &frame.data);
-  if (pacer_.has_value() && cursor_.ring_position.value_or(0) > paced_to_) {
-    paced_to_ = *cursor_.ring_position;
+  const OutputRecord record = NextRecord(&frame.data);
+  if (pacer_.has_value() && cursor_.bytes_seen > paced_to_) {
+    paced_to_ = cursor_.bytes_seen;
     exec_->MovePacer(*pacer_, paced_to_);
   }
   switch (record.kind) {
-    case OutputRegion::Record::Kind::kCorrupt:
+    case OutputRecord::Kind::kCorrupt:
       end_sent_ = true;
       return DetailedError(absl::StatusCode::kDataLoss,
                            "the output of this command cannot be read any more: the sandbox's init "
                            "broke the rules of its output memory",
                            {"OUTPUT_CORRUPT", {}});
-    case OutputRegion::Record::Kind::kData:
+    case OutputRecord::Kind::kData:
       frame.kind = OutputFrame::Kind::kData;
       frame.stream = record.stream;
       frame.sequence = record.sequence;
       frame.monotonic_ns = record.monotonic_ns;
       return frame;
-    case OutputRegion::Record::Kind::kGap:
+    case OutputRecord::Kind::kGap:
       frame.kind = OutputFrame::Kind::kGap;
       frame.sequence = record.sequence;
       frame.sequence_to = record.sequence_to;
       frame.gap_bytes = record.gap_bytes;
       frame.monotonic_ns = record.monotonic_ns;
       return frame;
-    case OutputRegion::Record::Kind::kNone:
+    case OutputRecord::Kind::kNone:
       break;
   }
   if (!snapshot.result.has_value()) return std::nullopt;
+  if (std::optional<OutputFrame> gap = LastGap(snapshot)) return gap;
   end_sent_ = true;
   frame.kind = OutputFrame::Kind::kEnd;
   frame.sequence = cursor_.next_sequence;
@@ -73,7 +148,8 @@ absl::StatusOr<std::optional<OutputFrame>> OutputReader::NextOrWatch(
   // Watch first, arm second, look third: whatever comes after the look finds both in place.
   watch_ = exec_->Watch(callback);
   for (;;) {
-    const bool more = exec_->region_.ArmWakeUp(cursor_);
+    const Exec::Source source = exec_->OpenSource();
+    const bool more = source.region != nullptr && source.region->ArmWakeUp(cursor_);
     ASSIGN_OR_RETURN(frame, Next());
     if (frame.has_value()) CancelWatch();
     if (frame.has_value() || !more) return frame;

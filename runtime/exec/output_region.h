@@ -8,8 +8,11 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "base/unique_fd.h"
 #include "exec/exec_spec.h"
+#include "exec/output_record.h"
+#include "exec/ring_view.h"
 #include "linux/memfd.h"
 
 namespace glovebox {
@@ -18,28 +21,32 @@ namespace glovebox {
 // thread-safe; several cursors may read at once.
 class OutputRegion {
  public:
-  // Makes the region and writes `spec` into it.
-  static absl::StatusOr<OutputRegion> Create(const ExecSpec& spec);
+  // Makes the region and writes `spec` into it, and `record` (exec_record.h) for a later daemon.
+  static absl::StatusOr<OutputRegion> Create(const ExecSpec& spec, absl::string_view record = "");
+
+  // Takes over the region of an exec that an earlier daemon started, as init hands it back.
+  // DATA_LOSS with reason REGION_REFUSED when the memfd is not what a daemon makes (memory file
+  // system, seals, size against the header, bounds of the layout). The contents stay hostile, the
+  // record included.
+  static absl::StatusOr<OutputRegion> Adopt(UniqueFd memfd);
 
   int fd() const { return fd_.get(); }
 
+  // A copy of the record that Create was given; "" when there is none or its place is nonsense.
+  std::string record() const;
+  // Head and rings have the sizes that Create gives them for `spec`.
+  bool FitsSpec(const ExecSpec& spec) const;
+  // The most that records can take, headers included.
+  uint64_t bytes_max() const;
+
   // One place in the output. A fresh one stands before the first record.
-  struct Cursor {
+  struct Cursor : OutputPosition {
     uint64_t head_offset = 0;
-    std::optional<uint64_t> ring_position;  // set once the head was read to its end
-    uint64_t next_sequence = 1;
-    uint64_t bytes_seen = 0;  // output bytes before next_sequence
+    bool in_rings = false;  // the head was read to its end
+    uint64_t ring_positions[kRings] = {};
   };
 
-  struct Record {
-    enum class Kind { kNone, kData, kGap, kCorrupt };
-    Kind kind = Kind::kNone;
-    OutputStream stream = OutputStream::kStdout;  // kData
-    uint64_t sequence = 0;                        // kData; kGap: first missing one
-    uint64_t sequence_to = 0;                     // kGap: last missing one
-    int64_t monotonic_ns = 0;
-    uint64_t gap_bytes = 0;
-  };
+  using Record = OutputRecord;
 
   // The next record at `cursor`, its data appended to `data`; kNone when there is nothing new. kGap
   // when records before the next one are no longer kept (the cursor then stands at that one).
@@ -54,10 +61,10 @@ class OutputRegion {
   // `cursor` is already there.
   bool ArmWakeUp(const Cursor& cursor);
 
-  // Back pressure: init keeps everything from `position` on. Returns true when init waits and must
-  // be sent kResume.
-  bool MoveGate(uint64_t position);
-  // Ends back pressure. Returns true when init waits and must be sent kResume.
+  // Back pressure: somebody paces, and everything before `bytes` of the output was delivered to
+  // all who do. Returns true when init waits and must be sent kResume.
+  bool MoveGate(uint64_t bytes);
+  // Nobody paces any more. Returns true when init waits and must be sent kResume.
   bool OpenGate();
 
   // The latest sequence number that init gave; whatever it says.
@@ -67,18 +74,24 @@ class OutputRegion {
   bool ended() const;
 
  private:
-  OutputRegion(UniqueFd fd, SharedMapping mapping, uint64_t head_offset, uint64_t head_size,
-               uint64_t ring_offset, uint64_t ring_size);
+  // Where things are. Ours; never read back from the memory.
+  struct Layout {
+    uint64_t head_offset = 0, head_size = 0;
+    RingPlace rings[kRings] = {};
+  };
+  // Of a region whose first `used_bytes` are taken.
+  static Layout LayoutOf(const ExecSpec& spec, uint64_t used_bytes);
+
+  OutputRegion(UniqueFd fd, SharedMapping mapping, const Layout& layout);
 
   RegionHeader* header() const;
   Record TakeHead(Cursor* cursor, std::string* data) const;
-  Record TakeRing(Cursor* cursor, std::string* data) const;
-  Record Accept(const RecordHeader& record, Cursor* cursor) const;
+  Record TakeRings(Cursor* cursor, std::string* data) const;
+  RingView ring(uint32_t number) const;
 
   UniqueFd fd_;
   SharedMapping mapping_;
-  uint64_t head_offset_, head_size_, ring_offset_,
-      ring_size_;  // ours; never read back from the memory
+  Layout layout_;
 };
 
 }  // namespace glovebox

@@ -72,12 +72,23 @@ ReceiveResult Connection::Receive(ReceivedFrame* frame) {
   return ReceiveResult::kFrame;
 }
 
-bool Connection::Send(FrameKind kind, uint32_t exec_no, const void* body, uint32_t size) {
+bool Connection::Send(FrameKind kind, uint32_t exec_no, const void* body, uint32_t size,
+                      int descriptor) {
   FrameHeader header{kFrameMagic, kind, 0, exec_no, size};
   iovec parts[2] = {{&header, sizeof(header)}, {const_cast<void*>(body), size}};
   msghdr message{};
   message.msg_iov = parts;
   message.msg_iovlen = size > 0 ? 2 : 1;
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  if (descriptor >= 0) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof(control);
+    cmsghdr* rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int));
+    __builtin_memcpy(CMSG_DATA(rights), &descriptor, sizeof(int));
+  }
   long sent = raw::Call(__NR_sendmsg, fd_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent >= 0) return true;
   if (sent != -EAGAIN && sent != -EINTR) Drop();

@@ -9,7 +9,8 @@
 
 namespace glovebox {
 
-inline constexpr uint32_t kFrameFdsMax = 3;
+inline constexpr uint32_t kFrameFdsMax = 4;
+inline constexpr uint32_t kStartFdsMin = 3;
 
 struct ReceivedFrame {
   FrameHeader header{};
@@ -37,8 +38,9 @@ class Connection {
   void Drop() { fd_.Reset(); }
 
   ReceiveResult Receive(ReceivedFrame* frame);
-  // False when the socket takes no more now; a broken socket is dropped.
-  bool Send(FrameKind kind, uint32_t exec_no, const void* body, uint32_t size);
+  // `descriptor` travels along unless it is -1. False when the socket takes no more now; a broken
+  // socket is dropped.
+  bool Send(FrameKind kind, uint32_t exec_no, const void* body, uint32_t size, int descriptor = -1);
 
  private:
   UniqueFd fd_;

@@ -1,4 +1,4 @@
-// One command as init knows it, from kStart to kAckEnd.
+// One command as init knows it, from kStart to its end; then it is an EndedExec (ended_table.h).
 #ifndef GLOVEBOX_INIT_EXEC_H_
 #define GLOVEBOX_INIT_EXEC_H_
 
@@ -7,6 +7,7 @@
 #include "base/unique_fd.h"
 #include "init/exec_region.h"
 #include "init/frames.h"
+#include "init/log_writer.h"
 #include "init/region_writer.h"
 
 namespace glovebox {
@@ -16,16 +17,17 @@ enum class ExecPhase : uint8_t {
   kRunning,   // the leader lives
   kDraining,  // the leader has ended; its pipes may still be held
   kKilled,    // the rest of the tree was killed; waiting for it to be gone
-  kEnded,     // the end is stored; waiting for kAckEnd
+  kEnded,     // the end is stored; it leaves the table at the end of this round
 };
 
 // Frames that init owes the daemon for one exec. They are made from the exec's state when the
 // socket takes them, so nothing is queued.
 enum PendingFrame : uint8_t {
-  kPendingStarted = 1,
-  kPendingOutput = 2,
-  kPendingStdinAck = 4,
-  kPendingEnd = 8,
+  kPendingHeld = 1,
+  kPendingStarted = 2,
+  kPendingOutput = 4,
+  kPendingStdinAck = 8,
+  kPendingEnd = 16,
 };
 
 struct ExecInput {
@@ -42,7 +44,8 @@ struct Exec {
   bool terminal = false;
   bool tree_killed = false;
   bool keep_survivors = false;
-  bool output_held = false;  // back-pressure: the pipes are not polled until kResume
+  bool output_held = false;  // back pressure: the pipes are not polled until kResume or a deadline
+  bool hold_over = false;    // nobody paced for the hold limit: the oldest gives way
   bool started = false;      // the command's execve succeeded
   OutputPolicy policy = OutputPolicy::kDropOldest;
   uint32_t exec_no = 0;
@@ -53,9 +56,13 @@ struct Exec {
   UniqueFd output[2];    // read ends of stdout and stderr, or the terminal's master and nothing
   UniqueFd input_fd;     // write end of stdin, or the terminal's master once more
   ExecInput input;
+  UniqueFd region_fd;  // for the next daemon
   RegionWriter region;
+  LogWriter log;
   uint64_t client_signals = 0;  // bit n: the client's signal n was delivered
   uint64_t output_bytes_max = 0;
+  uint64_t hold_gate = 0;  // what was delivered when hold_deadline_ns was set
+  int64_t hold_limit_ns = 0;
   int64_t idle_limit_ns = 0;
   int64_t grace_ns = 0;
   int64_t drain_limit_ns = 0;
@@ -64,6 +71,7 @@ struct Exec {
   int64_t idle_deadline_ns = 0;
   int64_t kill_deadline_ns = 0;
   int64_t drain_deadline_ns = 0;
+  int64_t hold_deadline_ns = 0;
   ExecEnd end{};
 };
 

@@ -98,10 +98,12 @@ void FinishExec(Exec* exec, EventSet* events) {
   exec->cgroup.Reset();
   exec->cgroup_kill.Reset();
   if (exec->end.ended_ns == 0) exec->end.ended_ns = MonotonicNs();
+  exec->log.Finish(&exec->end);
   exec->region.Finish(&exec->end);
   exec->region.Unmap();
   exec->phase = ExecPhase::kEnded;
-  exec->pending = kPendingEnd | (exec->pending & kPendingStarted);
+  exec->output_held = false;
+  exec->pending = static_cast<uint8_t>(kPendingEnd | (exec->pending & ~kPendingOutput));
 }
 
 void Advance(Exec* exec, EventSet* events) {
@@ -146,6 +148,8 @@ int64_t NextDeadline(const Exec& exec) {
   if (!exec.output_held) {  // else the daemon is the one to wait for
     consider(exec.idle_deadline_ns);
     consider(exec.drain_deadline_ns);
+  } else {
+    consider(exec.hold_deadline_ns);
   }
   return next;
 }

@@ -6,7 +6,10 @@
 
 namespace glovebox {
 
-inline constexpr uint32_t kExecsMax = 256;
+inline constexpr uint32_t kExecsMax = 256;  // that run; with the ended ones kExecsHeldMax
+// What init itself may need: pipes, pidfd, cgroup, region of those that run, the region of those
+// that ended.
+inline constexpr uint64_t kDescriptorsMin = 4096;
 inline constexpr uint32_t kPathBytesMax = 4096;  // PATH_MAX, with the NUL
 inline constexpr uint32_t kVariablesMax = 4096;  // of one command
 inline constexpr uint32_t kGroupsMax = 64;       // supplementary groups of one user

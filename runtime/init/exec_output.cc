@@ -26,18 +26,41 @@ void HoldOutput(Exec* exec, EventSet* events) {
   }
 }
 
+// Whether undelivered output is to be kept at the price of the command's time. With somebody who
+// paces for as long as it takes; with nobody for the hold limit, counted from when the command began
+// to wait and anew when something was delivered.
+bool MustHold(Exec* exec, bool connected) {
+  if (exec->policy != OutputPolicy::kBackPressure) return false;
+  if (connected && exec->region.gate_armed()) {
+    exec->hold_over = false;
+    exec->hold_deadline_ns = 0;
+    return true;
+  }
+  return !exec->hold_over && exec->hold_limit_ns > 0;
+}
+
+void BeginHold(Exec* exec, bool connected, EventSet* events) {
+  HoldOutput(exec, events);
+  if (connected && exec->region.gate_armed()) return;
+  uint64_t gate = exec->region.gate_bytes();
+  if (exec->hold_deadline_ns != 0 && exec->hold_gate == gate) return;
+  exec->hold_gate = gate;
+  exec->hold_deadline_ns = MonotonicNs() + exec->hold_limit_ns;
+}
+
 // Room for what waits in the pipe; announces the wait before it looks once more, so that a gate
 // that moves in between is seen by one side or the other.
-RegionWriter::Space ReserveOrHold(Exec* exec, uint32_t waiting, bool connected, EventSet* events) {
-  bool hold = connected && exec->policy == OutputPolicy::kBackPressure && exec->region.gate_armed();
-  RegionWriter::Space space = exec->region.Reserve(waiting, hold);
+RegionWriter::Space ReserveOrHold(Exec* exec, OutputStream stream, uint32_t waiting, bool connected,
+                                  EventSet* events) {
+  bool hold = MustHold(exec, connected);
+  RegionWriter::Space space = exec->region.Reserve(stream, waiting, hold);
   if (space.size > 0 || !hold) return space;
   exec->region.SetWriterWaiting(true);
-  space = exec->region.Reserve(waiting, true);
+  space = exec->region.Reserve(stream, waiting, MustHold(exec, connected));
   if (space.size > 0) {
     exec->region.SetWriterWaiting(false);
   } else {
-    HoldOutput(exec, events);
+    BeginHold(exec, connected, events);
   }
   return space;
 }
@@ -57,7 +80,8 @@ void PumpOutput(Exec* exec, int stream, int reads_max, bool connected, EventSet*
     int waiting = 0;
     if (raw::Ioctl(fd, FIONREAD, &waiting) < 0 || waiting <= 0) waiting = 4096;
     RegionWriter::Space space =
-        ReserveOrHold(exec, static_cast<uint32_t>(waiting), connected, events);
+        ReserveOrHold(exec, StreamOf(*exec, stream), static_cast<uint32_t>(waiting), connected,
+                      events);
     if (space.size == 0) return;
     long size = raw::Read(fd, space.data, space.size);
     if (size == -EINTR) continue;
@@ -67,7 +91,10 @@ void PumpOutput(Exec* exec, int stream, int reads_max, bool connected, EventSet*
       return;
     }
     int64_t now = MonotonicNs();
-    exec->region.Commit(StreamOf(*exec, stream), static_cast<uint32_t>(size), now);
+    RecordHeader record =
+        exec->region.Commit(StreamOf(*exec, stream), static_cast<uint32_t>(size), now);
+    exec->log.Append(record, space.data);
+    exec->region.SetKeptElsewhere(exec->log.last_sequence());
     if (exec->idle_limit_ns > 0) exec->idle_deadline_ns = now + exec->idle_limit_ns;
     if (exec->region.TakeReaderWaiting()) exec->pending |= kPendingOutput;
     CheckOutputLimit(exec);
@@ -88,6 +115,13 @@ void ResumeOutput(Exec* exec, uint32_t slot, EventSet* events) {
       CloseOutput(exec, i, events);
     }
   }
+}
+
+void EndHold(Exec* exec, uint32_t slot, int64_t now, EventSet* events) {
+  if (!exec->output_held || exec->hold_deadline_ns == 0 || exec->hold_deadline_ns > now) return;
+  exec->hold_deadline_ns = 0;
+  exec->hold_over = true;
+  ResumeOutput(exec, slot, events);
 }
 
 void CloseOutput(Exec* exec, int stream, EventSet* events) {

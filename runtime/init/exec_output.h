@@ -9,12 +9,15 @@
 namespace glovebox {
 
 // Reads output[stream] up to `reads_max` times. `connected`: a daemon is there to move the gate.
-// Sets exec->output_held when the ring is full of what the daemon has not read, closes the
+// Sets exec->output_held when a ring is full of what was not delivered, closes the
 // descriptor at its end. Kills the tree at the output limit.
 void PumpOutput(Exec* exec, int stream, int reads_max, bool connected, EventSet* events);
 
-// The daemon moved the gate, or is gone: the pipes are polled again.
+// The daemon moved the gate, came or went: the pipes are polled again, and what must wait waits again.
 void ResumeOutput(Exec* exec, uint32_t slot, EventSet* events);
+
+// Carries out hold_deadline_ns once it has passed: nobody paced for so long, the command goes on.
+void EndHold(Exec* exec, uint32_t slot, int64_t now, EventSet* events);
 
 void CloseOutput(Exec* exec, int stream, EventSet* events);
 

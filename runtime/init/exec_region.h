@@ -3,21 +3,28 @@
 // wake each other. Output is read from the pipe straight into it; the daemon's death loses nothing,
 // and a hostile init can fill no more than its size.
 //
-//   [RegionHeader, 4096 bytes][spec][head: the first records, kept for ever][ring: the latest
-//   records]
+//   [RegionHeader, 4096 bytes][spec][head: the first records, kept for ever]
+//   [ring of stdout or the terminal: its latest records][ring of stderr: its latest records]
 //
 // Output is a sequence of records, each 8-byte aligned and contiguous: RecordHeader, then `size`
-// bytes. Records fill the head until one does not fit (the head is then closed), then the ring,
-// where the oldest make room. A record that would cross the end of the ring is preceded by a kPad
-// record up to the end (or, when fewer than sizeof(RecordHeader) bytes remain, those bytes are
-// skipped by both sides).
+// bytes. Records of both streams fill the head until one does not fit (the head is then closed),
+// then each its stream's ring, where the oldest make room: a flood on one stream never displaces
+// what is kept of the other. Without a ring of its own (size 0) stderr goes to the first. A record
+// that would cross the end of a ring is preceded by a kPad record up to the end (or, when fewer
+// than sizeof(RecordHeader) bytes remain, those bytes are skipped by both sides).
 //
-// Positions in the ring are absolute byte counts; position p lies at ring offset p % ring_size.
-// [ring_tail, ring_head) holds whole records. Order on the writer's side: before overwriting, store
-// ring_tail (seq_cst) and fence; then write; then store ring_head (release). The reader loads
-// ring_head (acquire), copies a record, fences, loads ring_tail and throws the copy away when the
-// record's position is below it. The reader treats every value as hostile: it checks sizes against
-// the region before it touches memory, and copies before it interprets.
+// Positions in a ring are absolute byte counts; position p lies at ring offset p % size.
+// [tail, head) holds whole records. Order on the writer's side: before overwriting, store tail
+// (seq_cst) and fence; then write; then store head (release). The reader loads head (acquire),
+// copies a record, fences, loads tail and throws the copy away when the record's position is below
+// it. Of two rings it takes the record with the lower sequence number; whoever sees a record sees
+// every earlier one, so a ring that looked empty is looked at again before a record of the other is
+// taken. The reader treats every value as hostile: it checks sizes against the region before it
+// touches memory, and copies before it interprets.
+//
+// Back pressure: readers that pace say how far they have come (gate_bytes). Init overwrites a
+// record of a ring only when everything up to half a ring after it was delivered: what was
+// delivered may have been lost on the way to a client, which then comes back for it.
 #ifndef GLOVEBOX_INIT_EXEC_REGION_H_
 #define GLOVEBOX_INIT_EXEC_REGION_H_
 
@@ -30,7 +37,7 @@
 namespace glovebox {
 
 inline constexpr uint32_t kRegionMagic = 0x67625247;  // "gbRG"
-inline constexpr uint32_t kRegionVersion = 1;
+inline constexpr uint32_t kRegionVersion = 2;
 inline constexpr uint64_t kRegionHeaderBytes = 4096;
 inline constexpr uint64_t kSpecBytesMax = 2 * 1024 * 1024;
 inline constexpr uint32_t kRecordDataMax = 64 * 1024;
@@ -39,9 +46,9 @@ enum class OutputStream : uint32_t { kStdout = 0, kStderr = 1, kTerminal = 2, kP
 
 enum class OutputPolicy : uint32_t {
   kDropOldest = 0,  // never slows the command; a reader that falls behind gets a gap
-  kBackPressure =
-      1,  // while a daemon is connected and gate_armed is set, init stops reading the pipes when
-          // the ring is full beyond gate_position; without a connection it drops the oldest instead
+  kBackPressure = 1,  // the pipes are not read while a ring is full of what was not delivered. While
+                      // nobody paces (no daemon, or gate_armed is 0), for hold_limit_ms at most;
+                      // then as kDropOldest until somebody paces again
 };
 
 struct RecordHeader {
@@ -54,6 +61,17 @@ struct RecordHeader {
 };
 static_assert(sizeof(RecordHeader) == 32);
 
+inline constexpr uint32_t kRings = 2;
+
+struct RingPlace {
+  uint64_t offset, size;  // multiples of 8
+};
+
+struct RingWords {
+  std::atomic<uint64_t> head;
+  std::atomic<uint64_t> tail;
+};
+
 struct RegionHeader {
   // Written by the daemon before START, read-only afterwards. Init copies them once and checks
   // them.
@@ -61,14 +79,13 @@ struct RegionHeader {
   uint32_t version;
   uint64_t region_size;
   uint64_t spec_offset, spec_size;
-  uint64_t head_offset, head_size;
-  uint64_t ring_offset, ring_size;  // multiples of 8
+  uint64_t head_offset, head_size;  // multiples of 8
+  RingPlace rings[kRings];          // of stdout or the terminal; of stderr, size 0: there is none
 
   // Written by init.
   alignas(64) std::atomic<uint64_t> head_used;  // bytes of whole records in the head
-  std::atomic<uint32_t> head_closed;            // 1: later records are in the ring
-  std::atomic<uint64_t> ring_head;
-  std::atomic<uint64_t> ring_tail;
+  std::atomic<uint32_t> head_closed;            // 1: later records are in the rings
+  RingWords ring[kRings];
   std::atomic<uint64_t> last_sequence;
   std::atomic<uint64_t> bytes_total[2];
   std::atomic<uint64_t> bytes_dropped[2];
@@ -79,8 +96,12 @@ struct RegionHeader {
   // Written by the daemon.
   alignas(64) std::atomic<uint32_t> reader_waiting;  // 1: send kOutput at the next record (init
                                                      // swaps it to 0)
-  std::atomic<uint32_t> gate_armed;
-  std::atomic<uint64_t> gate_position;  // ring position below which everything was read
+  std::atomic<uint32_t> gate_armed;  // 1: somebody paces. Init sets it to 0 when a daemon connects
+  std::atomic<uint64_t> gate_bytes;  // output bytes, of both streams, that were delivered
+
+  // Written by the daemon before START; nothing to init. What the next daemon needs to know of this
+  // exec if no other record of it was kept (exec/exec_record.h); size 0: nothing.
+  uint64_t record_offset, record_size;
 };
 static_assert(sizeof(RegionHeader) <= kRegionHeaderBytes);
 static_assert(std::atomic<uint64_t>::is_always_lock_free &&
@@ -108,6 +129,9 @@ struct ExecSpecWire {
   uint32_t replace_environment;  // 1: the variables are the whole environment; else they extend the
                                  // plan's
   uint64_t output_bytes_max;     // 0: none. Beyond it the tree is killed, cause kOutputLimit
+  uint64_t full_log_bytes;       // 0: none. With kStart comes the log's file; at most so long
+  uint32_t hold_limit_ms;        // kBackPressure: see there
+  uint32_t reserved;
   // texts: user ("" for the plan's uid and gid; "name", "uid" or "uid:gid"), cwd ("" for the
   // plan's), argument_count arguments, variable_count "NAME=value"
 };

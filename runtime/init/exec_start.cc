@@ -118,6 +118,7 @@ void TakeLimits(const ExecSpecWire& wire, int64_t now, Exec* exec) {
   exec->terminal = wire.terminal != 0;
   exec->keep_survivors = wire.keep_survivors != 0;
   exec->output_bytes_max = wire.output_bytes_max;
+  exec->hold_limit_ns = wire.hold_limit_ms * kMillisecond;
   exec->idle_limit_ns = wire.idle_limit_ms * kMillisecond;
   exec->grace_ns = wire.term_grace_ms * kMillisecond;
   exec->drain_limit_ns = wire.drain_limit_ms * kMillisecond;
@@ -139,13 +140,15 @@ long Watch(Exec* exec, uint32_t slot, EventSet* events) {
   return result;
 }
 
-CommandError StartCommand(const PlanReader& plan, Exec* exec, uint32_t slot, EventSet* events) {
+CommandError StartCommand(const PlanReader& plan, UniqueFd log, Exec* exec, uint32_t slot,
+                          EventSet* events) {
   CommandMemory memory;
   Command command;
   CommandError error =
       ReadCommand(plan, exec->region.spec(), exec->region.spec_size(), &memory, &command);
   if (error.error != 0) return error;
   TakeLimits(command.wire, exec->end.started_ns, exec);
+  if (log.valid()) exec->log.Begin(static_cast<UniqueFd&&>(log), command.wire.full_log_bytes);
   CommandEnds ends;
   long made = exec->terminal ? MakeTerminal(command, exec, &ends) : MakePipes(command, exec, &ends);
   if (made >= 0) made = Watch(exec, slot, events);
@@ -168,11 +171,13 @@ StartRefusal StartExec(const PlanReader& plan, uint32_t exec_no, StartDescriptor
   }
   uint32_t slot = table->SlotOf(*exec);
   exec->exec_no = exec_no;
+  exec->region_fd = static_cast<UniqueFd&&>(descriptors.region);
   exec->cgroup = static_cast<UniqueFd&&>(descriptors.cgroup);
   exec->cgroup_kill = static_cast<UniqueFd&&>(descriptors.cgroup_kill);
   exec->end.exit_code = -1;
   exec->end.started_ns = MonotonicNs();
-  CommandError error = StartCommand(plan, exec, slot, events);
+  CommandError error = StartCommand(plan, static_cast<UniqueFd&&>(descriptors.log), exec, slot,
+                                    events);
   if (error.error != 0) {
     exec->end.cause = EndCause::kSpawnFailed;
     exec->end.failed_step = error.step;

@@ -13,6 +13,7 @@ struct StartDescriptors {
   UniqueFd region;
   UniqueFd cgroup;
   UniqueFd cgroup_kill;
+  UniqueFd log;  // only with full_log_bytes
 };
 
 struct StartRefusal {

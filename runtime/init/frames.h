@@ -3,8 +3,20 @@
 // then at most kFrameBodyMax bytes.
 //
 // Init serves one connection at a time; a new one replaces the old one (a new daemon takes over
-// from a dead one). Execs live on without a connection. Both sides drop the connection on a frame
-// that does not fit its kind: the daemon takes nothing from init on trust once a payload has run.
+// from a dead one), whose frames are carried out first, so that nothing a dead daemon had sent is
+// lost. Execs live on without a connection. Both sides drop the connection on a frame that does not
+// fit its kind: the daemon takes nothing from init on trust once a payload has run.
+//
+// Init holds every exec, its region's memfd and its end, from kStart to kAckEnd. After kHello it
+// answers with kHelloAck; then per held exec kHeld, and as they apply kStarted, kStdinAck, kEnd, in
+// this order; then kHeldAll.
+//
+// Versions: kHello carries the newest version that the daemon speaks; kHelloAck the one that both
+// speak from here on, the lower of the two. Init drops a daemon below kFramesVersionOldest. A
+// daemon copes with every init from kFramesVersionOldest to kFramesVersion, so a newer daemon takes
+// over the sandboxes of an older one; it refuses an answer outside that range (INIT_VERSION) and
+// cannot adopt that sandbox. A new version may append fields to bodies and add kinds; it changes
+// neither the header nor kHello, kHelloAck.
 #ifndef GLOVEBOX_INIT_FRAMES_H_
 #define GLOVEBOX_INIT_FRAMES_H_
 
@@ -14,19 +26,24 @@
 namespace glovebox {
 
 inline constexpr uint32_t kFrameMagic = 0x67624652;  // "gbFR"
-inline constexpr uint32_t kFramesVersion = 1;
+inline constexpr uint32_t kFramesVersion = 2;
+inline constexpr uint32_t kFramesVersionOldest = 2;
 inline constexpr uint32_t kFrameBodyMax = 32 * 1024;
+
+// Execs that init holds at once, those that run and those that wait for kAckEnd. A kStart beyond it
+// is refused with EAGAIN; an end is never dropped.
+inline constexpr uint32_t kExecsHeldMax = 1024;
 
 enum class FrameKind : uint16_t {
   // daemon -> init
   kHello = 1,  // HelloBody; first frame of a connection, answered by kHelloAck
   kStart,      // no body. Descriptors: exec region memfd, the exec's cgroup v2 directory, its
-               // cgroup.kill (writable)
+               // cgroup.kill (writable); with full_log_bytes in the spec the log's file (writable)
   kStdin,      // StdinBody + bytes
   kSignal,     // SignalBody
   kResize,     // ResizeBody; ignored without a terminal
   kResume,     // no body; the reader moved the gate (exec_region.h) while writer_waiting was set
-  kAckEnd,     // no body; the end is recorded outside, init forgets the exec
+  kAckEnd,     // no body; end and output are recorded outside, init forgets the exec
   // init -> daemon
   kHelloAck = 64,  // HelloBody
   kStarted,        // StartedBody; the command's execve succeeded. Repeated after each kHello
@@ -34,6 +51,8 @@ enum class FrameKind : uint16_t {
   kStdinAck,  // StdinAckBody; the latest is repeated after each kHello
   kEnd,       // ExecEnd; repeated after each kHello until kAckEnd
   kRefused,   // RefusedBody; answer to a kStart that made no exec
+  kHeld,      // no body. Descriptor: the exec's region memfd. Once per held exec after each kHello
+  kHeldAll,   // no body, exec_no 0; everything held was told
 };
 
 struct FrameHeader {
@@ -48,7 +67,7 @@ static_assert(sizeof(FrameHeader) == 16);
 
 struct HelloBody {
   uint32_t version;
-  uint32_t open_execs;  // in kHelloAck
+  uint32_t open_execs;  // in kHelloAck: execs that init holds
 };
 
 struct StdinBody {  // bytes follow; a repeated range is skipped, a gap is refused by
@@ -136,8 +155,12 @@ struct ExecEnd {
   uint64_t
       memory_peak_bytes;    // greatest resident set of one process of the tree that was waited for
   uint64_t bytes_total[2];  // stdout (or the terminal), stderr: as written by the command
-  uint64_t bytes_dropped[2];  // of those, no longer in the log
+  uint64_t bytes_dropped[2];  // of those, neither in the region nor in the full log any more
   uint64_t frame_count;       // sequence numbers 1..frame_count were given to output
+  uint64_t log_bytes;         // of the full log (init/log_writer.h)
+  uint64_t log_last_sequence;  // records 1..log_last_sequence are in it
+  int32_t log_error;           // why no more: EFBIG, ENOSPC, ...; 0: everything is in it
+  uint32_t reserved;
 };
 static_assert(std::is_trivially_copyable_v<ExecEnd>);
 

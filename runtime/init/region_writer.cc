@@ -27,15 +27,19 @@ bool Fits(uint64_t from, uint64_t offset, uint64_t size, uint64_t limit) {
 }
 
 bool LayoutFits(const RegionHeader& header, uint64_t region_size) {
+  const RingPlace& out = header.rings[0];
+  const RingPlace& error = header.rings[1];
   return header.magic == kRegionMagic && header.version == kRegionVersion &&
          header.region_size == region_size && header.spec_size <= kSpecBytesMax &&
          Fits(kRegionHeaderBytes, header.spec_offset, header.spec_size, region_size) &&
          Fits(header.spec_offset + header.spec_size, header.head_offset, header.head_size,
               region_size) &&
-         Fits(header.head_offset + header.head_size, header.ring_offset, header.ring_size,
-              region_size) &&
-         (header.head_offset | header.head_size | header.ring_offset | header.ring_size) % 8 == 0 &&
-         header.ring_size >= kRingBytesMin;
+         Fits(header.head_offset + header.head_size, out.offset, out.size, region_size) &&
+         Fits(out.offset + out.size, error.offset, error.size, region_size) &&
+         (header.head_offset | header.head_size | out.offset | out.size | error.offset |
+          error.size) % 8 ==
+             0 &&
+         out.size >= kRingBytesMin && (error.size == 0 || error.size >= kRingBytesMin);
 }
 
 }  // namespace
@@ -64,8 +68,11 @@ long RegionWriter::Map(int memfd) {
   spec_size_ = header_->spec_size;
   head_offset_ = header_->head_offset;
   head_size_ = header_->head_size;
-  ring_offset_ = header_->ring_offset;
-  ring_size_ = header_->ring_size;
+  for (uint32_t i = 0; i < kRings; ++i) {
+    rings_[i].offset = header_->rings[i].offset;
+    rings_[i].size = header_->rings[i].size;
+    rings_[i].words = &header_->ring[i];
+  }
   return 0;
 }
 
@@ -74,87 +81,110 @@ void RegionWriter::Unmap() {
   header_ = nullptr;
 }
 
-uint64_t RegionWriter::Gate() const {
-  uint64_t gate = header_->gate_position.load();
-  if (gate < ring_tail_) return ring_tail_;
-  return Min(gate, ring_head_);
+RegionWriter::Ring* RegionWriter::RingOf(OutputStream stream) {
+  return stream == OutputStream::kStderr && rings_[1].size > 0 ? &rings_[1] : &rings_[0];
 }
 
-// The position after the record at `tail`, which is counted as dropped.
-uint64_t RegionWriter::DropOldest(uint64_t tail) {
-  uint64_t to_end = ring_size_ - tail % ring_size_;
-  if (to_end < kHeaderBytes) return tail + to_end;
-  RecordHeader record;
-  __builtin_memcpy(&record, RingAt(tail), sizeof(record));
-  if (record.stream != OutputStream::kPad) dropped_[CounterOf(record.stream)] += record.size;
-  return tail + Min(to_end, kHeaderBytes + Padded(record.size));
-}
-
-bool RegionWriter::MakeRoom(uint64_t need, bool hold) {
-  uint64_t gate = hold ? Gate() : 0;
-  uint64_t tail = ring_tail_;
-  uint64_t dropped[2] = {dropped_[0], dropped_[1]};
-  while (ring_head_ + need - tail > ring_size_) {
-    uint64_t next = DropOldest(tail);
-    if (hold && next > gate) {
-      dropped_[0] = dropped[0];
-      dropped_[1] = dropped[1];
-      return false;
-    }
-    tail = next;
+// The position after the record at `position`, which is copied; skipped bytes are a kPad record.
+uint64_t RegionWriter::After(const Ring& ring, uint64_t position, RecordHeader* record) const {
+  uint64_t to_end = ring.size - position % ring.size;
+  if (to_end < kHeaderBytes) {
+    *record = {0, OutputStream::kPad, 0, 0, 0};
+    return position + to_end;
   }
-  if (tail != ring_tail_) {
-    ring_tail_ = tail;
-    header_->bytes_dropped[0].store(dropped_[0], std::memory_order_relaxed);
-    header_->bytes_dropped[1].store(dropped_[1], std::memory_order_relaxed);
-    header_->ring_tail.store(tail, std::memory_order_seq_cst);
+  __builtin_memcpy(record, At(ring, position), sizeof(*record));
+  return position + Min(to_end, kHeaderBytes + Padded(record->size));
+}
+
+// The position below which records may be overwritten; it lies between two records.
+uint64_t RegionWriter::Released(Ring* ring) const {
+  uint64_t gate = gate_bytes();
+  RecordHeader record;
+  if (ring->delivered < ring->tail) ring->delivered = ring->tail;
+  if (ring->released < ring->tail) ring->released = ring->tail;
+  while (ring->delivered < ring->head) {
+    uint64_t next = After(*ring, ring->delivered, &record);
+    if (record.stream != OutputStream::kPad && record.bytes_before + record.size > gate) break;
+    ring->delivered = next;
+  }
+  while (ring->released < ring->delivered) {
+    uint64_t next = After(*ring, ring->released, &record);
+    if (next + ring->size / 2 > ring->delivered) break;
+    ring->released = next;
+  }
+  return ring->released;
+}
+
+bool RegionWriter::MakeRoom(Ring* ring, uint64_t need, bool hold) {
+  uint64_t released = hold ? Released(ring) : ring->head;
+  uint64_t tail = ring->tail;
+  uint64_t dropped[2] = {};
+  while (ring->head + need - tail > ring->size) {
+    if (tail >= released) return false;
+    RecordHeader record;
+    tail = After(*ring, tail, &record);
+    if (record.stream != OutputStream::kPad && record.sequence > kept_elsewhere_) {
+      dropped[CounterOf(record.stream)] += record.size;
+    }
+  }
+  if (tail != ring->tail) {
+    ring->tail = tail;
+    for (int i = 0; i < 2; ++i) {
+      dropped_[i] += dropped[i];
+      header_->bytes_dropped[i].store(dropped_[i], std::memory_order_relaxed);
+    }
+    ring->words->tail.store(tail, std::memory_order_seq_cst);
     std::atomic_thread_fence(std::memory_order_seq_cst);
   }
   return true;
 }
 
-bool RegionWriter::PadToStart(bool hold) {
-  uint64_t to_end = ring_size_ - ring_head_ % ring_size_;
-  if (!MakeRoom(to_end, hold)) return false;
+bool RegionWriter::PadToStart(Ring* ring, bool hold) {
+  uint64_t to_end = ring->size - ring->head % ring->size;
+  if (!MakeRoom(ring, to_end, hold)) return false;
   if (to_end >= kHeaderBytes) {
     RecordHeader pad{static_cast<uint32_t>(to_end - kHeaderBytes), OutputStream::kPad, 0, 0,
                      total_[0] + total_[1]};
-    __builtin_memcpy(RingAt(ring_head_), &pad, sizeof(pad));
+    __builtin_memcpy(At(*ring, ring->head), &pad, sizeof(pad));
   }
-  ring_head_ += to_end;
-  header_->ring_head.store(ring_head_, std::memory_order_release);
+  ring->head += to_end;
+  ring->words->head.store(ring->head, std::memory_order_release);
   return true;
 }
 
-RegionWriter::Space RegionWriter::Reserve(uint32_t wanted, bool hold) {
-  uint64_t size = Min(wanted, kRecordDataMax);
+RegionWriter::Space RegionWriter::ReserveInRing(Ring* ring, uint64_t size, bool hold) {
   uint64_t smallest = Min(size, kSmallestBytes);
-  if (!head_closed_) {
-    uint64_t room = head_size_ - head_used_;
-    if (room >= kHeaderBytes + Padded(smallest)) {
-      return {base() + head_offset_ + head_used_ + kHeaderBytes,
-              static_cast<uint32_t>(Min(size, room - kHeaderBytes))};
-    }
-    head_closed_ = true;
-    header_->head_closed.store(1, std::memory_order_release);
-  }
-  uint64_t to_end = ring_size_ - ring_head_ % ring_size_;
+  uint64_t to_end = ring->size - ring->head % ring->size;
   if (to_end < kHeaderBytes + Padded(smallest)) {
-    if (!PadToStart(hold)) return {nullptr, 0};
-    to_end = ring_size_;
+    if (!PadToStart(ring, hold)) return {nullptr, 0};
+    to_end = ring->size;
   }
-  // Half of the ring at most, so that one record never displaces all others.
-  size = Min(size, Min(to_end, ring_size_ / 2) - kHeaderBytes);
+  // A quarter of the ring at most: one record never displaces most others, and beside the half that
+  // back pressure keeps there is always room for one.
+  size = Min(size, Min(to_end, ring->size / 4) - kHeaderBytes);
   if (hold) {
-    uint64_t room = Gate() + ring_size_ - ring_head_;
+    uint64_t room = Released(ring) + ring->size - ring->head;
     if (room < kHeaderBytes + Padded(smallest)) return {nullptr, 0};
     size = Min(size, (room - kHeaderBytes) & ~uint64_t{7});
   }
-  if (!MakeRoom(kHeaderBytes + Padded(size), hold)) return {nullptr, 0};
-  return {RingAt(ring_head_) + kHeaderBytes, static_cast<uint32_t>(size)};
+  if (!MakeRoom(ring, kHeaderBytes + Padded(size), hold)) return {nullptr, 0};
+  return {At(*ring, ring->head) + kHeaderBytes, static_cast<uint32_t>(size)};
 }
 
-void RegionWriter::Commit(OutputStream stream, uint32_t size, int64_t now_ns) {
+RegionWriter::Space RegionWriter::Reserve(OutputStream stream, uint32_t wanted, bool hold) {
+  uint64_t size = Min(wanted, kRecordDataMax);
+  if (head_closed_) return ReserveInRing(RingOf(stream), size, hold);
+  uint64_t room = head_size_ - head_used_;
+  if (room >= kHeaderBytes + Padded(Min(size, kSmallestBytes))) {
+    return {base() + head_offset_ + head_used_ + kHeaderBytes,
+            static_cast<uint32_t>(Min(size, room - kHeaderBytes))};
+  }
+  head_closed_ = true;
+  header_->head_closed.store(1, std::memory_order_release);
+  return ReserveInRing(RingOf(stream), size, hold);
+}
+
+RecordHeader RegionWriter::Commit(OutputStream stream, uint32_t size, int64_t now_ns) {
   RecordHeader record{size, stream, ++sequence_, now_ns, total_[0] + total_[1]};
   uint64_t extent = kHeaderBytes + Padded(size);
   int counter = CounterOf(stream);
@@ -166,12 +196,14 @@ void RegionWriter::Commit(OutputStream stream, uint32_t size, int64_t now_ns) {
     head_used_ += extent;
     header_->head_used.store(head_used_, std::memory_order_release);
   } else {
-    __builtin_memcpy(RingAt(ring_head_), &record, sizeof(record));
-    ring_head_ += extent;
-    header_->ring_head.store(ring_head_, std::memory_order_release);
+    Ring* ring = RingOf(stream);
+    __builtin_memcpy(At(*ring, ring->head), &record, sizeof(record));
+    ring->head += extent;
+    ring->words->head.store(ring->head, std::memory_order_release);
   }
   // Before reader_waiting is looked at: either the reader sees this record or we see its wish.
   std::atomic_thread_fence(std::memory_order_seq_cst);
+  return record;
 }
 
 void RegionWriter::Finish(ExecEnd* end) {

@@ -24,13 +24,17 @@ class RegionWriter {
   const char* spec() const { return base() + spec_offset_; }
   uint64_t spec_size() const { return spec_size_; }
 
-  // Contiguous room for the data of one record, at most `wanted` bytes (> 0). With `hold`, records
-  // at and beyond the reader's gate are not overwritten.
-  Space Reserve(uint32_t wanted, bool hold);
-  // Publishes the record that was written into the last reserved space.
-  void Commit(OutputStream stream, uint32_t size, int64_t now_ns);
+  // Contiguous room for the data of one record of `stream`, at most `wanted` bytes (> 0). With
+  // `hold`, records that may not have been delivered are not overwritten (exec_region.h).
+  Space Reserve(OutputStream stream, uint32_t wanted, bool hold);
+  // Publishes the record that was written into the last reserved space, which was of this stream.
+  RecordHeader Commit(OutputStream stream, uint32_t size, int64_t now_ns);
+  // Records up to `sequence` are kept elsewhere: overwriting them drops nothing.
+  void SetKeptElsewhere(uint64_t sequence) { kept_elsewhere_ = sequence; }
 
   bool gate_armed() const { return header_->gate_armed.load() != 0; }
+  void DisarmGate() { header_->gate_armed.store(0); }
+  uint64_t gate_bytes() const { return header_->gate_bytes.load(); }
   void SetWriterWaiting(bool waiting) { header_->writer_waiting.store(waiting ? 1 : 0); }
   // True once for each time the reader asked to be told of output.
   bool TakeReaderWaiting() { return header_->reader_waiting.exchange(0) != 0; }
@@ -40,23 +44,36 @@ class RegionWriter {
   void Finish(ExecEnd* end);
 
  private:
+  // One ring; positions are absolute.
+  struct Ring {
+    uint64_t offset = 0, size = 0;
+    uint64_t head = 0, tail = 0;
+    uint64_t delivered = 0;  // records before it were delivered
+    uint64_t released = 0;   // records before it may be overwritten under back pressure
+    RingWords* words = nullptr;
+  };
+
   char* base() const { return reinterpret_cast<char*>(header_); }
-  char* RingAt(uint64_t position) const { return base() + ring_offset_ + position % ring_size_; }
-  uint64_t Gate() const;
-  bool MakeRoom(uint64_t need, bool hold);
-  uint64_t DropOldest(uint64_t tail);
-  bool PadToStart(bool hold);
+  char* At(const Ring& ring, uint64_t position) const {
+    return base() + ring.offset + position % ring.size;
+  }
+  Ring* RingOf(OutputStream stream);
+  uint64_t After(const Ring& ring, uint64_t position, RecordHeader* record) const;
+  uint64_t Released(Ring* ring) const;
+  bool MakeRoom(Ring* ring, uint64_t need, bool hold);
+  bool PadToStart(Ring* ring, bool hold);
+  Space ReserveInRing(Ring* ring, uint64_t size, bool hold);
 
   RegionHeader* header_ = nullptr;
   uint64_t region_size_ = 0;
   uint64_t spec_offset_ = 0, spec_size_ = 0;
   uint64_t head_offset_ = 0, head_size_ = 0;
-  uint64_t ring_offset_ = 0, ring_size_ = 0;
 
   uint64_t head_used_ = 0;
   bool head_closed_ = false;
-  uint64_t ring_head_ = 0, ring_tail_ = 0;
+  Ring rings_[kRings];
   uint64_t sequence_ = 0;
+  uint64_t kept_elsewhere_ = 0;
   uint64_t total_[2] = {}, dropped_[2] = {};
 };
 

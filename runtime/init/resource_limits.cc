@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include "init/exec_limits.h"
 #include "init/report.h"
 #include "linux/bare_text.h"
 #include "linux/raw_syscalls.h"
@@ -34,9 +35,11 @@ void LimitInit(const LaunchPlan& plan) {
     if (IsForCommandsOnly(wanted.resource)) continue;
     TextBuffer<32> name;
     name.Add("rlimit ").AddNumber(wanted.resource);
-    // Init holds descriptors of every command; the soft limit is for each command's own.
-    Require(Lower(wanted, wanted.resource == RLIMIT_NOFILE), SetupStep::kResourceLimits,
-            name.text());
+    // Init holds descriptors of every command; the plan's limits are for each command's own.
+    bool files = wanted.resource == RLIMIT_NOFILE;
+    PlanRlimit own = wanted;
+    if (files && own.hard < kDescriptorsMin) own.hard = kDescriptorsMin;
+    Require(Lower(own, files), SetupStep::kResourceLimits, name.text());
   }
 }
 

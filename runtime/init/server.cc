@@ -20,6 +20,8 @@ namespace {
 
 constexpr int kEventsAtOnce = 32;
 constexpr int kFramesAtOnce = 16;  // then the commands have their turn
+// More than a dead daemon's socket can still hold.
+constexpr int kFramesLeftMax = 8192;
 constexpr int kReadsAtOnce = 4;
 
 template <typename Body>
@@ -50,6 +52,7 @@ void Server::Listen() {
 void Server::Run(const PlanReader& plan) {
   for (;;) {
     epoll_event ready[kEventsAtOnce];
+    RetireEnded();
     FlushFrames();
     long count = events_.Wait(ready, kEventsAtOnce, RunDeadlinesAndTimeout());
     for (long i = 0; i < count; ++i) Handle(plan, ready[i]);
@@ -61,10 +64,10 @@ void Server::Handle(const PlanReader& plan, const epoll_event& event) {
   EventSource source = EventSet::SourceOf(event);
   switch (source) {
     case EventSource::kListen:
-      AcceptConnection();
+      AcceptConnection(plan);
       return;
     case EventSource::kConnection:
-      if (connection_.connected()) ReceiveFrames(plan);
+      if (connection_.connected()) ReceiveFrames(plan, kFramesAtOnce);
       return;
     case EventSource::kSignals: {
       signalfd_siginfo info[8];
@@ -98,7 +101,9 @@ void Server::Handle(const PlanReader& plan, const epoll_event& event) {
   }
 }
 
-void Server::AcceptConnection() {
+void Server::AcceptConnection(const PlanReader& plan) {
+  // What the old daemon had sent before it died: its clients may have been told that it was done.
+  if (connection_.connected()) ReceiveFrames(plan, kFramesLeftMax);
   bool had = connection_.connected();
   int old_fd = connection_.fd();
   if (had) events_.Remove(old_fd);
@@ -106,24 +111,30 @@ void Server::AcceptConnection() {
   if (!accepted && !had) return;
   polls_output_ = false;
   if (accepted) {
-    hello_owed_ = false;
-    ResumeAll();  // the gates were the old daemon's; the new one's are read anew
+    version_ = 0;
+    hello_owed_ = held_all_owed_ = false;
+    ResumeAll();
   }
   if (events_.Add(connection_.fd(), EPOLLIN, EventSource::kConnection) < 0) DropConnection();
 }
 
 void Server::DropConnection() {
   connection_.Drop();
-  hello_owed_ = polls_output_ = false;
-  ResumeAll();  // without a reader nobody moves the gate: the oldest output gives way
+  version_ = 0;
+  hello_owed_ = held_all_owed_ = polls_output_ = false;
+  ResumeAll();
 }
 
 void Server::ResumeAll() {
-  for (uint32_t i = 0; i < table_.end(); ++i) ResumeOutput(&table_.at(i), i, &events_);
+  for (uint32_t i = 0; i < table_.end(); ++i) {
+    Exec& exec = table_.at(i);
+    if (exec.region.mapped()) exec.region.DisarmGate();  // who paced was a reader of that daemon
+    ResumeOutput(&exec, i, &events_);
+  }
 }
 
-void Server::ReceiveFrames(const PlanReader& plan) {
-  for (int i = 0; i < kFramesAtOnce && connection_.connected(); ++i) {
+void Server::ReceiveFrames(const PlanReader& plan, int frames_max) {
+  for (int i = 0; i < frames_max && connection_.connected(); ++i) {
     switch (connection_.Receive(&frame_)) {
       case ReceiveResult::kNothing:
         return;
@@ -141,7 +152,9 @@ void Server::ReceiveFrames(const PlanReader& plan) {
 bool Server::HandleFrame(const PlanReader& plan) {
   Exec* exec = table_.Find(frame_.header.exec_no);
   bool is_start = frame_.header.kind == FrameKind::kStart;
-  if (frame_.fd_count != (is_start ? kFrameFdsMax : 0)) return false;
+  bool fds_fit = is_start ? frame_.fd_count >= kStartFdsMin : frame_.fd_count == 0;
+  if (!fds_fit) return false;
+  if (version_ == 0 && frame_.header.kind != FrameKind::kHello) return false;
   switch (frame_.header.kind) {
     case FrameKind::kHello:
       return HandleHello();
@@ -157,7 +170,7 @@ bool Server::HandleFrame(const PlanReader& plan) {
       if (exec != nullptr) ResumeOutput(exec, table_.SlotOf(*exec), &events_);
       return frame_.header.body_size == 0;
     case FrameKind::kAckEnd:
-      HandleAckEnd(exec);
+      HandleAckEnd();
       return frame_.header.body_size == 0;
     case FrameKind::kHelloAck:
     case FrameKind::kStarted:
@@ -165,6 +178,8 @@ bool Server::HandleFrame(const PlanReader& plan) {
     case FrameKind::kStdinAck:
     case FrameKind::kEnd:
     case FrameKind::kRefused:
+    case FrameKind::kHeld:
+    case FrameKind::kHeldAll:
       return false;  // ours to send
   }
   return false;
@@ -172,26 +187,42 @@ bool Server::HandleFrame(const PlanReader& plan) {
 
 bool Server::HandleHello() {
   HelloBody body;
-  if (!ReadBody(frame_, &body) || body.version != kFramesVersion) return false;
-  hello_owed_ = true;
+  if (!ReadBody(frame_, &body) || body.version < kFramesVersionOldest) return false;
+  version_ = body.version < kFramesVersion ? body.version : kFramesVersion;
+  hello_owed_ = held_all_owed_ = true;
   // What an earlier daemon was told may have died with it.
   for (uint32_t i = 0; i < table_.end(); ++i) {
     Exec& exec = table_.at(i);
     if (exec.phase == ExecPhase::kFree) continue;
+    exec.pending |= kPendingHeld;
     if (exec.started) exec.pending |= kPendingStarted;
     if (exec.input.accepted > 0 || exec.input.closed) exec.pending |= kPendingStdinAck;
-    if (exec.phase == ExecPhase::kEnded) exec.pending |= kPendingEnd;
+  }
+  for (uint32_t i = 0; i < ended_.end(); ++i) {
+    EndedExec& ended = ended_.at(i);
+    if (ended.exec_no == 0) continue;
+    ended.pending |= kPendingHeld | kPendingStdinAck | kPendingEnd;
+    if (ended.started) ended.pending |= kPendingStarted;
   }
   return true;
 }
 
-bool Server::HandleStart(const PlanReader& plan) {
-  if (frame_.header.body_size != 0) return false;
+StartRefusal Server::TakeStart(const PlanReader& plan) {
+  uint32_t exec_no = frame_.header.exec_no;
+  if (ended_.Find(exec_no) != nullptr) return {EEXIST, "exec_no is in use"};
+  if (table_.open() + ended_.count() >= kExecsHeldMax) {
+    return {EAGAIN, "too many ends are not acknowledged"};
+  }
   StartDescriptors descriptors{static_cast<UniqueFd&&>(frame_.fds[0]),
                                static_cast<UniqueFd&&>(frame_.fds[1]),
-                               static_cast<UniqueFd&&>(frame_.fds[2])};
-  StartRefusal refusal = StartExec(plan, frame_.header.exec_no,
-                                   static_cast<StartDescriptors&&>(descriptors), &table_, &events_);
+                               static_cast<UniqueFd&&>(frame_.fds[2]),
+                               static_cast<UniqueFd&&>(frame_.fds[3])};
+  return StartExec(plan, exec_no, static_cast<StartDescriptors&&>(descriptors), &table_, &events_);
+}
+
+bool Server::HandleStart(const PlanReader& plan) {
+  if (frame_.header.body_size != 0) return false;
+  StartRefusal refusal = TakeStart(plan);
   if (refusal.error == 0) return true;
   RefusedBody body{};
   body.error = refusal.error;
@@ -233,20 +264,26 @@ bool Server::HandleResize(Exec* exec) {
   return true;
 }
 
-void Server::HandleAckEnd(Exec* exec) {
-  if (exec != nullptr && exec->phase == ExecPhase::kEnded) table_.Free(exec);
+void Server::HandleAckEnd() {
+  EndedExec* ended = ended_.Find(frame_.header.exec_no);
+  if (ended != nullptr) ended_.Free(ended);
+}
+
+// Between rounds: no event of this one is about a slot that is given away here.
+void Server::RetireEnded() {
+  for (uint32_t i = 0; i < table_.end(); ++i) {
+    if (table_.at(i).phase != ExecPhase::kEnded) continue;
+    ended_.Take(&table_.at(i));
+    table_.Free(&table_.at(i));
+  }
 }
 
 void Server::FlushFrames() {
-  if (!connection_.connected()) return;
-  bool room = true;
-  if (hello_owed_) {
-    HelloBody body{kFramesVersion, table_.open()};
-    room = connection_.Send(FrameKind::kHelloAck, 0, &body, sizeof(body));
-    hello_owed_ = !room;
-  }
-  for (uint32_t i = 0; i < table_.end() && room; ++i) {
-    if (table_.at(i).pending != 0) room = FlushExec(&table_.at(i));
+  if (!connection_.connected() || version_ == 0) return;
+  bool room = FlushReply() && FlushExecs();
+  if (room && held_all_owed_) {
+    room = connection_.Send(FrameKind::kHeldAll, 0, nullptr, 0);
+    held_all_owed_ = !room;
   }
   if (!connection_.connected()) return DropConnection();
   if (!room != polls_output_) {
@@ -256,31 +293,72 @@ void Server::FlushFrames() {
   }
 }
 
-bool Server::FlushExec(Exec* exec) {
+bool Server::FlushReply() {
+  if (!hello_owed_) return true;
+  HelloBody body{version_, table_.open() + ended_.count()};
+  hello_owed_ = !connection_.Send(FrameKind::kHelloAck, 0, &body, sizeof(body));
+  return !hello_owed_;
+}
+
+bool Server::FlushExecs() {
+  for (uint32_t i = 0; i < table_.end(); ++i) {
+    if (table_.at(i).pending != 0 && !FlushExec(&table_.at(i))) return false;
+  }
+  for (uint32_t i = 0; i < ended_.end(); ++i) {
+    if (ended_.at(i).pending != 0 && !FlushExec(&ended_.at(i))) return false;
+  }
+  return true;
+}
+
+template <typename Held>
+bool Server::FlushExec(Held* exec) {
   // The order matters to the reader: the start first, the end last.
-  for (PendingFrame frame : {kPendingStarted, kPendingStdinAck, kPendingOutput, kPendingEnd}) {
+  for (PendingFrame frame :
+       {kPendingHeld, kPendingStarted, kPendingStdinAck, kPendingOutput, kPendingEnd}) {
     if ((exec->pending & frame) == 0) continue;
-    if (!SendOne(exec, frame)) return false;
+    if (!SendOne(*exec, frame)) return false;
     exec->pending = static_cast<uint8_t>(exec->pending & ~frame);
   }
   return true;
 }
 
-bool Server::SendOne(Exec* exec, PendingFrame frame) {
+bool Server::SendOne(const Exec& exec, PendingFrame frame) {
   switch (frame) {
+    case kPendingHeld:
+      return connection_.Send(FrameKind::kHeld, exec.exec_no, nullptr, 0, exec.region_fd.get());
     case kPendingStarted: {
-      StartedBody body{exec->pid, 0, exec->end.started_ns};
-      return connection_.Send(FrameKind::kStarted, exec->exec_no, &body, sizeof(body));
+      StartedBody body{exec.pid, 0, exec.end.started_ns};
+      return connection_.Send(FrameKind::kStarted, exec.exec_no, &body, sizeof(body));
     }
     case kPendingStdinAck: {
-      const ExecInput& input = exec->input;
+      const ExecInput& input = exec.input;
       StdinAckBody body{input.accepted, input.written, input.closed ? 1u : 0u, 0};
-      return connection_.Send(FrameKind::kStdinAck, exec->exec_no, &body, sizeof(body));
+      return connection_.Send(FrameKind::kStdinAck, exec.exec_no, &body, sizeof(body));
     }
     case kPendingOutput:
-      return connection_.Send(FrameKind::kOutput, exec->exec_no, nullptr, 0);
+      return connection_.Send(FrameKind::kOutput, exec.exec_no, nullptr, 0);
     case kPendingEnd:
-      return connection_.Send(FrameKind::kEnd, exec->exec_no, &exec->end, sizeof(exec->end));
+      break;  // an ended one's
+  }
+  return true;
+}
+
+bool Server::SendOne(const EndedExec& ended, PendingFrame frame) {
+  switch (frame) {
+    case kPendingHeld:
+      return connection_.Send(FrameKind::kHeld, ended.exec_no, nullptr, 0, ended.region.get());
+    case kPendingStarted: {
+      StartedBody body{ended.pid, 0, ended.end.started_ns};
+      return connection_.Send(FrameKind::kStarted, ended.exec_no, &body, sizeof(body));
+    }
+    case kPendingStdinAck: {
+      StdinAckBody body{ended.input_accepted, ended.input_written, 1, 0};
+      return connection_.Send(FrameKind::kStdinAck, ended.exec_no, &body, sizeof(body));
+    }
+    case kPendingOutput:
+      break;  // the end says so too
+    case kPendingEnd:
+      return connection_.Send(FrameKind::kEnd, ended.exec_no, &ended.end, sizeof(ended.end));
   }
   return true;
 }
@@ -299,6 +377,7 @@ int Server::RunDeadlinesAndTimeout() {
     return wait_ms > 60'000 ? 60'000 : static_cast<int>(wait_ms);
   }
   for (uint32_t i = 0; i < table_.end(); ++i) {
+    EndHold(&table_.at(i), i, now, &events_);
     RunDeadlines(&table_.at(i), now, connection_.connected(), &events_);
   }
   return 0;

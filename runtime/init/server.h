@@ -4,7 +4,9 @@
 
 #include "base/unique_fd.h"
 #include "init/connection.h"
+#include "init/ended_table.h"
 #include "init/event_set.h"
+#include "init/exec_start.h"
 #include "init/exec_table.h"
 #include "init/plan_reader.h"
 
@@ -14,11 +16,12 @@ namespace glovebox {
 struct ServerMemory {
   alignas(8) char frame_body[kFrameBodyMax];
   ExecTableMemory execs;
+  EndedTableMemory ended;
 };
 
 class Server {
  public:
-  explicit constexpr Server(ServerMemory* memory) : table_(&memory->execs) {
+  explicit constexpr Server(ServerMemory* memory) : table_(&memory->execs), ended_(&memory->ended) {
     frame_.body = memory->frame_body;
   }
   // Step listen; ends the process when it fails.
@@ -27,29 +30,38 @@ class Server {
 
  private:
   void Handle(const PlanReader& plan, const epoll_event& event);
-  void AcceptConnection();
+  void AcceptConnection(const PlanReader& plan);
   void DropConnection();
   void ResumeAll();
-  void ReceiveFrames(const PlanReader& plan);
+  void ReceiveFrames(const PlanReader& plan, int frames_max);
   bool HandleFrame(const PlanReader& plan);
   bool HandleHello();
   bool HandleStart(const PlanReader& plan);
+  StartRefusal TakeStart(const PlanReader& plan);
   bool HandleStdin(Exec* exec);
   bool HandleSignal(Exec* exec);
   bool HandleResize(Exec* exec);
-  void HandleAckEnd(Exec* exec);
+  void HandleAckEnd();
+  void RetireEnded();
   void FlushFrames();
-  bool FlushExec(Exec* exec);
-  bool SendOne(Exec* exec, PendingFrame frame);
+  bool FlushReply();
+  bool FlushExecs();
+  template <typename Held>
+  bool FlushExec(Held* exec);
+  bool SendOne(const Exec& exec, PendingFrame frame);
+  bool SendOne(const EndedExec& ended, PendingFrame frame);
   int RunDeadlinesAndTimeout();
 
   EventSet events_;
   UniqueFd signals_;
   Connection connection_;
   ExecTable table_;
+  EndedTable ended_;
   ReceivedFrame frame_;
-  bool hello_owed_ = false;    // kHelloAck is not sent yet
-  bool polls_output_ = false;  // the connection is polled for room
+  uint32_t version_ = 0;        // both sides' of this connection, 0 before kHello
+  bool hello_owed_ = false;     // kHelloAck is not sent yet
+  bool held_all_owed_ = false;  // kHeldAll is not sent yet
+  bool polls_output_ = false;   // the connection is polled for room
 };
 
 }  // namespace glovebox

@@ -1,17 +1,24 @@
 #include "launcher/init_client.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/status.h"
 #include "linux/seqpacket.h"
 
 namespace glovebox {
 namespace {
+
+// One more than any frame has: without room for it the kernel could not tell us of a second one.
+constexpr size_t kDescriptorsMax = 2;
+constexpr size_t kFramesPerHeldMax = 4;
 
 // Body size that a kind from init must have; nullopt for kinds that init may not send.
 std::optional<size_t> BodySize(FrameKind kind) {
@@ -21,6 +28,8 @@ std::optional<size_t> BodySize(FrameKind kind) {
     case FrameKind::kStarted:
       return sizeof(StartedBody);
     case FrameKind::kOutput:
+    case FrameKind::kHeld:
+    case FrameKind::kHeldAll:
       return 0;
     case FrameKind::kStdinAck:
       return sizeof(StdinAckBody);
@@ -43,6 +52,44 @@ std::optional<size_t> BodySize(FrameKind kind) {
 bool IsWouldBlock(const absl::Status& status) {
   const auto detail = GetErrorDetail(status);
   return detail.has_value() && detail->reason == "WOULD_BLOCK";
+}
+
+// kHeld carries exactly one descriptor, every other kind none.
+absl::StatusOr<InitFrame> ParseFrame(Packet packet) {
+  FrameHeader header{};
+  if (packet.bytes.size() < sizeof header) return absl::DataLossError("a frame without a header");
+  std::memcpy(&header, packet.bytes.data(), sizeof header);
+  const std::optional<size_t> size = BodySize(header.kind);
+  const size_t descriptors = header.kind == FrameKind::kHeld ? 1 : 0;
+  if (header.magic != kFrameMagic || header.flags != 0 || !size.has_value() ||
+      header.body_size != *size || packet.bytes.size() != sizeof header + *size ||
+      packet.fds.size() != descriptors) {
+    return absl::DataLossError(
+        absl::StrCat("a malformed frame of kind ", static_cast<int>(header.kind), ", ",
+                     packet.bytes.size(), " bytes, ", packet.fds.size(), " descriptors"));
+  }
+  InitFrame frame{header.kind, header.exec_no, packet.bytes.substr(sizeof header), UniqueFd()};
+  if (descriptors > 0) frame.descriptor = std::move(packet.fds[0]);
+  return frame;
+}
+
+absl::Status CheckVersion(uint32_t version) {
+  if (version >= kFramesVersionOldest && version <= kFramesVersion) return absl::OkStatus();
+  return DetailedError(
+      absl::StatusCode::kFailedPrecondition,
+      absl::StrCat("the sandbox's init speaks version ", version, " of the frames, this daemon ",
+                   kFramesVersionOldest, " to ", kFramesVersion,
+                   "; only a daemon of its own release can serve this sandbox"),
+      {"INIT_VERSION", {}});
+}
+
+absl::Status WaitReadable(int fd, absl::Time deadline) {
+  const int64_t left_ms = absl::ToInt64Milliseconds(deadline - absl::Now());
+  pollfd entry{fd, POLLIN, 0};
+  const int count = left_ms <= 0 ? 0 : ::poll(&entry, 1, static_cast<int>(left_ms));
+  if (count < 0 && errno != EINTR) return ErrnoError(errno, "poll");
+  if (count == 0) return absl::DeadlineExceededError("the sandbox's init does not answer");
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -79,23 +126,59 @@ absl::Status InitClient::Send(FrameKind kind, uint32_t exec_no, absl::string_vie
 
 absl::StatusOr<std::optional<InitFrame>> InitClient::Receive() {
   constexpr size_t kBytesMax = sizeof(FrameHeader) + kFrameBodyMax;
-  absl::StatusOr<Packet> packet = ReceivePacket(socket_.get(), kBytesMax, 0, -1);
+  absl::StatusOr<Packet> packet = ReceivePacket(socket_.get(), kBytesMax, kDescriptorsMax, -1);
   if (!packet.ok()) {
     if (IsWouldBlock(packet.status())) return std::nullopt;
     return packet.status();
   }
   if (packet->bytes.empty()) return absl::UnavailableError("init closed its socket");
-  FrameHeader header{};
-  if (packet->bytes.size() < sizeof header) return absl::DataLossError("a frame without a header");
-  std::memcpy(&header, packet->bytes.data(), sizeof header);
-  const std::optional<size_t> size = BodySize(header.kind);
-  if (header.magic != kFrameMagic || !size.has_value() || header.body_size != *size ||
-      packet->bytes.size() != sizeof header + *size) {
-    return absl::DataLossError(absl::StrCat("a malformed frame of kind ",
-                                            static_cast<int>(header.kind), ", ",
-                                            packet->bytes.size(), " bytes"));
+  ASSIGN_OR_RETURN(InitFrame frame, ParseFrame(*std::move(packet)));
+  RETURN_IF_ERROR(FollowReply(frame));
+  return frame;
+}
+
+// kHelloAck first and once; kHeld only between it and kHeldAll.
+absl::Status InitClient::FollowReply(const InitFrame& frame) {
+  const bool greets = frame.kind == FrameKind::kHelloAck;
+  const bool held = frame.kind == FrameKind::kHeld || frame.kind == FrameKind::kHeldAll;
+  if (greets != (reply_ == Reply::kAwaited) || (held && reply_ != Reply::kHeldExecs)) {
+    return absl::DataLossError(
+        absl::StrCat("a frame of kind ", static_cast<int>(frame.kind), " out of turn"));
   }
-  return InitFrame{header.kind, header.exec_no, packet->bytes.substr(sizeof header)};
+  if (greets) {
+    RETURN_IF_ERROR(CheckVersion(frame.As<HelloBody>().version));
+    reply_ = Reply::kHeldExecs;
+  }
+  if (frame.kind == FrameKind::kHeldAll) reply_ = Reply::kComplete;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<HeldExecs> InitClient::CollectHeld(int timeout_ms) {
+  const absl::Time deadline = absl::Now() + absl::Milliseconds(timeout_ms);
+  HeldExecs held;
+  for (;;) {
+    ASSIGN_OR_RETURN(std::optional<InitFrame> frame, Receive());
+    if (!frame.has_value()) {
+      RETURN_IF_ERROR(WaitReadable(socket_.get(), deadline));
+      continue;
+    }
+    if (frame->kind == FrameKind::kHelloAck) continue;
+    if (frame->kind == FrameKind::kHeldAll) return held;
+    if (frame->kind == FrameKind::kHeld) {
+      const auto exec_no = frame->exec_no;
+      if (held.regions.size() >= kExecsHeldMax ||
+          !held.regions.emplace(exec_no, std::move(frame->descriptor)).second) {
+        return absl::DataLossError("init holds too many execs, or one twice");
+      }
+      continue;
+    }
+    // At most a start, an acknowledgement, a wish for a reader and an end of each.
+    if (!held.regions.contains(frame->exec_no) ||
+        held.frames.size() >= kFramesPerHeldMax * held.regions.size()) {
+      return absl::DataLossError("frames of an exec that init does not hold, or too many");
+    }
+    held.frames.push_back(*std::move(frame));
+  }
 }
 
 }  // namespace glovebox

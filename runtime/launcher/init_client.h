@@ -2,6 +2,7 @@
 #ifndef GLOVEBOX_LAUNCHER_INIT_CLIENT_H_
 #define GLOVEBOX_LAUNCHER_INIT_CLIENT_H_
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,7 @@ struct InitFrame {
   FrameKind kind = FrameKind::kHelloAck;
   uint32_t exec_no = 0;
   std::string body;
+  UniqueFd descriptor;  // kHeld: the region; else none
 
   // The body as the flat struct of this kind; the caller knows the kind.
   template <typename Body>
@@ -27,6 +29,12 @@ struct InitFrame {
     __builtin_memcpy(&value, body.data(), sizeof value);
     return value;
   }
+};
+
+// What init holds, as told after kHello.
+struct HeldExecs {
+  std::map<uint32_t, UniqueFd> regions;  // by exec_no
+  std::vector<InitFrame> frames;         // kStarted, kStdinAck, kEnd of those, in order
 };
 
 // Send is thread-safe (one message is one system call); Receive is for one thread at a time.
@@ -43,12 +51,23 @@ class InitClient {
                     const std::vector<int>& fds = {});
 
   // The next frame, nullopt when there is none now. DATA_LOSS: init broke the protocol;
-  // UNAVAILABLE: it closed.
+  // UNAVAILABLE: it closed; FAILED_PRECONDITION with reason INIT_VERSION: it speaks no version that
+  // we do; RESOURCE_EXHAUSTED with reason DESCRIPTORS_EXHAUSTED: this process has no descriptor
+  // left to take the frame's (the frame is lost; a new connection tells it again).
   absl::StatusOr<std::optional<InitFrame>> Receive();
+
+  // For a daemon that takes over: waits for everything that init holds. To be called once, before
+  // anything is sent. Besides Receive's errors DEADLINE_EXCEEDED after `timeout_ms`.
+  absl::StatusOr<HeldExecs> CollectHeld(int timeout_ms);
 
  private:
   explicit InitClient(UniqueFd socket);
+  absl::Status FollowReply(const InitFrame& frame);
+
   UniqueFd socket_;
+  // Of the reply to kHello.
+  enum class Reply { kAwaited, kHeldExecs, kComplete };
+  Reply reply_ = Reply::kAwaited;
 };
 
 template <typename Body>

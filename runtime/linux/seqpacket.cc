@@ -143,6 +143,12 @@ absl::StatusOr<Packet> ReceivePacket(int fd, size_t bytes_max, size_t fds_max, i
   }
   if (count < 0) return ErrnoError(errno, "recvmsg");
   TakeDescriptors(&message, &packet.fds);
+  // Fewer than there was room for: the kernel found no number for the next one.
+  if ((message.msg_flags & MSG_CTRUNC) != 0 && packet.fds.size() < fds_max) {
+    return DetailedError(absl::StatusCode::kResourceExhausted,
+                         "no descriptor is left for those of a message; raise RLIMIT_NOFILE",
+                         {"DESCRIPTORS_EXHAUSTED", {}});
+  }
   if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
     return absl::DataLossError("a message is longer, or carries more descriptors, than allowed");
   }

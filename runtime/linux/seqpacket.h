@@ -29,7 +29,8 @@ absl::StatusOr<UniqueFd> ConnectSeqpacket(const std::string& path);
 absl::Status SendPacket(int fd, absl::string_view bytes, const std::vector<int>& fds);
 
 // One message of at most `bytes_max` bytes and `fds_max` descriptors; a longer or fuller one is
-// DATA_LOSS. Waits at most `timeout_ms` (-1: for ever): DEADLINE_EXCEEDED.
+// DATA_LOSS, one whose descriptors this process has no room for RESOURCE_EXHAUSTED with reason
+// DESCRIPTORS_EXHAUSTED. Waits at most `timeout_ms` (-1: for ever): DEADLINE_EXCEEDED.
 absl::StatusOr<Packet> ReceivePacket(int fd, size_t bytes_max, size_t fds_max, int timeout_ms);
 
 }  // namespace glovebox

@@ -34,9 +34,12 @@ const std::vector<ExecLimitRange>& ExecLimitRanges() {
       {"output_bytes", "bytes", &L::output_bytes, 1, kMiB * kMiB, 1, true},
       {"term_grace_ms", "ms", &L::term_grace_ms, 0, 10 * kMinuteMs, 1, false},
       {"drain_ms", "ms", &L::drain_ms, 0, kMinuteMs, 1, false},
+      {"hold_ms", "ms", &L::hold_ms, 0, 10 * kMinuteMs, 1, false},
       {"head_bytes", "bytes", &L::head_bytes, 0, 16 * kMiB, 8, false},
-      // Several records of the greatest size (kRecordDataMax) have to fit.
-      {"ring_bytes", "bytes", &L::ring_bytes, kMiB / 4, 64 * kMiB, 8, false},
+      // Records are at most a quarter of their ring.
+      {"ring_bytes", "bytes", &L::ring_bytes, kMiB / 16, 64 * kMiB, 8, false},
+      {"stderr_ring_bytes", "bytes", &L::stderr_ring_bytes, kMiB / 16, 64 * kMiB, 8, false},
+      {"full_log_bytes", "bytes", &L::full_log_bytes, 4096, 64 * 1024 * kMiB, 1, true},
   };
   return *ranges;
 }

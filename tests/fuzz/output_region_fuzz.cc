@@ -13,12 +13,13 @@
 namespace {
 
 constexpr uint64_t kHeadBytes = 4096;
-constexpr uint64_t kRingBytes = 256 * 1024;
+constexpr uint64_t kRingBytes = 64 * 1024;
+constexpr uint64_t kStderrRingBytes = 64 * 1024;
 
-// The input: head_used, head_closed, ring_head, ring_tail (8 bytes each), then bytes for head and
-// ring alternately.
+// The input: head_used, head_closed, head and tail of either ring (8 bytes each), then bytes for
+// the head and for both rings, half and half.
 struct Words {
-  uint64_t head_used, head_closed, ring_head, ring_tail;
+  uint64_t head_used, head_closed, ring_head[2], ring_tail[2];
 };
 
 }  // namespace
@@ -35,6 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   spec.arguments = {"x"};
   spec.head_bytes = kHeadBytes;
   spec.ring_bytes = kRingBytes;
+  spec.stderr_ring_bytes = kStderrRingBytes;
   auto region = OutputRegion::Create(spec);
   if (!region.ok()) std::abort();
   auto mapping = glovebox::SharedMapping::Map(region->fd(), 4096);
@@ -45,10 +47,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::memcpy(whole->data() + head_offset, data, std::min<size_t>(half, kHeadBytes));
   std::memcpy(whole->data() + head_offset + kHeadBytes, data + half,
               std::min<size_t>(size - half, kRingBytes));
+  // The other ring gets the same bytes from the middle on.
+  const size_t quarter = half + (size - half) / 2;
+  std::memcpy(whole->data() + head_offset + kHeadBytes + kRingBytes, data + quarter,
+              std::min<size_t>(size - quarter, kStderrRingBytes));
   header->head_used = words.head_used;
   header->head_closed = static_cast<uint32_t>(words.head_closed);
-  header->ring_head = words.ring_head;
-  header->ring_tail = words.ring_tail;
+  for (uint32_t i = 0; i < glovebox::kRings; ++i) {
+    header->ring[i].head = words.ring_head[i];
+    header->ring[i].tail = words.ring_tail[i];
+  }
 
   OutputRegion::Cursor cursor;
   std::string output;

@@ -184,7 +184,8 @@ TestExec::TestExec(const Spec& spec) {
   wire.argument_count = static_cast<uint32_t>(spec.argv.size());
   wire.variable_count = static_cast<uint32_t>(spec.env.size());
   uint64_t head = (kRegionHeaderBytes + wire.size + 7) & ~uint64_t{7};
-  size_ = head + spec.head_size + spec.ring_size;
+  uint64_t out = head + spec.head_size;
+  size_ = out + spec.ring_size + spec.stderr_ring_size;
   region.Reset(memfd_create("region", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   Must(ftruncate(region.get(), static_cast<off_t>(size_)), "ftruncate");
   Must(fcntl(region.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), "seals");
@@ -198,8 +199,8 @@ TestExec::TestExec(const Spec& spec) {
   header_->spec_size = wire.size;
   header_->head_offset = head;
   header_->head_size = spec.head_size;
-  header_->ring_offset = head + spec.head_size;
-  header_->ring_size = spec.ring_size;
+  header_->rings[0] = {out, spec.ring_size};
+  header_->rings[1] = {out + spec.ring_size, spec.stderr_ring_size};
   header_->gate_armed.store(spec.arm_gate ? 1 : 0);
   char* to = static_cast<char*>(memory) + kRegionHeaderBytes;
   memcpy(to, &wire, sizeof(wire));
@@ -222,22 +223,22 @@ std::vector<Record> TestExec::HeadRecords() {
   return records;
 }
 
-std::vector<Record> TestExec::RingRecords(uint64_t from) {
+std::vector<Record> TestExec::RingRecords(uint64_t from, uint32_t ring) {
   std::vector<Record> records;
-  const char* base = reinterpret_cast<char*>(header_) + header_->ring_offset;
-  uint64_t head = header_->ring_head.load(std::memory_order_acquire);
-  for (uint64_t at = std::max(from, header_->ring_tail.load()); at < head;) {
-    uint64_t to_end = header_->ring_size - at % header_->ring_size;
+  const RingPlace place = header_->rings[ring];
+  const char* base = reinterpret_cast<char*>(header_) + place.offset;
+  uint64_t head = header_->ring[ring].head.load(std::memory_order_acquire);
+  for (uint64_t at = std::max(from, header_->ring[ring].tail.load()); at < head;) {
+    uint64_t to_end = place.size - at % place.size;
     if (to_end < sizeof(RecordHeader)) {
       at += to_end;
       continue;
     }
     RecordHeader record;
-    memcpy(&record, base + at % header_->ring_size, sizeof(record));
+    memcpy(&record, base + at % place.size, sizeof(record));
     if (record.stream != OutputStream::kPad) {
-      records.push_back(
-          {record.stream, record.sequence, record.bytes_before,
-           std::string(base + at % header_->ring_size + sizeof(record), record.size)});
+      records.push_back({record.stream, record.sequence, record.bytes_before,
+                         std::string(base + at % place.size + sizeof(record), record.size)});
     }
     at += sizeof(record) + ((record.size + 7) & ~7u);
   }
@@ -246,7 +247,33 @@ std::vector<Record> TestExec::RingRecords(uint64_t from) {
 
 std::vector<Record> TestExec::Records() {
   std::vector<Record> records = HeadRecords();
-  for (Record& record : RingRecords(0)) records.push_back(std::move(record));
+  for (uint32_t ring = 0; ring < kRings; ++ring) {
+    for (Record& record : RingRecords(0, ring)) records.push_back(std::move(record));
+  }
+  std::sort(records.begin(), records.end(),
+            [](const Record& a, const Record& b) { return a.sequence < b.sequence; });
+  return records;
+}
+
+std::vector<Record> TestExec::LogRecords() {
+  std::string bytes(1 << 16, '\0');
+  std::string all;
+  for (ssize_t size = 1; size > 0; all.append(bytes, 0, static_cast<size_t>(size))) {
+    size = pread(log.get(), bytes.data(), bytes.size(), static_cast<off_t>(all.size()));
+    Must(size, "pread");
+  }
+  std::vector<Record> records;
+  for (size_t at = 0; at < all.size();) {
+    RecordHeader record;
+    if (all.size() - at < sizeof(record)) throw std::runtime_error("half a record in the log");
+    memcpy(&record, all.data() + at, sizeof(record));
+    if (all.size() - at - sizeof(record) < record.size) {
+      throw std::runtime_error("half a record in the log");
+    }
+    records.push_back({record.stream, record.sequence, record.bytes_before,
+                       all.substr(at + sizeof(record), record.size)});
+    at += sizeof(record) + record.size;
+  }
   return records;
 }
 
@@ -297,8 +324,9 @@ std::unique_ptr<TestExec> TestSandbox::Start(const Spec& spec) {
 }
 
 void TestSandbox::SendStart(const TestExec& exec) {
-  Send(FrameKind::kStart, exec.exec_no, nullptr, 0,
-       {exec.region.get(), exec.cgroup.get(), exec.cgroup_kill.get()});
+  std::vector<int> fds = {exec.region.get(), exec.cgroup.get(), exec.cgroup_kill.get()};
+  if (exec.log.valid()) fds.push_back(exec.log.get());
+  Send(FrameKind::kStart, exec.exec_no, nullptr, 0, fds);
 }
 
 std::unique_ptr<TestExec> TestSandbox::Prepare(const Spec& spec) {

@@ -44,6 +44,7 @@ struct Spec {
   ExecSpecWire wire = DefaultWire();
   uint64_t head_size = 64 * 1024;
   uint64_t ring_size = 1024 * 1024;
+  uint64_t stderr_ring_size = 64 * 1024;
   bool arm_gate = false;
   static ExecSpecWire DefaultWire();
 };
@@ -62,11 +63,14 @@ class TestExec {
   ~TestExec();
   RegionHeader& header() { return *header_; }
   std::vector<Record> HeadRecords();
-  std::vector<Record> RingRecords(uint64_t from);
-  std::vector<Record> Records();
+  std::vector<Record> RingRecords(uint64_t from, uint32_t ring = 0);
+  std::vector<Record> Records();  // by sequence
   std::string Output(OutputStream stream);
 
-  UniqueFd region, cgroup, cgroup_kill;
+  // What the full log has; `log` is passed along with the start when it is open.
+  std::vector<Record> LogRecords();
+
+  UniqueFd region, cgroup, cgroup_kill, log;
   std::string cgroup_path;
   uint32_t exec_no = 0;
 

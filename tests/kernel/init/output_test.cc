@@ -21,6 +21,38 @@ class OutputTest : public testing::Test {
     message += bytes;
     sandbox_->Send(FrameKind::kStdin, exec.exec_no, message.data(), message.size());
   }
+  // Reads what is in the ring of stdout from `next_sequence` on.
+  static void TakeRecords(TestExec* exec, uint64_t* next_sequence, std::string* got) {
+    for (const Record& record : exec->Records()) {
+      if (record.sequence < *next_sequence) continue;
+      EXPECT_EQ(record.sequence, *next_sequence) << "a gap";
+      *next_sequence = record.sequence + 1;
+      *got += record.data;
+    }
+  }
+  void MoveGate(TestExec* exec, uint64_t bytes) {
+    exec->header().gate_bytes.store(bytes);
+    if (exec->header().writer_waiting.load() != 0) {
+      sandbox_->Send(FrameKind::kResume, exec->exec_no, nullptr, 0);
+    }
+  }
+  // Plays a reader that paces, until the end.
+  ExecEnd ReadPaced(TestExec* exec, std::string* got, uint64_t next_sequence = 1) {
+    for (;;) {
+      exec->header().reader_waiting.store(1);
+      size_t before = got->size();
+      TakeRecords(exec, &next_sequence, got);
+      if (got->size() > before) {
+        MoveGate(exec, got->size());
+        continue;
+      }
+      Frame frame = sandbox_->Next();
+      if (frame.header.kind != FrameKind::kEnd) continue;
+      TakeRecords(exec, &next_sequence, got);
+      sandbox_->Send(FrameKind::kAckEnd, exec->exec_no, nullptr, 0);
+      return frame.As<ExecEnd>();
+    }
+  }
   InitRig rig_;
   std::unique_ptr<TestSandbox> sandbox_ = rig_.Ready();
 };
@@ -75,38 +107,92 @@ TEST_F(OutputTest, BackPressureLosesNoByte) {
   auto exec = sandbox_->Start(spec);
   std::string all, got;
   for (int i = 1; i <= 300000; ++i) all += std::to_string(i) + "\n";
-  uint64_t position = 0;
-  size_t head_bytes = 0;
-  bool ended = false;
-  ExecEnd end{};
-  while (!ended) {
-    exec->header().reader_waiting.store(1);
-    uint64_t until = exec->header().ring_head.load();
-    if (until == position) {
-      Frame frame = sandbox_->Next();
-      if (frame.header.kind == FrameKind::kEnd) {
-        end = frame.As<ExecEnd>();
-        ended = true;
-      }
-      until = exec->header().ring_head.load();
-    }
-    for (const Record& record : exec->RingRecords(position)) {
-      if (record.bytes_before + record.data.size() > head_bytes + got.size()) {
-        if (got.empty()) head_bytes = record.bytes_before;
-        got += record.data;
-      }
-    }
-    position = std::max(until, position);
-    exec->header().gate_position.store(position);
-    if (exec->header().writer_waiting.exchange(0) != 0) {
-      sandbox_->Send(FrameKind::kResume, exec->exec_no, nullptr, 0);
-    }
-  }
-  std::string head;
-  for (const Record& record : exec->HeadRecords()) head += record.data;
+  ExecEnd end = ReadPaced(exec.get(), &got);
   EXPECT_EQ(end.bytes_total[0], all.size());
-  EXPECT_EQ((head + got).size(), all.size());
-  EXPECT_TRUE(head + got == all);
+  EXPECT_EQ(got.size(), all.size());
+  EXPECT_TRUE(got == all);
+}
+
+TEST_F(OutputTest, AFloodOnOneStreamLeavesTheOtherWhole) {
+  Spec spec = Script("echo first >&2; seq 1 400000; echo between >&2; seq 1 400000; echo last >&2");
+  spec.head_size = 0;
+  spec.ring_size = 64 * 1024;
+  auto exec = sandbox_->Start(spec);
+  ExecEnd end = sandbox_->AwaitEnd(exec.get());
+  EXPECT_EQ(exec->Output(OutputStream::kStderr), "first\nbetween\nlast\n");
+  EXPECT_EQ(end.bytes_total[1], 19u);
+  EXPECT_EQ(end.bytes_dropped[1], 0u);
+  EXPECT_GT(end.bytes_dropped[0], 5'000'000u);
+  EXPECT_EQ(end.bytes_dropped[0] + exec->Output(OutputStream::kStdout).size(), end.bytes_total[0]);
+}
+
+TEST_F(OutputTest, BackPressureWithNobodyPacingWaitsForTheHoldLimitThenDrops) {
+  Spec spec = Script("seq 1 300000");
+  spec.head_size = 4096;
+  spec.ring_size = 64 * 1024;
+  spec.wire.output_policy = OutputPolicy::kBackPressure;
+  spec.wire.hold_limit_ms = 300;
+  auto exec = sandbox_->Start(spec);
+  ExecEnd end = sandbox_->AwaitEnd(exec.get());
+  EXPECT_GE(end.ended_ns - end.started_ns, 300'000'000);
+  EXPECT_EQ(end.exit_code, 0);
+  EXPECT_GT(end.bytes_dropped[0], 1'000'000u);
+  EXPECT_EQ(exec->Records().back().sequence, end.frame_count);
+}
+
+TEST_F(OutputTest, APacerThatLeavesGivesTheCommandTheHoldLimit) {
+  Spec spec = Script("seq 1 300000");
+  spec.ring_size = 64 * 1024;
+  spec.wire.output_policy = OutputPolicy::kBackPressure;
+  spec.wire.hold_limit_ms = 200;
+  spec.arm_gate = true;
+  auto exec = sandbox_->Start(spec);
+  while (exec->header().writer_waiting.load() == 0) {
+    exec->header().reader_waiting.store(1);
+    if (exec->header().writer_waiting.load() == 0) sandbox_->Next();
+  }
+  exec->header().gate_armed.store(0);
+  sandbox_->Send(FrameKind::kResume, exec->exec_no, nullptr, 0);
+  EXPECT_GT(sandbox_->AwaitEnd(exec.get()).bytes_dropped[0], 1'000'000u);
+}
+
+TEST_F(OutputTest, APacerThatComesBackWithAnOlderCursorSeesEveryByteOnce) {
+  Spec spec = Script("seq 1 300000");
+  spec.head_size = 4096;
+  spec.ring_size = 64 * 1024;
+  spec.wire.output_policy = OutputPolicy::kBackPressure;
+  spec.wire.hold_limit_ms = 60'000;
+  spec.arm_gate = true;
+  auto exec = sandbox_->Start(spec);
+  std::string all, seen, delivered;
+  for (int i = 1; i <= 300000; ++i) all += std::to_string(i) + "\n";
+  uint64_t next_sequence = 1, next_seen = 1;
+  for (int kill = 0; kill < 5; ++kill) {
+    while (delivered.size() < seen.size() + 30'000) {
+      exec->header().reader_waiting.store(1);
+      size_t before = delivered.size();
+      TakeRecords(exec.get(), &next_sequence, &delivered);
+      MoveGate(exec.get(), delivered.size());
+      if (delivered.size() == before) sandbox_->Next();
+    }
+    // The daemon dies; of what it had delivered, the client saw the first half.
+    sandbox_->Disconnect();
+    for (const Record& record : exec->Records()) {
+      if (record.sequence < next_seen) continue;
+      if (record.bytes_before + record.data.size() > (seen.size() + delivered.size()) / 2) break;
+      EXPECT_EQ(record.sequence, next_seen);
+      ++next_seen;
+      seen += record.data;
+    }
+    sandbox_->Connect();
+    EXPECT_EQ(exec->header().gate_armed.load(), 0u);
+    exec->header().gate_armed.store(1);
+    delivered = seen;
+    next_sequence = next_seen;
+  }
+  ExecEnd end = ReadPaced(exec.get(), &delivered, next_sequence);
+  EXPECT_EQ(end.bytes_total[0], all.size());
+  EXPECT_TRUE(delivered == all) << delivered.size();
 }
 
 TEST_F(OutputTest, StdinIsTakenByOffsetOnceAndEofEndsIt) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <cstring>
 #include <string>
@@ -21,8 +22,11 @@ ExecSpec Spec(uint64_t head_bytes, uint64_t ring_bytes) {
   spec.arguments = {"true"};
   spec.head_bytes = head_bytes;
   spec.ring_bytes = ring_bytes;
+  spec.stderr_ring_bytes = 64 * 1024;
   return spec;
 }
+
+OutputStream StreamOf(int i) { return i % 3 == 0 ? OutputStream::kStderr : OutputStream::kStdout; }
 
 class RegionTest : public ::testing::Test {
  protected:
@@ -42,7 +46,7 @@ class RegionTest : public ::testing::Test {
     // A text that does not fit before the end of the ring becomes two records.
     for (size_t done = 0; done < text.size(); ++records_) {
       const auto rest = static_cast<uint32_t>(text.size() - done);
-      const RegionWriter::Space space = writer_.Reserve(rest, false);
+      const RegionWriter::Space space = writer_.Reserve(stream, rest, false);
       ASSERT_GT(space.size, 0u);
       const uint32_t size = std::min(rest, space.size);
       std::memcpy(space.data, text.data() + done, size);
@@ -119,24 +123,76 @@ TEST_F(RegionTest, AReaderThatSeeksStandsAtTheWantedRecord) {
 
 TEST_F(RegionTest, BackPressureHoldsTheWriterUntilTheGateMoves) {
   Make(0, 256 * 1024, OutputPolicy::kBackPressure);
+  EXPECT_FALSE(writer_.gate_armed());
+  EXPECT_FALSE(region_->MoveGate(0));
   EXPECT_TRUE(writer_.gate_armed());
-  uint64_t written = 0;
-  for (;;) {
-    const RegionWriter::Space space = writer_.Reserve(60'000, true);
-    if (space.size == 0) break;
-    std::memset(space.data, 'y', space.size);
-    writer_.Commit(OutputStream::kStdout, space.size, 1);
-    written += space.size;
-    ASSERT_LT(written, 300'000u);
-  }
+  const auto fill = [&] {
+    uint64_t written = 0;
+    for (;;) {
+      const RegionWriter::Space space = writer_.Reserve(OutputStream::kStdout, 60'000, true);
+      if (space.size == 0) return written;
+      std::memset(space.data, 'y', space.size);
+      writer_.Commit(OutputStream::kStdout, space.size, 1);
+      written += space.size;
+    }
+  };
+  const uint64_t written = fill();
+  EXPECT_GT(written, 200'000u);
+  EXPECT_LT(written, 256u * 1024);
   writer_.SetWriterWaiting(true);
   OutputRegion::Cursor cursor;
   std::string data;
   while (region_->Next(&cursor, &data).kind == Kind::kData) {
   }
   EXPECT_EQ(data.size(), written);
-  EXPECT_TRUE(region_->MoveGate(*cursor.ring_position));
-  EXPECT_GT(writer_.Reserve(60'000, true).size, 0u);
+  // Half of the ring stays, for a client that comes back for what was lost on its way.
+  EXPECT_TRUE(region_->MoveGate(100'000));
+  EXPECT_EQ(fill(), 0u);
+  EXPECT_TRUE(region_->MoveGate(cursor.bytes_seen));
+  const uint64_t more = fill();
+  EXPECT_GT(more, 60'000u);
+  EXPECT_LT(more, 128u * 1024);
+  EXPECT_TRUE(region_->OpenGate());
+  EXPECT_FALSE(writer_.gate_armed());
+}
+
+TEST_F(RegionTest, AFloodOnStdoutPushesOutNothingOfStderr) {
+  Make(0, 64 * 1024);
+  const std::string block(1000, 'x');
+  for (int i = 0; i < 300; ++i) {
+    Write(block);
+    if (i % 100 == 50) Write("error", OutputStream::kStderr);
+  }
+  OutputRegion::Cursor cursor;
+  std::string errors;
+  uint64_t seen = 0, last = 0;
+  for (;;) {
+    std::string data;
+    const OutputRegion::Record record = region_->Next(&cursor, &data);
+    if (record.kind == Kind::kNone) break;
+    ASSERT_NE(record.kind, Kind::kCorrupt);
+    EXPECT_EQ(record.sequence, last + 1);
+    last = std::max(record.sequence, record.sequence_to);
+    seen += data.size() + record.gap_bytes;
+    if (record.stream == OutputStream::kStderr) errors += data;
+  }
+  EXPECT_EQ(errors, "errorerrorerror");
+  EXPECT_EQ(seen, 300u * 1000 + 15);
+  EXPECT_EQ(last, records_);
+}
+
+TEST_F(RegionTest, ATerminalTakesNoRoomForASecondStream) {
+  ExecSpec spec = Spec(0, 64 * 1024);
+  const auto size = [&spec] {
+    auto region = OutputRegion::Create(spec);
+    EXPECT_TRUE(region.ok()) << region.status();
+    struct stat status {};
+    EXPECT_EQ(::fstat(region->fd(), &status), 0);
+    return static_cast<uint64_t>(status.st_size);
+  };
+  const uint64_t pipes = size();
+  spec.terminal.emplace();
+  EXPECT_EQ(size() + spec.stderr_ring_bytes, pipes);
 }
 
 TEST_F(RegionTest, ArmingTellsWhetherSomethingCameMeanwhile) {
@@ -155,10 +211,10 @@ TEST_F(RegionTest, AFastWriterNeverMakesAReaderTakeTornRecords) {
   std::thread writing([&] {
     for (int i = 0; i < kRecords; ++i) {
       const size_t size = 1 + static_cast<size_t>(i * 7919 % 3000);
-      const RegionWriter::Space space = writer_.Reserve(static_cast<uint32_t>(size), false);
+      const RegionWriter::Space space = writer_.Reserve(StreamOf(i), static_cast<uint32_t>(size), false);
       const uint32_t used = static_cast<uint32_t>(std::min<size_t>(size, space.size));
       std::memset(space.data, 'a' + i % 26, used);
-      writer_.Commit(OutputStream::kStdout, used, 1);
+      writer_.Commit(StreamOf(i), used, 1);
     }
   });
   OutputRegion::Cursor cursor;
@@ -224,15 +280,15 @@ TEST_F(HostileRegionTest, ASequenceThatGoesBackIsCorrupt) {
 
 TEST_F(HostileRegionTest, ARingThatIsNeverConsistentEndsTheReader) {
   header()->head_closed = 1;
-  header()->ring_tail = 100;
-  header()->ring_head = 50;
+  header()->ring[1].tail = 100;
+  header()->ring[1].head = 50;
   EXPECT_EQ(NextKind(), Kind::kCorrupt);
 }
 
 TEST_F(HostileRegionTest, OffsetsInTheHeaderAreNotBelieved) {
   Write("safe");
   header()->head_offset = 1ull << 50;
-  header()->ring_size = 0;
+  header()->rings[0].size = 0;
   std::string data;
   EXPECT_EQ(region_->Next(&cursor_, &data).kind, Kind::kData);
   EXPECT_EQ(data, "safe");
