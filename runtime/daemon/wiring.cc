@@ -58,7 +58,7 @@ absl::Status Daemon::OpenHost(const Config& config) {
   const std::string leases = absl::StrCat(config.runtime_dir, "/ids");
   RETURN_IF_ERROR(MakeDirectories(leases, 0700));
   ASSIGN_OR_RETURN(ids_, IdRanges::Open(leases, config.id_range_first, config.id_range_count));
-  ASSIGN_OR_RETURN(filters_, CompileSeccomp(kDefaultSeccompTier));
+  filters_ = CompileSeccomp(kDefaultSeccompTier, RefusalForm::kErrno);
   return absl::OkStatus();
 }
 

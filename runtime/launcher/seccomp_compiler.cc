@@ -1,180 +1,206 @@
-// Filter A goes through libseccomp, which makes a binary tree of it. Filter B is put together here:
-// libseccomp 2.5 takes one comparison of an argument per rule and compares 64 bits with all
-// operators but one, so "none of these four families" would take 37 rules instead of four
-// comparisons, in a program that is loaded for every command.
+// No libseccomp: 2.5 lacks the names of newer calls, takes one comparison of an argument per rule
+// and compares 64 bits with all operators but one; and its tree has a leaf per number, where ranges
+// make a program of a third of the size, which is loaded for every command.
 #include "launcher/seccomp_compiler.h"
 
 #include <linux/audit.h>
 #include <linux/seccomp.h>
-#include <seccomp.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <openssl/sha.h>
 
-#include <cerrno>
+#include <algorithm>
 #include <cstddef>
-#include <cstring>
-#include <memory>
+#include <iterator>
+#include <map>
 #include <optional>
-#include <set>
-#include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "base/status.h"
-#include "base/unique_fd.h"
+#include "launcher/bpf_tree.h"
 
 namespace glovebox {
 namespace {
 
 constexpr uint32_t kX32Bit = 0x40000000;
-constexpr uint32_t kNoNumber = 0xffffffff;  // a tracer's "skip this call"; filter A answers it
+constexpr uint32_t kNoNumber = 0xffffffff;  // a tracer's "skip this call"
 
-absl::Status CompileError(absl::string_view what, int error) {
-  return DetailedError(absl::StatusCode::kInternal,
-                       absl::StrCat("seccomp filter: ", what, ": ", std::strerror(error)),
-                       {"SECCOMP_COMPILE_FAILED", {{"errno", absl::StrCat(error)}}});
-}
-
-struct ReleaseContext {
-  void operator()(void* context) const { seccomp_release(context); }
-};
-using Context = std::unique_ptr<void, ReleaseContext>;
-
-absl::Status AddRows(SeccompTier tier, scmp_filter_ctx context) {
-  for (const SeccompRow& row : SeccompTable()) {
-    int result = 0;
-    switch (row.action(tier)) {
-      case SeccompAction::kAllow:
-        result = seccomp_rule_add_exact(context, SCMP_ACT_ALLOW, static_cast<int>(row.number), 0);
-        break;
-      case SeccompAction::kRefuse:
-        result =
-            seccomp_rule_add_exact(context, SCMP_ACT_ERRNO(EPERM), static_cast<int>(row.number), 0);
-        break;
-      case SeccompAction::kAbsent:
-        break;  // the default
-    }
-    if (result < 0) return CompileError(row.name, -result);
-  }
-  return absl::OkStatus();
-}
-
-// libseccomp 2.5 can export BPF to a descriptor only.
-absl::StatusOr<std::vector<sock_filter>> Export(scmp_filter_ctx context) {
-  UniqueFd fd(memfd_create("seccomp", MFD_CLOEXEC));
-  if (!fd.valid()) return ErrnoError(errno, "memfd_create(seccomp)");
-  if (int result = seccomp_export_bpf(context, fd.get()); result < 0) {
-    return CompileError("seccomp_export_bpf", -result);
-  }
-  struct stat status;
-  if (fstat(fd.get(), &status) < 0) return ErrnoError(errno, "fstat(seccomp)");
-  const size_t size = static_cast<size_t>(status.st_size);
-  if (size == 0 || size % sizeof(sock_filter) != 0 || size / sizeof(sock_filter) > BPF_MAXINSNS) {
-    return CompileError("size of the exported program", EINVAL);
-  }
-  std::vector<sock_filter> program(size / sizeof(sock_filter));
-  if (pread(fd.get(), program.data(), size, 0) != status.st_size) {
-    return ErrnoError(errno == 0 ? EIO : errno, "pread(seccomp)");
-  }
-  return program;
-}
-
-absl::StatusOr<std::vector<sock_filter>> CompileAllowList(SeccompTier tier) {
-  Context context(seccomp_init(SCMP_ACT_ERRNO(ENOSYS)));
-  if (context == nullptr) return CompileError("seccomp_init", ENOMEM);
-  for (const auto& [attribute, value] :
-       {std::pair<scmp_filter_attr, uint32_t>{SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS},
-        {SCMP_FLTATR_CTL_OPTIMIZE, 2}}) {
-    if (int result = seccomp_attr_set(context.get(), attribute, value); result < 0) {
-      return CompileError("seccomp_attr_set", -result);
-    }
-  }
-  RETURN_IF_ERROR(AddRows(tier, context.get()));
-  return Export(context.get());
-}
-
-// A block of instructions that returns before its end, or falls off it.
-using Block = std::vector<sock_filter>;
-
-void Append(Block* to, const Block& block) { to->insert(to->end(), block.begin(), block.end()); }
-
-sock_filter Load(uint32_t offset) { return BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset); }
-sock_filter Return(uint32_t action) { return BPF_STMT(BPF_RET | BPF_K, action); }
+enum class Part { kAllowList, kArgumentRules, kAnswers };
 
 // Lower half of an argument; x86-64 is little-endian.
-uint32_t ArgumentOffset(uint32_t argument) {
-  return static_cast<uint32_t>(offsetof(seccomp_data, args) + argument * sizeof(uint64_t));
+size_t ArgumentOffset(uint32_t argument) {
+  return offsetof(seccomp_data, args) + argument * sizeof(uint64_t);
 }
 
-// The rule's instructions: each test that does not hold jumps to the end of the block.
-absl::StatusOr<Block> CompileRule(const ArgumentRule& rule) {
-  Block block;
-  std::vector<size_t> jumps;
-  std::optional<uint32_t> loaded;  // the argument that the accumulator holds
-  for (const ArgumentTest& test : rule.tests) {
-    if (loaded != test.argument) block.push_back(Load(ArgumentOffset(test.argument)));
-    loaded = test.argument;
-    if (test.kind == ArgumentTest::Kind::kMaskedEqual) {
-      block.push_back(BPF_STMT(BPF_ALU | BPF_AND | BPF_K, test.mask));
-      loaded.reset();
+class PartCompiler {
+ public:
+  PartCompiler(SeccompTier tier, RefusalForm form, Part part)
+      : tier_(tier), form_(form), part_(part) {}
+
+  std::vector<sock_filter> Compile() const {
+    const BpfBlock kill = {BpfReturn(SECCOMP_RET_KILL_PROCESS)};
+    BpfBlock foreign = kill;
+    if (tier_ == SeccompTier::kI386) {
+      BpfBlock i386 = {BpfLoad(offsetof(seccomp_data, nr))};
+      Append(&i386, BpfTree(I386Ranges()));
+      foreign = BpfIfEqual(AUDIT_ARCH_I386, i386, kill);
     }
-    jumps.push_back(block.size());
-    block.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, test.value, 0, 0));
+    BpfBlock native = {BpfLoad(offsetof(seccomp_data, nr))};
+    Append(&native, BpfTree(NativeRanges(kill)));
+    BpfBlock program = {BpfLoad(offsetof(seccomp_data, arch))};
+    Append(&program, BpfIfEqual(AUDIT_ARCH_X86_64, native, foreign));
+    return program;
   }
-  block.push_back(Return(SECCOMP_RET_ERRNO | static_cast<uint32_t>(rule.error)));
-  for (size_t i = 0; i < jumps.size(); ++i) {
-    const size_t distance = block.size() - jumps[i] - 1;
-    if (distance > 255) return CompileError(rule.why, E2BIG);
-    const bool negated = rule.tests[i].kind == ArgumentTest::Kind::kNotEqual;
-    (negated ? block[jumps[i]].jt : block[jumps[i]].jf) = static_cast<uint8_t>(distance);
-  }
-  return block;
-}
 
-absl::StatusOr<Block> CompileCall(SeccompTier tier, uint32_t number) {
-  Block body;
-  for (const ArgumentRule& rule : SeccompArgumentRules()) {
-    if (rule.number != number || !rule.applies(tier)) continue;
-    ASSIGN_OR_RETURN(const Block block, CompileRule(rule));
-    Append(&body, block);
-  }
-  body.push_back(Return(SECCOMP_RET_ALLOW));
-  if (body.size() > 255) return CompileError("rules of one call", E2BIG);
-  Block call = {BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, static_cast<uint8_t>(body.size()))};
-  Append(&call, body);
-  return call;
-}
+ private:
+  bool told() const { return form_ == RefusalForm::kTold; }
 
-absl::StatusOr<std::vector<sock_filter>> CompileArgumentRules(SeccompTier tier) {
-  Block program = {
-      Load(offsetof(seccomp_data, arch)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
-      Return(SECCOMP_RET_KILL_PROCESS),
-      Load(offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, kX32Bit, 0, 3),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kNoNumber, 1, 0),
-      Return(SECCOMP_RET_KILL_PROCESS),
-      Return(SECCOMP_RET_ALLOW),
-  };
-  std::set<uint32_t> numbers;
-  for (const ArgumentRule& rule : SeccompArgumentRules()) {
-    if (rule.applies(tier)) numbers.insert(rule.number);
+  uint32_t Errno(int error) const {
+    // kAnswers is no program for the kernel, so the errno is alone there.
+    const auto value = static_cast<uint32_t>(error);
+    return part_ == Part::kAnswers ? value : SECCOMP_RET_ERRNO | value;
   }
-  for (uint32_t number : numbers) {
-    ASSIGN_OR_RETURN(const Block call, CompileCall(tier, number));
-    Append(&program, call);
+  uint32_t Pass() const { return part_ == Part::kAnswers ? 0 : SECCOMP_RET_ALLOW; }
+
+  // What the number alone decides.
+  uint32_t Leaf(SeccompAction action, bool inits_own) const {
+    if (action == SeccompAction::kAllow) return Pass();
+    const bool tells = told() && action == SeccompAction::kRefuse;
+    const int error = action == SeccompAction::kRefuse ? EPERM : ENOSYS;
+    switch (part_) {
+      case Part::kAllowList:
+        if (inits_own) return SECCOMP_RET_ALLOW;
+        return tells ? SECCOMP_RET_USER_NOTIF : Errno(error);
+      case Part::kArgumentRules:
+        if (inits_own) return Errno(error);
+        return tells ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
+      case Part::kAnswers:
+        break;
+    }
+    return Errno(error);
   }
-  program.push_back(Return(SECCOMP_RET_ALLOW));
-  return program;
+
+  uint32_t RuleAnswer(size_t index, const ArgumentRule& rule) const {
+    if (part_ == Part::kAnswers) {
+      return static_cast<uint32_t>(index + 1) << kAnswerRuleShift | Errno(rule.error);
+    }
+    if (told() && rule.may_be_told) return SECCOMP_RET_USER_NOTIF;
+    return Errno(rule.error);
+  }
+
+  // Each test that does not hold jumps to the end of the block.
+  BpfBlock RuleBlock(size_t index, const ArgumentRule& rule) const {
+    BpfBlock block;
+    std::vector<size_t> jumps;
+    std::optional<uint32_t> loaded;  // the argument that the accumulator holds
+    for (const ArgumentTest& test : rule.tests) {
+      if (loaded != test.argument) block.push_back(BpfLoad(ArgumentOffset(test.argument)));
+      loaded = test.argument;
+      if (test.kind == ArgumentTest::Kind::kMaskedEqual) {
+        block.push_back(BPF_STMT(BPF_ALU | BPF_AND | BPF_K, test.mask));
+        loaded.reset();
+      }
+      jumps.push_back(block.size());
+      block.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, test.value, 0, 0));
+    }
+    block.push_back(BpfReturn(RuleAnswer(index, rule)));
+    for (size_t i = 0; i < jumps.size(); ++i) {
+      // Six tests of three instructions each at most, so the distance fits.
+      const auto distance = static_cast<uint8_t>(block.size() - jumps[i] - 1);
+      const bool negated = rule.tests[i].kind == ArgumentTest::Kind::kNotEqual;
+      (negated ? block[jumps[i]].jt : block[jumps[i]].jf) = distance;
+    }
+    return block;
+  }
+
+  BpfBlock CallBlock(uint32_t native_number, SeccompAction action) const {
+    const bool inits_own = std::find(std::begin(kCallsOfInit), std::end(kCallsOfInit),
+                                     native_number) != std::end(kCallsOfInit);
+    const uint32_t leaf = Leaf(action, inits_own);
+    BpfBlock block;
+    if (action == SeccompAction::kAllow && part_ != Part::kAllowList) {
+      const std::vector<ArgumentRule>& rules = SeccompArgumentRules();
+      for (size_t i = 0; i < rules.size(); ++i) {
+        if (rules[i].number != native_number || !rules[i].applies(tier_)) continue;
+        Append(&block, RuleBlock(i, rules[i]));
+      }
+    }
+    block.push_back(BpfReturn(leaf));
+    return block;
+  }
+
+  BpfBlock UnknownBlock() const {
+    return {BpfReturn(part_ == Part::kArgumentRules ? Pass() : Errno(ENOSYS))};
+  }
+
+  std::vector<BpfRange> Ranges(const std::map<uint32_t, BpfBlock>& calls) const {
+    std::vector<BpfRange> ranges;
+    uint32_t next = 0;
+    for (const auto& [number, block] : calls) {
+      if (number != next) ranges.push_back({next, UnknownBlock()});
+      ranges.push_back({number, block});
+      next = number + 1;
+    }
+    ranges.push_back({next, UnknownBlock()});
+    return ranges;
+  }
+
+  std::vector<BpfRange> NativeRanges(const BpfBlock& kill) const {
+    std::map<uint32_t, BpfBlock> calls;
+    for (const SeccompRow& row : SeccompTable()) {
+      calls[row.number] = CallBlock(row.number, row.action(tier_));
+    }
+    std::vector<BpfRange> ranges = Ranges(calls);
+    ranges.push_back({kX32Bit, kill});
+    ranges.push_back({kNoNumber, UnknownBlock()});
+    return ranges;
+  }
+
+  std::vector<BpfRange> I386Ranges() const {
+    std::map<uint32_t, BpfBlock> calls;
+    for (const SeccompI386Row& row : SeccompI386Table()) {
+      // Init makes no 32-bit calls: what it needs besides is not for them.
+      const SeccompAction action = row.action_in_tier();
+      const bool native_rules = row.like != nullptr && action == SeccompAction::kAllow;
+      calls[row.number] = CallBlock(native_rules ? row.like->number : kNoNumber, action);
+    }
+    return Ranges(calls);
+  }
+
+  const SeccompTier tier_;
+  const RefusalForm form_;
+  const Part part_;
+};
+
+std::string BytesOf(const std::vector<sock_filter>& program) {
+  return std::string(reinterpret_cast<const char*>(program.data()),
+                     program.size() * sizeof(sock_filter));
 }
 
 }  // namespace
 
-absl::StatusOr<SeccompPrograms> CompileSeccomp(SeccompTier tier) {
+SeccompPrograms CompileSeccomp(SeccompTier tier, RefusalForm form) {
   SeccompPrograms programs;
-  ASSIGN_OR_RETURN(programs.allow_list, CompileAllowList(tier));
-  ASSIGN_OR_RETURN(programs.argument_rules, CompileArgumentRules(tier));
+  programs.tier = tier;
+  programs.allow_list = PartCompiler(tier, form, Part::kAllowList).Compile();
+  programs.argument_rules = PartCompiler(tier, form, Part::kArgumentRules).Compile();
+  if (form == RefusalForm::kTold) {
+    programs.answers = PartCompiler(tier, form, Part::kAnswers).Compile();
+  }
   return programs;
+}
+
+std::string SeccompDigest(SeccompTier tier) {
+  std::string bytes;
+  for (RefusalForm form : {RefusalForm::kErrno, RefusalForm::kTold}) {
+    const SeccompPrograms programs = CompileSeccomp(tier, form);
+    for (const auto* program :
+         {&programs.allow_list, &programs.argument_rules, &programs.answers}) {
+      absl::StrAppend(&bytes, program->size(), " ", BytesOf(*program));
+    }
+  }
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest);
+  return absl::BytesToHexString(
+      absl::string_view(reinterpret_cast<const char*>(digest), sizeof(digest)));
 }
 
 }  // namespace glovebox

@@ -33,7 +33,7 @@ absl::StatusOr<std::unique_ptr<SandboxWorld>> SandboxWorld::Make(Without without
   for (const char* name : {"run", "ids", "disks", "store", "cgroup2"}) {
     RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, below(name), 0700));
   }
-  ASSIGN_OR_RETURN(world->filters_, CompileSeccomp(SeccompTier::kBuild));
+  world->filters_ = CompileSeccomp(SeccompTier::kBuild, RefusalForm::kErrno);
   if (without.filters) {
     world->filters_.allow_list = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
     world->filters_.argument_rules = world->filters_.allow_list;

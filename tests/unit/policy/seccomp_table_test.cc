@@ -5,6 +5,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "policy/seccomp_answer.h"
 
 namespace glovebox {
 namespace {
@@ -13,19 +14,17 @@ namespace {
 // architectures.
 bool IsUnassigned(uint32_t number) { return number >= 337 && number <= 423; }
 
-const SeccompRow* Find(const std::string& name) {
-  for (const SeccompRow& row : SeccompTable()) {
-    if (row.name == name) return &row;
-  }
-  return nullptr;
+SeccompVerdict Judge(SeccompTier tier, const std::string& name, uint64_t a = 0, uint64_t b = 0,
+                     uint64_t c = 0) {
+  const SeccompRow* row = FindSeccompRow(name);
+  EXPECT_NE(row, nullptr) << name;
+  if (row == nullptr) return {};
+  return JudgeSyscall(tier, {SeccompArch::kX86_64, row->number, {a, b, c, 0, 0, 0}});
 }
 
 int Answer(SeccompTier tier, const std::string& name, uint64_t a = 0, uint64_t b = 0,
            uint64_t c = 0) {
-  const SeccompRow* row = Find(name);
-  EXPECT_NE(row, nullptr) << name;
-  const uint64_t arguments[6] = {a, b, c, 0, 0, 0};
-  return row == nullptr ? -1 : SeccompAnswer(tier, row->number, arguments);
+  return Judge(tier, name, a, b, c).error;
 }
 
 TEST(SeccompTable, EveryNumberUpToTheGreatestIsClassifiedOnce) {
@@ -47,7 +46,7 @@ TEST(SeccompTable, EveryRowAndRuleHasAReason) {
   for (const ArgumentRule& rule : SeccompArgumentRules()) {
     EXPECT_GE(std::string(rule.why).size(), 10u) << rule.number;
     EXPECT_FALSE(rule.tests.empty()) << "a rule without tests belongs into the table";
-    EXPECT_TRUE(rule.strict || rule.build);
+    EXPECT_NE(rule.tiers & kEveryTier, 0u);
   }
 }
 
@@ -74,17 +73,89 @@ TEST(SeccompTable, AllowedNumbersAreThoseThatWereVerified) {
   EXPECT_EQ(build, strict + 6);
 }
 
-TEST(SeccompTable, TheCallsThatEscapesWereMadeOfAreRefusedInBothTiers) {
-  for (SeccompTier tier : {SeccompTier::kStrict, SeccompTier::kBuild}) {
-    for (const char* name : {"mount", "umount2", "pivot_root", "chroot", "setns", "unshare", "bpf",
-                             "perf_event_open", "keyctl", "add_key", "request_key", "userfaultfd",
-                             "open_by_handle_at", "init_module", "kexec_load", "reboot"}) {
-      EXPECT_EQ(Answer(tier, name), EPERM) << name;
+TEST(SeccompTable, TheCallsThatEscapesWereMadeOfAreRefusedUnlessATierIsNamedForThem) {
+  for (SeccompTier tier : kSeccompTiers) {
+    for (const char* name : {"bpf", "perf_event_open", "keyctl", "add_key", "request_key",
+                             "userfaultfd", "open_by_handle_at", "init_module", "kexec_load",
+                             "reboot", "syslog", "swapon", "settimeofday", "modify_ldt"}) {
+      EXPECT_EQ(Answer(tier, name), EPERM) << name << " in " << SeccompTierName(tier);
     }
-    for (const char* name : {"clone3", "io_uring_setup", "io_uring_enter", "fsopen", "move_mount",
-                             "open_tree", "mount_setattr", "memfd_secret", "pidfd_getfd"}) {
-      EXPECT_EQ(Answer(tier, name), ENOSYS) << name;
+    for (const char* name : {"clone3", "io_uring_setup", "io_uring_enter", "memfd_secret",
+                             "pidfd_getfd", "lsm_list_modules"}) {
+      EXPECT_EQ(Answer(tier, name), ENOSYS) << name << " in " << SeccompTierName(tier);
     }
+    const bool nested = TierMakesNamespaces(tier);
+    for (const char* name : {"mount", "umount2", "pivot_root", "chroot", "setns", "unshare"}) {
+      EXPECT_EQ(Answer(tier, name), nested ? 0 : EPERM) << name << " in " << SeccompTierName(tier);
+    }
+    for (const char* name : {"fsopen", "move_mount", "open_tree", "mount_setattr"}) {
+      EXPECT_EQ(Answer(tier, name), nested ? 0 : ENOSYS) << name << " in " << SeccompTierName(tier);
+    }
+  }
+}
+
+TEST(SeccompTable, OnlyNestedAndI386AreWeakerThanTheDefault) {
+  for (SeccompTier tier : kSeccompTiers) {
+    int more = 0;
+    for (const SeccompRow& row : SeccompTable()) {
+      more += row.action(tier) == SeccompAction::kAllow && row.build != SeccompAction::kAllow;
+    }
+    EXPECT_EQ(more > 0, TierMakesNamespaces(tier)) << SeccompTierName(tier);
+    const SeccompVerdict i386 = JudgeSyscall(tier, {SeccompArch::kI386, 20, {}});  // getpid
+    EXPECT_EQ(i386.kills, tier != SeccompTier::kI386) << SeccompTierName(tier);
+    EXPECT_EQ(IsWeakerTier(tier), more > 0 || !i386.kills);
+    EXPECT_TRUE(JudgeSyscall(tier, {SeccompArch::kX32, 39, {}}).kills);
+  }
+}
+
+TEST(SeccompTable, TiersAreFoundByTheirNamesOnly) {
+  for (SeccompTier tier : kSeccompTiers) EXPECT_EQ(FindSeccompTier(SeccompTierName(tier)), tier);
+  for (const char* name : {"", "Build", "default", "unconfined"}) {
+    EXPECT_EQ(FindSeccompTier(name), std::nullopt) << name;
+  }
+}
+
+TEST(SeccompTable, EveryI386CallIsThereOnceAndHasAReason) {
+  std::set<uint32_t> numbers;
+  for (const SeccompI386Row& row : SeccompI386Table()) {
+    EXPECT_TRUE(numbers.insert(row.number).second) << row.name << " twice";
+    EXPECT_TRUE(row.like != nullptr || std::string(row.why).size() >= 5) << row.name;
+  }
+  EXPECT_EQ(numbers.size(), 460u);
+}
+
+TEST(SeccompTable, SocketsOfAnyFamilyDoNotComeInThroughThe32BitMultiplexer) {
+  const SeccompVerdict verdict =
+      JudgeSyscall(SeccompTier::kI386, {SeccompArch::kI386, 102, {1, 0, 0, 0, 0, 0}});
+  EXPECT_STREQ(verdict.name, "socketcall");
+  EXPECT_EQ(verdict.error, EPERM);
+  EXPECT_EQ(JudgeSyscall(SeccompTier::kI386, {SeccompArch::kI386, 359, {38, 5}}).error,
+            EAFNOSUPPORT)
+      << "socket(AF_ALG) by its own number";
+}
+
+TEST(SeccompTable, ARefusalSaysWhyAndWhatToDo) {
+  const SeccompVerdict mount = Judge(SeccompTier::kBuild, "mount");
+  EXPECT_STREQ(mount.name, "mount");
+  EXPECT_TRUE(mount.telling);
+  EXPECT_NE(mount.remedy.find("tier nested"), std::string::npos) << mount.remedy;
+  const SeccompVerdict ptrace = Judge(SeccompTier::kStrict, "ptrace");
+  EXPECT_NE(ptrace.remedy.find("tier build"), std::string::npos) << ptrace.remedy;
+  const SeccompVerdict raw = Judge(SeccompTier::kBuild, "socket", 2, 3, 1);
+  ASSERT_NE(raw.rule, nullptr);
+  EXPECT_TRUE(raw.telling);
+  EXPECT_NE(std::string(raw.why).find("SOCK_RAW"), std::string::npos);
+  EXPECT_FALSE(Judge(SeccompTier::kBuild, "io_uring_setup").telling) << "programs probe for it";
+  EXPECT_EQ(Judge(SeccompTier::kBuild, "read").remedy, "");
+}
+
+TEST(SeccompTable, NoPayloadGetsAListenerOfItsOwn) {
+  for (SeccompTier tier : kSeccompTiers) {
+    const SeccompVerdict verdict = Judge(tier, "seccomp", 1, 8);
+    EXPECT_EQ(verdict.error, EBUSY);
+    EXPECT_FALSE(verdict.telling) << "must be answered inside the kernel";
+    EXPECT_EQ(Answer(tier, "seccomp", 1, 0xff), EBUSY) << "among other flags";
+    EXPECT_EQ(Answer(tier, "seccomp", 1, 0x17), 0) << "filters without one";
   }
 }
 
