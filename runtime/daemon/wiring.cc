@@ -63,7 +63,9 @@ absl::Status Daemon::OpenHost(const Config& config) {
 }
 
 absl::Status Daemon::OpenStore(const Config& config) {
-  for (const char* name : {"disks", "store"}) {
+  // The sandboxes that it was of ended above.
+  RETURN_IF_ERROR(RemoveTreeAt(AT_FDCWD, state_.Below("output")));
+  for (const char* name : {"disks", "store", "output"}) {
     RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, state_.Below(name), 0700));
   }
   ASSIGN_OR_RETURN(disks_, DiskFactory::Open(state_.Below("disks")));
@@ -96,6 +98,7 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
   deps.clock = &clock_;
   deps.filters = &filters_;
   deps.run_directory = run_directory_;
+  deps.output_directory = state_.Below("output");
   ManagerLimits limits;
   limits.sandboxes_max = config.sandboxes_max;
   limits.creates_at_once_max = config.creates_at_once_max;

@@ -55,6 +55,7 @@ absl::StatusOr<std::unique_ptr<Sandbox::Resources>> Sandbox::Resources::Acquire(
   resources->snapshot = blueprint.snapshot;
   ASSIGN_OR_RETURN(IdRanges::Lease ids, deps.ids->Take());
   resources->ids.emplace(std::move(ids));
+  RETURN_IF_ERROR(resources->OpenArchive(deps, blueprint.id));
   const SandboxLimits& limits = blueprint.limits;
   ASSIGN_OR_RETURN(resources->disk, deps.disks->Create(limits.disk_bytes, limits.disk_inodes));
   CgroupLimits cgroup_limits;
@@ -64,6 +65,17 @@ absl::StatusOr<std::unique_ptr<Sandbox::Resources>> Sandbox::Resources::Acquire(
   ASSIGN_OR_RETURN(resources->cgroup, deps.cgroups->CreateSandbox(blueprint.id, cgroup_limits,
                                                                   resources->ids->host_id_first()));
   return resources;
+}
+
+absl::Status Sandbox::Resources::OpenArchive(const SandboxDeps& deps, const std::string& id) {
+  if (deps.output_directory.empty()) return absl::OkStatus();
+  output_path = absl::StrCat(deps.output_directory, "/", id);
+  RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, output_path, 0700));
+  ASSIGN_OR_RETURN(UniqueFd directory, OpenAt(AT_FDCWD, output_path, O_RDONLY | O_DIRECTORY));
+  ASSIGN_OR_RETURN(std::shared_ptr<ExecArchiveStore> store,
+                   ExecArchiveStore::Open(std::move(directory), deps.archive_limits));
+  archiver = std::make_shared<ExecArchiver>(std::move(store));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<LaunchRequest> Sandbox::Resources::MakeLaunchRequest(
@@ -125,6 +137,9 @@ void Sandbox::Resources::GiveBack() {
     ended = absl::InternalError("processes are left in the sandbox's cgroup");
   }
   (void)::unlink(socket_path.c_str());  // never made when the launch failed early
+  archiver.reset();
+  // What cannot be removed now goes when the daemon starts anew.
+  if (!output_path.empty()) (void)RemoveTreeAt(AT_FDCWD, output_path);
   disk.reset();
   snapshot.reset();
   image = {};

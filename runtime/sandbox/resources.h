@@ -22,14 +22,17 @@ struct Sandbox::Resources {
   static absl::StatusOr<std::unique_ptr<Resources>> Acquire(const SandboxDeps& deps,
                                                             const SandboxBlueprint& blueprint);
 
+  // The directory for the output of ended execs.
+  absl::Status OpenArchive(const SandboxDeps& deps, const std::string& id);
+
   // The plan and the descriptors for the spawner.
   absl::StatusOr<LaunchRequest> MakeLaunchRequest(const SandboxDeps& deps,
                                                   const SandboxBlueprint& blueprint) const;
 
   absl::StatusOr<SandboxFiles> OpenFiles() const;
 
-  // Removes the cgroups, the socket, the disk; the ids last. When processes could not be ended, the
-  // ids are not given back: a range with a live process is never leased again.
+  // Removes the cgroups, the socket, the output, the disk; the ids last. When processes could not
+  // be ended, the ids are not given back: a range with a live process is never leased again.
   void GiveBack();
 
   // Destroyed from the bottom up: the disk goes before the ids that its files were shown with.
@@ -41,6 +44,8 @@ struct Sandbox::Resources {
   std::optional<Layer> snapshot;
   std::unique_ptr<Disk> disk;
   std::string socket_path;
+  std::shared_ptr<ExecArchiver> archiver;  // null when output stays in memory
+  std::string output_path;
 };
 
 }  // namespace glovebox

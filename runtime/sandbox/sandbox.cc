@@ -16,7 +16,7 @@ namespace glovebox {
 namespace {
 
 constexpr size_t kOpenExecsMax = 256;
-// Ended execs stay readable until so many others came; each keeps at most its output region.
+// Ended execs stay readable until so many others came.
 constexpr size_t kExecsKeptMax = 512;
 constexpr int kKillTimeoutMs = 30'000;
 constexpr int kFramesPerWakeUp = 64;
@@ -111,27 +111,37 @@ void Sandbox::OnExecFrame(const InitFrame& frame) {
     if (it == by_number_.end()) return;  // its end was taken already
     exec = it->second;
     if (ends) by_number_.erase(it);
+    if (frame.kind == FrameKind::kEnd) ++unacknowledged_;
   }
   std::optional<OomFacts> oom;
-  if (frame.kind == FrameKind::kEnd) {
-    if (frame.As<ExecEnd>().signal == SIGKILL) oom = TakeOomFacts();
-    // Without the acknowledgement init repeats the end after a reconnection.
-    (void)init_->Send(FrameKind::kAckEnd, frame.exec_no, "");
-  }
+  if (frame.kind == FrameKind::kEnd && frame.As<ExecEnd>().signal == SIGKILL) oom = TakeOomFacts();
   exec->OnFrame(frame, oom);
-  if (!ends || exec->spec().keep_survivors) return;
+  if (!ends) return;
   std::weak_ptr<Sandbox> weak = weak_from_this();
-  deps_.cleanup->Run([weak, number = frame.exec_no] {
-    std::shared_ptr<SandboxCgroup> cgroup;
-    if (auto self = weak.lock()) cgroup = self->cgroup();
-    // What could not be removed now goes with the sandbox's own cgroup.
-    if (cgroup != nullptr) (void)cgroup->RemoveExecLeaf(number);
+  deps_.cleanup->Run([weak, exec, held = frame.kind == FrameKind::kEnd] {
+    if (auto self = weak.lock()) self->RecordEnd(exec, held);
   });
 }
 
-std::shared_ptr<SandboxCgroup> Sandbox::cgroup() const {
-  absl::MutexLock lock(&mutex_);
-  return resources_ == nullptr ? nullptr : resources_->cgroup;
+void Sandbox::RecordEnd(const std::shared_ptr<Exec>& exec, bool acknowledge) {
+  std::shared_ptr<ExecArchiver> archiver;
+  std::shared_ptr<SandboxCgroup> cgroup;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (resources_ == nullptr) return;  // deleted meanwhile
+    archiver = resources_->archiver;
+    cgroup = resources_->cgroup;
+  }
+  // When it fails the output stays in memory for a while, and then is a gap.
+  if (archiver != nullptr) (void)archiver->Save(exec);
+  if (acknowledge) {
+    // Without the acknowledgement init repeats the end after a reconnection.
+    (void)init_->Send(FrameKind::kAckEnd, exec->number(), "");
+    absl::MutexLock lock(&mutex_);
+    --unacknowledged_;
+  }
+  // What could not be removed now goes with the sandbox's own cgroup.
+  if (!exec->spec().keep_survivors) (void)cgroup->RemoveExecLeaf(exec->number());
 }
 
 std::optional<OomFacts> Sandbox::TakeOomFacts() {
@@ -160,7 +170,13 @@ void Sandbox::OnInitGone(absl::string_view why) {
   for (uint64_t watch : watches) {
     if (watch != 0) deps_.events->Remove(watch);
   }
-  for (const auto& exec : open) exec->OnSandboxGone();
+  for (const auto& exec : open) {
+    exec->OnSandboxGone();
+    std::weak_ptr<Sandbox> weak = weak_from_this();
+    deps_.cleanup->Run([weak, exec] {
+      if (auto self = weak.lock()) self->RecordEnd(exec, false);
+    });
+  }
 }
 
 SandboxState Sandbox::state() const {
@@ -181,6 +197,9 @@ void Sandbox::ForgetOldExecs() {
       if (oldest == execs_.end() || it->second->number() < oldest->second->number()) oldest = it;
     }
     if (oldest == execs_.end()) return;
+    if (resources_ != nullptr && resources_->archiver != nullptr) {
+      resources_->archiver->store()->Remove(oldest->second->number());
+    }
     execs_.erase(oldest);
   }
 }
@@ -202,7 +221,13 @@ absl::StatusOr<std::shared_ptr<Exec>> Sandbox::StartExec(const std::string& exec
                          absl::StrCat(kOpenExecsMax, " commands run already; wait for one to end"),
                          {"EXEC_LIMIT", {{"limit", absl::StrCat(kOpenExecsMax)}}});
   }
-  ASSIGN_OR_RETURN(OutputRegion region, OutputRegion::Create(spec));
+  if (by_number_.size() + unacknowledged_ >= kExecsHeldMax) {
+    return DetailedError(absl::StatusCode::kResourceExhausted,
+                         "the ends of too many commands are not recorded yet; try again",
+                         {"EXEC_LIMIT", {{"limit", absl::StrCat(kExecsHeldMax)}}});
+  }
+  ASSIGN_OR_RETURN(OutputRegion region,
+                   OutputRegion::Create(spec, EncodeExecRecord(exec_id, spec)));
   const uint32_t number = next_exec_no_++;
   ASSIGN_OR_RETURN(const ExecLeaf leaf, resources_->cgroup->CreateExecLeaf(number));
   const int region_fd = region.fd();

@@ -17,7 +17,9 @@
 #include "base/clock.h"
 #include "base/work_queue.h"
 #include "changes/change.h"
+#include "exec/archive_limits.h"
 #include "exec/exec.h"
+#include "exec/exec_archiver.h"
 #include "launcher/launcher.h"
 #include "launcher/seccomp_compiler.h"
 #include "linux/cgroup.h"
@@ -39,8 +41,10 @@ struct SandboxDeps {
   WorkQueue* cleanup = nullptr;
   const Clock* clock = nullptr;
   const SeccompPrograms* filters = nullptr;
-  std::string run_directory;  // for the inits' sockets
-  int landlock_abi = 0;       // of the kernel; 0 where it has none and the operator allows that
+  std::string run_directory;     // for the inits' sockets
+  std::string output_directory;  // for the output of ended execs; "": it stays in memory
+  ArchiveLimits archive_limits;
+  int landlock_abi = 0;  // of the kernel; 0 where it has none and the operator allows that
 };
 
 // A directory or file of the host shown read-only, its owner as the command user (worker
@@ -115,7 +119,8 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   void OnSocketReadable();
   void OnInitGone(absl::string_view why) ABSL_LOCKS_EXCLUDED(mutex_);
   void OnExecFrame(const InitFrame& frame) ABSL_LOCKS_EXCLUDED(mutex_);
-  std::shared_ptr<SandboxCgroup> cgroup() const ABSL_LOCKS_EXCLUDED(mutex_);  // null after the end
+  // On the clean-up queue.
+  void RecordEnd(const std::shared_ptr<Exec>& exec, bool acknowledge) ABSL_LOCKS_EXCLUDED(mutex_);
   std::optional<OomFacts> TakeOomFacts() ABSL_LOCKS_EXCLUDED(mutex_);
   void ForgetOldExecs() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::unique_ptr<Resources> KillAndDetach() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -133,7 +138,8 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   std::unique_ptr<Resources> resources_ ABSL_GUARDED_BY(mutex_);
   uint32_t next_exec_no_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<std::string, std::shared_ptr<Exec>, std::less<>> execs_ ABSL_GUARDED_BY(mutex_);
-  std::map<uint32_t, std::shared_ptr<Exec>> by_number_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint32_t, std::shared_ptr<Exec>> by_number_ ABSL_GUARDED_BY(mutex_);  // without an end
+  size_t unacknowledged_ ABSL_GUARDED_BY(mutex_) = 0;  // ended, and init still holds them
   uint64_t oom_kills_seen_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t socket_watch_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t pidfd_watch_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -30,7 +30,7 @@ absl::StatusOr<std::unique_ptr<SandboxWorld>> SandboxWorld::Make(Without without
   if (::mkdtemp(directory) == nullptr) return ErrnoError(errno, "mkdtemp");
   world->directory_ = directory;
   const auto below = [&](const char* name) { return absl::StrCat(directory, "/", name); };
-  for (const char* name : {"run", "ids", "disks", "store", "cgroup2"}) {
+  for (const char* name : {"run", "ids", "disks", "store", "cgroup2", "output"}) {
     RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, below(name), 0700));
   }
   world->filters_ = CompileSeccomp(SeccompTier::kBuild, RefusalForm::kErrno);
@@ -56,7 +56,8 @@ absl::StatusOr<std::unique_ptr<SandboxWorld>> SandboxWorld::Make(Without without
   world->cleanup_ = std::make_unique<WorkQueue>(2, 1000);
   SandboxDeps deps{world->launcher_.get(), world->cgroups_.get(), world->disks_.get(),
                    world->ids_.get(),      world->events_.get(),  world->cleanup_.get(),
-                   &world->clock_,         &world->filters_,      below("run")};
+                   &world->clock_,         &world->filters_,      below("run"),
+                   below("output"),        {}};
   deps.landlock_abi = without.landlock ? 0 : LandlockAbi();
   world->manager_ = std::make_unique<SandboxManager>(deps, world->snapshots_.get(),
                                                      world->images_.get(), ManagerLimits{});
