@@ -14,8 +14,10 @@
 #include "daemon/logging.h"
 #include "daemon/shutdown.h"
 #include "daemon/wiring.h"
+#include "linux/capabilities.h"
 #include "linux/kernel_features.h"
 #include "linux/mount.h"
+#include "policy/daemon_policy.h"
 
 namespace glovebox {
 namespace {
@@ -52,6 +54,12 @@ int Run(const Config& config) {
     return Fail(log, Annotate(entered, "gloveboxd needs root"));
   }
   const std::vector<KernelFeature> features = ProbeKernelFeatures();
+  // Also while there is one thread: capabilities are a thread's own.
+  std::vector<int> capabilities;
+  for (const KeptCapability& kept : DaemonCapabilities()) capabilities.push_back(kept.number);
+  if (const absl::Status dropped = KeepOnlyCapabilities(capabilities); !dropped.ok()) {
+    return Fail(log, Annotate(dropped, "gloveboxd cannot confine itself"));
+  }
   absl::StatusOr<std::unique_ptr<Daemon>> daemon = Daemon::Start(config, &log, features);
   if (!daemon.ok()) return Fail(log, daemon.status());
   log.Write(LogLevel::kInfo, "serving",

@@ -9,6 +9,7 @@
 #include "base/ids.h"
 #include "base/status.h"
 #include "daemon/node_facts.h"
+#include "launcher/self_filter.h"
 #include "linux/file_io.h"
 #include "policy/seccomp_table.h"
 #include "spawner/embedded/embedded_binaries.h"
@@ -86,6 +87,8 @@ absl::Status Daemon::OpenStore(const Config& config) {
 
 absl::Status Daemon::StartSandboxes(const Config& config) {
   ASSIGN_OR_RETURN(launcher_, Launcher::Start(Bytes(EmbeddedSpawner()), Bytes(EmbeddedInit())));
+  // The spawner runs by now: it and the sandboxes have policies of their own.
+  RETURN_IF_ERROR(RefuseCallsToSelf());
   ASSIGN_OR_RETURN(events_, EventLoop::Start());
   cleanup_ = std::make_unique<WorkQueue>(kCleanupThreads, 0);
   SandboxDeps deps;

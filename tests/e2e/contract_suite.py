@@ -3,6 +3,7 @@
 
 import json
 import pathlib
+import re
 import subprocess
 import tempfile
 import unittest
@@ -34,6 +35,18 @@ class Contract(daemon.DaemonCase):
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"o\n", b"e\n"))
         status = self.status(sandbox, "build")
         self.assertEqual((status["state"], status["cause"], status["exit_code"]), ("ended", "exited", 3))
+
+    def test_the_daemon_has_only_the_capabilities_of_its_list(self):
+        source = (pathlib.Path(__file__).parents[2] / "runtime/policy/daemon_policy.cc").read_text()
+        listed = set(re.findall(r"KEEP\((CAP_\w+),", source))
+        header = pathlib.Path("/usr/include/linux/capability.h").read_text()
+        mask = sum(1 << int(number) for name, number in re.findall(r"#define (CAP_\w+)\s+(\d+)\b", header) if name in listed)
+        self.assertTrue(mask)
+        for thread in pathlib.Path(f"/proc/{self.daemon.process.pid}/task").iterdir():
+            status = dict(line.split(":\t", 1) for line in (thread / "status").read_text().splitlines() if ":\t" in line)
+            for name in ("CapPrm", "CapEff", "CapBnd", "CapInh", "CapAmb"):
+                self.assertEqual(int(status[name], 16) & ~mask, 0, f"{thread} {name}")
+            self.assertEqual(status["Seccomp"], "2", thread)
 
     def test_a_beginning_of_the_id_is_enough(self):
         sandbox = self.create()
