@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "exec/limit_facts.h"
 
 namespace glovebox {
 namespace {
@@ -26,15 +27,19 @@ ExecResult::Cause CauseOf(EndCause cause) {
       return ExecResult::Cause::kKilledByClient;
     case EndCause::kSpawnFailed:
       return ExecResult::Cause::kSpawnFailed;
+    case EndCause::kOomKilled:
+      return ExecResult::Cause::kOomKilled;
+    case EndCause::kPidsLimit:
+      return ExecResult::Cause::kPidsLimit;
+    case EndCause::kDiskFull:
+      return ExecResult::Cause::kDiskFull;
     case EndCause::kNone:
       break;
   }
   return ExecResult::Cause::kSandboxGone;  // init said something that cannot be
 }
 
-constexpr int kSigKill = 9;
-
-ExecResult ResultOf(const ExecEnd& end, std::optional<OomFacts> oom) {
+ExecResult ResultOf(const ExecEnd& end, const ExecLimitValues& limits) {
   ExecResult result;
   result.cause = CauseOf(end.cause);
   if (end.signal > 0) {
@@ -47,11 +52,7 @@ ExecResult ResultOf(const ExecEnd& end, std::optional<OomFacts> oom) {
     result.failed_step = end.failed_step;
     result.error = end.error;
   }
-  // The kernel kills with SIGKILL and tells only the cgroup.
-  if (result.cause == ExecResult::Cause::kSignaled && end.signal == kSigKill && oom.has_value()) {
-    result.cause = ExecResult::Cause::kOomKilled;
-    result.oom = oom;
-  }
+  SetLimitFacts(end, limits, &result);
   result.survivors = end.survivors;
   result.pipe_held = end.pipe_held != 0;
   result.user_us = end.user_us;
@@ -59,6 +60,9 @@ ExecResult ResultOf(const ExecEnd& end, std::optional<OomFacts> oom) {
   result.wall_us =
       static_cast<uint64_t>(std::max<int64_t>(0, end.ended_ns - end.started_ns)) / 1000;
   result.memory_peak_bytes = end.memory_peak_bytes;
+  result.read_bytes = end.read_bytes;
+  result.write_bytes = end.write_bytes;
+  result.processes_max = end.limits.processes_max;
   std::copy(std::begin(end.bytes_total), std::end(end.bytes_total), result.bytes_total);
   std::copy(std::begin(end.bytes_dropped), std::end(end.bytes_dropped), result.bytes_dropped);
   result.last_sequence = end.frame_count;
@@ -238,9 +242,13 @@ void Exec::Finish(const ExecResult& result) {
   Notify();
 }
 
-void Exec::OnFrame(const InitFrame& frame, std::optional<OomFacts> oom) {
+void Exec::OnFrame(const InitFrame& frame, const ExecLimitValues& limits) {
   if (frame.kind == FrameKind::kEnd) {
-    Finish(ResultOf(frame.As<ExecEnd>(), oom));
+    ExecResult result = ResultOf(frame.As<ExecEnd>(), limits);
+    if (result.oom.has_value() && result.oom->victim == OomFacts::Victim::kLeader) {
+      result.oom->program = spec_.arguments[0];
+    }
+    Finish(result);
     return;
   }
   if (frame.kind == FrameKind::kRefused) {

@@ -96,7 +96,8 @@ class Exec {
   void SetLog(std::shared_ptr<const OutputLog> log) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // --- for the sandbox, on its event thread ---
-  void OnFrame(const InitFrame& frame, std::optional<OomFacts> oom);
+  // `limits`: the sandbox's, to explain an end with.
+  void OnFrame(const InitFrame& frame, const ExecLimitValues& limits);
   // Init is gone; an exec without a result gets kSandboxGone.
   void OnSandboxGone();
 

@@ -41,8 +41,9 @@ class ShapeCheck : public nlohmann::json_sax<nlohmann::json> {
 // OomFacts or ExecResult is listed below (as Added once a release has written records without it),
 // then the size is put right.
 static_assert(sizeof(ExecSpec) == 200, "list the new member in SpecFields");
-static_assert(sizeof(OomFacts) == 16, "list the new member in record_fields.h");
-static_assert(sizeof(ExecResult) == 168, "list the new member in ResultFields");
+static_assert(sizeof(OomFacts) == 72 && sizeof(PidsFacts) == 24 && sizeof(DiskFacts) == 56,
+              "list the new member in record_fields.h");
+static_assert(sizeof(ExecResult) == 344, "list the new member in ResultFields");
 
 template <typename Fields, typename Spec>
 void SpecFields(Fields* fields, Spec& spec) {
@@ -76,12 +77,17 @@ void ResultFields(Fields* fields, Result& result) {
   fields->Name("failed_step", result.failed_step, ExecStepName);
   fields->Field("error", result.error);
   fields->Field("oom", result.oom);
+  fields->Field("pids", result.pids);
+  fields->Field("disk", result.disk);
   fields->Field("survivors", result.survivors);
   fields->Field("pipe_held", result.pipe_held);
   fields->Field("user_us", result.user_us);
   fields->Field("system_us", result.system_us);
   fields->Field("wall_us", result.wall_us);
   fields->Field("memory_peak_bytes", result.memory_peak_bytes);
+  fields->Field("read_bytes", result.read_bytes);
+  fields->Field("write_bytes", result.write_bytes);
+  fields->Field("processes_max", result.processes_max);
   fields->Field("bytes_total", result.bytes_total);
   fields->Field("bytes_dropped", result.bytes_dropped);
   fields->Field("last_sequence", result.last_sequence);

@@ -95,6 +95,10 @@ const char* CauseName(ExecResult::Cause cause) {
       return "SANDBOX_GONE";
     case ExecResult::Cause::kSpawnFailed:
       return "SPAWN_FAILED";
+    case ExecResult::Cause::kPidsLimit:
+      return "PIDS_LIMIT";
+    case ExecResult::Cause::kDiskFull:
+      return "DISK_FULL";
   }
   return "UNKNOWN";
 }
@@ -125,6 +129,8 @@ const char* ExecStepName(ExecStep step) {
       return "filter";
     case ExecStep::kExecve:
       return "execve";
+    case ExecStep::kInterpreter:
+      return "interpreter";
   }
   return "unknown";
 }
@@ -167,6 +173,15 @@ std::string DescribeResult(const ExecResult& result) {
       return absl::StrCat(
           "could not start: ", ExecStepName(result.failed_step.value_or(ExecStep::kNone)), ": ",
           std::strerror(result.error));
+    case ExecResult::Cause::kPidsLimit:
+      return absl::StrCat("the sandbox's limit of ",
+                          result.pids.has_value() ? result.pids->limit : 0,
+                          " processes was reached; ", DescribeLeader(result));
+    case ExecResult::Cause::kDiskFull:
+      return absl::StrCat(result.disk.has_value() && result.disk->path != "/"
+                              ? result.disk->path
+                              : "the sandbox's disk",
+                          " is full; ", DescribeLeader(result));
   }
   return "unknown";
 }

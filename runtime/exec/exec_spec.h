@@ -47,10 +47,37 @@ struct ExecSpec {
 // limit.
 absl::Status ValidateExecSpec(const ExecSpec& spec);
 
-// Memory facts of an exec that ended by the memory limit.
+// The sandbox's limits that an end is explained with.
+struct ExecLimitValues {
+  uint64_t memory_bytes = 0;
+  uint64_t pids_max = 0;
+  uint64_t disk_bytes = 0;
+  uint64_t disk_inodes = 0;
+};
+
+// What the limits did while a command ran. Each is there when it happened, whatever the cause of
+// the end. `shared`: other commands, or kept survivors of one, ran at some time of its life, and it
+// may have happened to them.
 struct OomFacts {
+  enum class Victim { kUnknown, kLeader, kDescendant };  // kUnknown: of this or another command
   uint64_t limit_bytes = 0;
-  uint64_t peak_bytes = 0;
+  uint64_t peak_bytes = 0;  // of the sandbox so far; 0: the host does not count it
+  uint64_t kills = 0;
+  Victim victim = Victim::kUnknown;
+  std::string program;  // kLeader: arguments[0]
+  bool shared = false;
+};
+struct PidsFacts {
+  uint64_t limit = 0;
+  uint64_t forks_refused = 0;
+  bool shared = false;
+};
+struct DiskFacts {
+  std::string path;       // "/" or "/tmp"
+  bool inodes = false;    // what ran out: inodes, else bytes
+  uint64_t limit = 0;     // of "/": bytes or inodes; 0: not known
+  bool at_start = false;  // it was full before the command
+  bool shared = false;
 };
 
 // How an exec ended. Exactly one per exec, never invented: it comes from init, or it says that init
@@ -66,6 +93,8 @@ struct ExecResult {
     kKilledByClient,
     kSandboxGone,
     kSpawnFailed,
+    kPidsLimit,
+    kDiskFull,
   };
   Cause cause = Cause::kSandboxGone;
   std::optional<int> exit_code;
@@ -74,10 +103,14 @@ struct ExecResult {
   std::optional<ExecStep> failed_step;  // kSpawnFailed
   int error = 0;                        // errno of kSpawnFailed
   std::optional<OomFacts> oom;
+  std::optional<PidsFacts> pids;
+  std::optional<DiskFacts> disk;
   uint32_t survivors = 0;
   bool pipe_held = false;
   uint64_t user_us = 0, system_us = 0, wall_us = 0;
-  uint64_t memory_peak_bytes = 0;
+  uint64_t memory_peak_bytes = 0;  // of the largest process; 0: not known
+  uint64_t read_bytes = 0, write_bytes = 0;
+  uint32_t processes_max = 0;  // with threads; 0: not known
   uint64_t bytes_total[2] = {0, 0};
   uint64_t bytes_dropped[2] = {0, 0};
   uint64_t last_sequence = 0;

@@ -66,7 +66,16 @@ class RecordWriter {
     return std::vector<Value>(std::begin(values), std::end(values));
   }
   static nlohmann::json Json(const TerminalSize& size) { return {size.rows, size.columns}; }
-  static nlohmann::json Json(const OomFacts& oom) { return {oom.limit_bytes, oom.peak_bytes}; }
+  static nlohmann::json Json(const OomFacts& oom) {
+    return nlohmann::json::array({oom.limit_bytes, oom.peak_bytes, oom.kills,
+                                  static_cast<uint32_t>(oom.victim), oom.program, oom.shared});
+  }
+  static nlohmann::json Json(const PidsFacts& pids) {
+    return nlohmann::json::array({pids.limit, pids.forks_refused, pids.shared});
+  }
+  static nlohmann::json Json(const DiskFacts& disk) {
+    return nlohmann::json::array({disk.path, disk.inodes, disk.limit, disk.at_start, disk.shared});
+  }
 
   nlohmann::json record_ = nlohmann::json::object();
 };
@@ -178,11 +187,30 @@ class RecordReader {
     size = {values[0], values[1]};
     return true;
   }
-  static bool Take(const Json& json, OomFacts& oom) {
-    uint64_t values[2];
-    if (!Take(json, values)) return false;
-    oom = {values[0], values[1]};
+  static bool Take(const Json& json, OomFacts::Victim& victim) {
+    uint32_t number = 0;
+    if (!Take(json, number) || number > static_cast<uint32_t>(OomFacts::Victim::kDescendant)) {
+      return false;
+    }
+    victim = static_cast<OomFacts::Victim>(number);
     return true;
+  }
+  // An array with one element for each of `values`, in order.
+  template <typename... Values>
+  static bool TakeEach(const Json& json, Values&... values) {
+    if (!json.is_array() || json.size() != sizeof...(values)) return false;
+    size_t at = 0;
+    return (Take(json[at++], values) && ...);
+  }
+  static bool Take(const Json& json, OomFacts& oom) {
+    return TakeEach(json, oom.limit_bytes, oom.peak_bytes, oom.kills, oom.victim, oom.program,
+                    oom.shared);
+  }
+  static bool Take(const Json& json, PidsFacts& pids) {
+    return TakeEach(json, pids.limit, pids.forks_refused, pids.shared);
+  }
+  static bool Take(const Json& json, DiskFacts& disk) {
+    return TakeEach(json, disk.path, disk.inodes, disk.limit, disk.at_start, disk.shared);
   }
 
   const Json& record_;

@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 
+#include "linux/bare_text.h"
 #include "linux/raw_syscalls.h"
 
 namespace glovebox {
@@ -31,7 +33,77 @@ void ForEachProcess(const Exec& exec, Visitor visit) {
   }
 }
 
+// The number behind `key` in a small file of "key number" lines.
+bool ReadKeyed(const char* text, size_t size, const char* key, uint64_t* value) {
+  size_t key_size = TextSize(key);
+  for (size_t at = 0; at < size;) {
+    size_t line = FindChar(text + at, size - at, '\n');
+    if (line > key_size && TextEqual(text + at, key_size, key, key_size)) {
+      return ParseDecimal(text + at + key_size, line - key_size, ~uint64_t{0}, value);
+    }
+    at += line + 1;
+  }
+  return false;
+}
+
+// 0 when it cannot be read.
+size_t ReadCgroupFile(const Exec& exec, const char* name, char* buffer, size_t size) {
+  UniqueFd fd(static_cast<int>(raw::OpenAt(exec.cgroup.get(), name, O_RDONLY | O_CLOEXEC)));
+  if (!fd.valid()) return 0;
+  long got = raw::Read(fd.get(), buffer, size);
+  return got > 0 ? static_cast<size_t>(got) : 0;
+}
+
+// A bit for each possible pid, mapped; pages that are not touched cost nothing.
+class PidSet {
+ public:
+  PidSet() {
+    long address = raw::Call(__NR_mmap, nullptr, kBytes, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (address > 0) words_ = reinterpret_cast<uint64_t*>(address);
+  }
+  ~PidSet() {
+    if (words_ != nullptr) (void)raw::Call(__NR_munmap, words_, kBytes);
+  }
+  PidSet(const PidSet&) = delete;
+  PidSet& operator=(const PidSet&) = delete;
+  bool valid() const { return words_ != nullptr; }
+  // False when it was there.
+  bool Add(int pid) {
+    if (pid < 0 || pid >= kPidsMax) return false;
+    uint64_t& word = words_[pid / 64];
+    uint64_t bit = uint64_t{1} << (pid % 64);
+    bool fresh = (word & bit) == 0;
+    word |= bit;
+    return fresh;
+  }
+
+ private:
+  static constexpr int kPidsMax = 4 * 1024 * 1024;  // PID_MAX_LIMIT
+  static constexpr size_t kBytes = kPidsMax / 8;
+  uint64_t* words_ = nullptr;
+};
+
 }  // namespace
+
+bool TreeLives(const Exec& exec) {
+  char buffer[128];
+  size_t size = ReadCgroupFile(exec, "cgroup.events", buffer, sizeof(buffer));
+  uint64_t populated = 0;
+  return ReadKeyed(buffer, size, "populated ", &populated) && populated != 0;
+}
+
+void ReadCpuTime(const Exec& exec, uint64_t* user_us, uint64_t* system_us) {
+  char buffer[1024];
+  size_t size = ReadCgroupFile(exec, "cpu.stat", buffer, sizeof(buffer));
+  uint64_t user = 0, system = 0;
+  if (!ReadKeyed(buffer, size, "user_usec ", &user) ||
+      !ReadKeyed(buffer, size, "system_usec ", &system)) {
+    return;
+  }
+  *user_us = user;
+  *system_us = system;
+}
 
 uint32_t CountProcesses(const Exec& exec) {
   uint32_t count = 0;
@@ -40,9 +112,16 @@ uint32_t CountProcesses(const Exec& exec) {
 }
 
 void SignalTree(const Exec& exec, int signal) {
-  ForEachProcess(exec, [signal](int pid) {
-    if (pid > 1) (void)raw::Call(__NR_kill, pid, signal);  // gone since the reading: fine
-  });
+  PidSet reached;
+  bool fresh = true;
+  for (int round = 0; round < kSignalRounds && fresh; ++round) {
+    fresh = false;
+    ForEachProcess(exec, [&](int pid) {
+      if (pid <= 1 || (reached.valid() && !reached.Add(pid))) return;
+      (void)raw::Call(__NR_kill, pid, signal);  // gone since the reading: fine
+      fresh = reached.valid();  // without the memory to know them one round has to do
+    });
+  }
 }
 
 void KillTree(Exec* exec) {

@@ -7,6 +7,7 @@
 #include "base/unique_fd.h"
 #include "init/exec_region.h"
 #include "init/frames.h"
+#include "init/limit_watch.h"
 #include "init/log_writer.h"
 #include "init/region_writer.h"
 
@@ -59,7 +60,10 @@ struct Exec {
   UniqueFd region_fd;  // for the next daemon
   RegionWriter region;
   LogWriter log;
-  uint64_t client_signals = 0;  // bit n: the client's signal n was delivered
+  uint64_t client_signals = 0;  // bit n-1: the client's signal n was delivered
+  LimitReading limits_before;
+  bool shared = false;          // others ran at some time of its life
+  uint64_t peak_inherited = 0;  // bytes; what the kernel counts as its peak before its execve
   uint64_t output_bytes_max = 0;
   uint64_t hold_gate = 0;  // what was delivered when hold_deadline_ns was set
   int64_t hold_limit_ns = 0;

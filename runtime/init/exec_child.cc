@@ -4,6 +4,8 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "init/credentials.h"
 #include "init/resource_limits.h"
@@ -73,18 +75,33 @@ const char* SearchPath(const Command& command) {
   return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 }
 
+// Why an execve failed. The kernel says ENOENT (EACCES) of the file also when it is the file's
+// interpreter that is missing (not to be executed).
+struct ExecuteFailure {
+  ExecStep step = ExecStep::kExecve;
+  long result = -ENOENT;
+};
+
+ExecuteFailure Explain(const char* path, long result) {
+  struct stat status;
+  bool is_file = raw::Call(__NR_stat, path, &status) >= 0 && S_ISREG(status.st_mode);
+  int wanted = result == -ENOENT ? F_OK : X_OK;
+  bool interpreter = (result == -ENOENT || result == -EACCES) && is_file &&
+                     raw::Call(__NR_access, path, wanted) >= 0;
+  return {interpreter ? ExecStep::kInterpreter : ExecStep::kExecve, result};
+}
+
 // execvp(3) without its shell for ENOEXEC. Returns what made it fail: EACCES when some entry was
-// there but not to be executed, as execvp does.
-long Execute(const Command& command) {
+// there but not to be executed, as execvp does; an entry whose interpreter is missing before none.
+ExecuteFailure Execute(const Command& command) {
   const char* name = command.argv[0];
   size_t name_size = TextSize(name);
   if (FindChar(name, name_size, '/') < name_size) {
-    return raw::Execve(name, command.argv, command.envp);
+    return Explain(name, raw::Execve(name, command.argv, command.envp));
   }
   const char* path = SearchPath(command);
   size_t path_size = TextSize(path);
-  long result = -ENOENT;
-  bool denied = false;
+  ExecuteFailure failure;
   for (size_t at = 0; at <= path_size;) {
     size_t size = FindChar(path + at, path_size - at, ':');
     TextBuffer<kPathBytesMax> candidate;
@@ -92,11 +109,14 @@ long Execute(const Command& command) {
     candidate.Add(name, name_size);
     at += size + 1;
     if (candidate.cut()) continue;
-    result = raw::Execve(candidate.text(), command.argv, command.envp);
-    if (result == -EACCES) denied = true;
-    if (result != -EACCES && result != -ENOENT && result != -ENOTDIR) return result;
+    long result = raw::Execve(candidate.text(), command.argv, command.envp);
+    if (result == -ENOTDIR) continue;
+    ExecuteFailure here = Explain(candidate.text(), result);
+    if (result != -EACCES && result != -ENOENT) return here;
+    bool first = failure.result == -ENOENT && failure.step == ExecStep::kExecve;
+    if (first) failure = here;
   }
-  return denied ? -EACCES : -ENOENT;
+  return failure;
 }
 
 }  // namespace
@@ -119,7 +139,8 @@ void RunCommandChild(void* argument) {
   BecomeUser(task, capabilities);
   EnterDirectory(task);
   InstallFilters(task);
-  Fail(task, ExecStep::kExecve, Execute(command));
+  ExecuteFailure failure = Execute(command);
+  Fail(task, failure.step, failure.result);
 }
 
 }  // namespace glovebox

@@ -1,7 +1,9 @@
 #include "init/exec_end.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 
 #include "init/cgroup_tree.h"
@@ -16,27 +18,47 @@ constexpr int kDrainReads = 32;  // 2 MiB, then others have their turn
 
 bool ExitedNormally(int status) { return (status & 0x7f) == 0; }
 
-EndCause CauseOf(const Exec& exec, int status) {
-  if (exec.end.cause != EndCause::kNone) return exec.end.cause;  // a limit was the cause
-  if (ExitedNormally(status)) return EndCause::kExited;
-  bool by_client = (exec.client_signals >> (status & 0x7f) & 1) != 0;
-  return by_client ? EndCause::kKilledByClient : EndCause::kSignaled;
+EndCause CauseOf(const Exec& exec) {
+  const ExecEnd& end = exec.end;
+  if (end.cause != EndCause::kNone) return end.cause;  // init ended it
+  if (end.signal > 0 && (exec.client_signals >> (end.signal - 1) & 1) != 0) {
+    return EndCause::kKilledByClient;
+  }
+  EndCause cause = end.signal == 0 ? EndCause::kExited : EndCause::kSignaled;
+  return CauseWithLimits(cause, end.exit_code, end.signal, end.limits);
 }
 
 uint64_t Microseconds(const timeval& time) {
   return static_cast<uint64_t>(time.tv_sec) * 1000000 + static_cast<uint64_t>(time.tv_usec);
 }
 
-void RecordLeader(Exec* exec, int status, const rusage& usage) {
+void RecordLeader(Exec* exec, int status, const rusage& usage, const LimitWatch& limits) {
+  constexpr uint64_t kBlock = 512;  // the kernel counts bytes and divides
   ExecEnd& end = exec->end;
-  end.cause = CauseOf(*exec, status);
   end.exit_code = ExitedNormally(status) ? (status >> 8 & 0xff) : -1;
   end.signal = ExitedNormally(status) ? 0 : status & 0x7f;
   end.core_dumped = (status & 0x80) != 0 ? 1 : 0;
   end.user_us = Microseconds(usage.ru_utime);
   end.system_us = Microseconds(usage.ru_stime);
-  end.memory_peak_bytes = static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+  uint64_t peak = static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+  end.memory_peak_bytes = peak > exec->peak_inherited ? peak : 0;
+  end.read_bytes = static_cast<uint64_t>(usage.ru_inblock) * kBlock;
+  end.write_bytes = static_cast<uint64_t>(usage.ru_oublock) * kBlock;
   end.ended_ns = MonotonicNs();
+  end.limits = limits.Since(exec->limits_before, exec->shared);
+  end.cause = CauseOf(*exec);
+}
+
+bool ToldToEnd(EndCause cause) {
+  return cause == EndCause::kTimedOut || cause == EndCause::kIdleTimedOut ||
+         cause == EndCause::kOutputLimit || cause == EndCause::kKilledByClient;
+}
+
+// A command that was told to end does not wait for a reader: what that one has not read may be
+// dropped, as a gap, so that the end comes for all others.
+void StopHolding(Exec* exec, uint32_t slot, EventSet* events) {
+  exec->policy = OutputPolicy::kDropOldest;
+  ResumeOutput(exec, slot, events);
 }
 
 void EnterKilled(Exec* exec) {
@@ -46,9 +68,12 @@ void EnterKilled(Exec* exec) {
   exec->drain_deadline_ns = MonotonicNs() + kKilledDrainNs;
 }
 
-void OnLeaderEnd(Exec* exec, int status, const rusage& usage, bool connected, EventSet* events) {
-  RecordLeader(exec, status, usage);
+void OnLeaderEnd(Exec* exec, int status, const rusage& usage, bool connected, ExecTable* table,
+                 EventSet* events) {
+  RecordLeader(exec, status, usage, table->limits());
   exec->end.survivors = CountProcesses(*exec);
+  if (exec->keep_survivors && exec->end.survivors > 0) table->NoteKeptSurvivors();
+  if (ToldToEnd(exec->end.cause)) StopHolding(exec, table->SlotOf(*exec), events);
   exec->phase = ExecPhase::kDraining;
   exec->wall_deadline_ns = exec->idle_deadline_ns = exec->kill_deadline_ns = 0;
   exec->drain_deadline_ns = exec->end.ended_ns + exec->drain_limit_ns;
@@ -59,12 +84,20 @@ void OnLeaderEnd(Exec* exec, int status, const rusage& usage, bool connected, Ev
   Advance(exec, events);
 }
 
+// The leader has ended and was not reaped yet.
+bool LeaderEnded(const Exec& exec) {
+  pollfd watch{exec.pidfd.get(), POLLIN, 0};
+  return raw::Call(__NR_poll, &watch, 1, 0) == 1;
+}
+
 // SIGTERM first; the tree after the grace period.
 void Expire(Exec* exec, EndCause cause, int64_t now) {
-  if (exec->end.cause == EndCause::kNone) exec->end.cause = cause;
   exec->wall_deadline_ns = exec->idle_deadline_ns = exec->idle_limit_ns = 0;
+  if (LeaderEnded(*exec)) return;  // in time, or nobody can say otherwise
+  if (exec->end.cause == EndCause::kNone) exec->end.cause = cause;
   if (exec->kill_deadline_ns != 0) return;
   (void)raw::Call(__NR_kill, -exec->pid, SIGTERM);  // an empty group: the kill follows
+  (void)raw::Call(__NR_kill, -exec->pid, SIGCONT);  // what is stopped could not heed the first
   exec->kill_deadline_ns = now + exec->grace_ns;
   if (exec->grace_ns == 0) exec->kill_deadline_ns = now;
 }
@@ -77,10 +110,15 @@ void OnDrainDeadline(Exec* exec, bool connected, EventSet* events) {
     PumpOutput(exec, stream, kDrainReads, connected, events);
   }
   if (exec->output_held) return;  // the daemon is the one to wait for
+  if (exec->phase == ExecPhase::kKilled && OutputClosed(*exec) && TreeLives(*exec) &&
+      MonotonicNs() < exec->end.ended_ns + kTreeGoneNs) {
+    exec->drain_deadline_ns = MonotonicNs() + kKilledDrainNs;  // thousands take their time to die
+    return;
+  }
   bool held = !OutputClosed(*exec);
   if (held) exec->end.pipe_held = 1;
-  bool kill = exec->phase == ExecPhase::kDraining && !exec->keep_survivors && held &&
-              CountProcesses(*exec) > 0;
+  bool kill =
+      exec->phase == ExecPhase::kDraining && !exec->keep_survivors && held && TreeLives(*exec);
   if (kill) {
     EnterKilled(exec);
   } else {
@@ -91,13 +129,14 @@ void OnDrainDeadline(Exec* exec, bool connected, EventSet* events) {
 }  // namespace
 
 void FinishExec(Exec* exec, EventSet* events) {
+  if (exec->started) ReadCpuTime(*exec, &exec->end.user_us, &exec->end.system_us);
+  if (exec->end.ended_ns == 0) exec->end.ended_ns = MonotonicNs();
   CloseOutput(exec, 0, events);
   CloseOutput(exec, 1, events);
   CloseInput(exec, events);
   exec->pidfd.Reset();
   exec->cgroup.Reset();
   exec->cgroup_kill.Reset();
-  if (exec->end.ended_ns == 0) exec->end.ended_ns = MonotonicNs();
   exec->log.Finish(&exec->end);
   exec->region.Finish(&exec->end);
   exec->region.Unmap();
@@ -114,7 +153,7 @@ void Advance(Exec* exec, EventSet* events) {
   } else if (exec->phase == ExecPhase::kDraining && exec->tree_killed) {
     EnterKilled(exec);
   }
-  if (exec->phase == ExecPhase::kKilled && OutputClosed(*exec) && CountProcesses(*exec) == 0) {
+  if (exec->phase == ExecPhase::kKilled && OutputClosed(*exec) && !TreeLives(*exec)) {
     FinishExec(exec, events);
   }
 }
@@ -129,7 +168,7 @@ void ReapChildren(ExecTable* table, bool connected, EventSet* events) {
     reaped = true;
     Exec* exec = table->FindLeader(static_cast<int>(pid));
     if (exec == nullptr) continue;  // an orphan
-    OnLeaderEnd(exec, status, usage, connected, events);
+    OnLeaderEnd(exec, status, usage, connected, table, events);
   }
   if (!reaped) return;
   for (uint32_t i = 0; i < table->end(); ++i) {
@@ -170,6 +209,18 @@ void RunDeadlines(Exec* exec, int64_t now, bool connected, EventSet* events) {
   }
 }
 
+namespace {
+
+// The leader's group, with a terminal the one that has it.
+int ForegroundGroup(const Exec& exec) {
+  int group = 0;
+  bool known = exec.terminal && exec.output[0].valid() &&
+               raw::Ioctl(exec.output[0].get(), TIOCGPGRP, &group) >= 0 && group > 1;
+  return known ? group : exec.pid;
+}
+
+}  // namespace
+
 void SignalExec(Exec* exec, const SignalBody& body) {
   bool running = exec->phase == ExecPhase::kRunning;
   if (exec->phase == ExecPhase::kFree || exec->phase == ExecPhase::kEnded) return;
@@ -183,13 +234,11 @@ void SignalExec(Exec* exec, const SignalBody& body) {
     }
   } else if (body.scope == SignalScope::kGroup) {
     // Without its leader the group's number may be another group's by now.
-    result = running ? raw::Call(__NR_kill, -exec->pid, signal) : -ESRCH;
+    result = running ? raw::Call(__NR_kill, -ForegroundGroup(*exec), signal) : -ESRCH;
   } else {
     result = running ? raw::PidfdSendSignal(exec->pidfd.get(), signal) : -ESRCH;
   }
-  if (running && result >= 0 && (signal == SIGKILL || signal == SIGTERM)) {
-    exec->client_signals |= uint64_t{1} << signal;
-  }
+  if (running && result >= 0) exec->client_signals |= uint64_t{1} << (signal - 1);
 }
 
 }  // namespace glovebox

@@ -19,6 +19,8 @@ inline constexpr uint64_t kAccountFileMax = 1 << 20;  // of /etc/passwd, /etc/gr
 inline constexpr int64_t kMillisecond = 1000 * 1000;  // in nanoseconds
 // After the tree was killed: how long its pipes may stay open (a holder outside the tree).
 inline constexpr int64_t kKilledDrainNs = 1000 * kMillisecond;
+// How long the end of a killed tree waits for its last process, which may hang in the kernel.
+inline constexpr int64_t kTreeGoneNs = 60'000 * kMillisecond;
 
 }  // namespace glovebox
 

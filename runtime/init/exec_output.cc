@@ -68,7 +68,12 @@ RegionWriter::Space ReserveOrHold(Exec* exec, OutputStream stream, uint32_t wait
 void CheckOutputLimit(Exec* exec) {
   if (exec->output_bytes_max == 0 || exec->tree_killed) return;
   if (exec->region.bytes_total(0) + exec->region.bytes_total(1) <= exec->output_bytes_max) return;
-  if (exec->end.cause == EndCause::kNone) exec->end.cause = EndCause::kOutputLimit;
+  // Also when the leader ended by itself before its last output was read: which of the two is seen
+  // first must not decide.
+  EndCause& cause = exec->end.cause;
+  if (cause == EndCause::kNone || cause == EndCause::kExited || cause == EndCause::kSignaled) {
+    cause = EndCause::kOutputLimit;
+  }
   KillTree(exec);
 }
 

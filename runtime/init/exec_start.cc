@@ -5,6 +5,7 @@
 #include <linux/prctl.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "init/clock.h"
@@ -86,6 +87,13 @@ long MakeTerminal(const Command& command, Exec* exec, CommandEnds* ends) {
   return PrepareInput(exec);
 }
 
+// The kernel counts to a command's peak what its process had before its execve: init's memory.
+uint64_t OwnPeakBytes() {
+  rusage usage{};
+  (void)raw::Call(__NR_getrusage, RUSAGE_SELF, &usage);  // cannot fail
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+}
+
 CommandError CloneCommand(const PlanReader& plan, const Command& command, const CommandEnds& ends,
                           Exec* exec) {
   alignas(16) static constinit char stack[kChildStackBytes] = {};  // one child at a time: vfork
@@ -106,6 +114,7 @@ CommandError CloneCommand(const PlanReader& plan, const Command& command, const 
   if (pid < 0) return {ExecStep::kClone, static_cast<int>(-pid)};
   exec->pidfd.Reset(pidfd);
   exec->pid = static_cast<int>(pid);
+  exec->peak_inherited = OwnPeakBytes();
   // The child's change of ids went through the shared memory's flag.
   (void)raw::Prctl(PR_SET_DUMPABLE, 0);  // cannot fail
   if (task.failed_step == ExecStep::kNone) return {};
@@ -176,6 +185,8 @@ StartRefusal StartExec(const PlanReader& plan, uint32_t exec_no, StartDescriptor
   exec->cgroup_kill = static_cast<UniqueFd&&>(descriptors.cgroup_kill);
   exec->end.exit_code = -1;
   exec->end.started_ns = MonotonicNs();
+  table->NoteCompany(exec);
+  exec->limits_before = table->limits().Read();
   CommandError error = StartCommand(plan, static_cast<UniqueFd&&>(descriptors.log), exec, slot,
                                     events);
   if (error.error != 0) {

@@ -1,8 +1,11 @@
 #include "init/exec_table.h"
 
+#include <errno.h>
+
 #include <new>
 
 #include "init/exec_input.h"
+#include "linux/raw_syscalls.h"
 
 namespace glovebox {
 
@@ -29,6 +32,20 @@ Exec* ExecTable::Allocate(uint32_t open_max) {
   ++open_;
   at(slot).phase = ExecPhase::kRunning;
   return &at(slot);
+}
+
+void ExecTable::NoteCompany(Exec* exec) {
+  bool alone = true;
+  for (uint32_t i = 0; i < end_; ++i) {
+    Exec& other = at(i);
+    bool active = other.phase != ExecPhase::kFree && other.phase != ExecPhase::kEnded;
+    if (&other == exec || !active) continue;
+    alone = false;
+    other.shared = exec->shared = true;
+  }
+  // Every process here but init: none is left of those that were kept.
+  if (alone && survivors_kept_ && raw::Call(__NR_kill, -1, 0) == -ESRCH) survivors_kept_ = false;
+  if (survivors_kept_) exec->shared = true;
 }
 
 void ExecTable::Free(Exec* exec) {

@@ -28,6 +28,13 @@ class ExecTable {
   Exec* Allocate(uint32_t open_max);
   void Free(Exec* exec);
 
+  // Active: in any phase between kFree and kEnded.
+  // For an exec that is about to start: whatever else is active is its company, and it theirs.
+  void NoteCompany(Exec* exec);
+  // Processes of an exec live on after its end, and are company to whatever runs from now on.
+  void NoteKeptSurvivors() { survivors_kept_ = true; }
+  LimitWatch& limits() { return limits_; }
+
   uint32_t open() const { return open_; }
   // Slots at and beyond it are free.
   uint32_t end() const { return end_; }
@@ -39,6 +46,8 @@ class ExecTable {
   uint32_t made_ = 0;  // slots that were used at least once
   uint32_t open_ = 0;
   uint32_t end_ = 0;
+  bool survivors_kept_ = false;
+  LimitWatch limits_;
 };
 
 }  // namespace glovebox

@@ -36,7 +36,8 @@ inline constexpr uint32_t kExecsHeldMax = 1024;
 
 enum class FrameKind : uint16_t {
   // daemon -> init
-  kHello = 1,  // HelloBody; first frame of a connection, answered by kHelloAck
+  kHello = 1,  // HelloBody; first frame of a connection, answered by kHelloAck. Descriptors: none
+               // (init keeps those it has), or kCounterFds files of the sandbox's counters
   kStart,      // no body. Descriptors: exec region memfd, the exec's cgroup v2 directory, its
                // cgroup.kill (writable); with full_log_bytes in the spec the log's file (writable)
   kStdin,      // StdinBody + bytes
@@ -70,6 +71,16 @@ struct HelloBody {
   uint32_t open_execs;  // in kHelloAck: execs that init holds
 };
 
+// The counters of the sandbox that init reads to say what a limit did to a command: files of the
+// sandbox's cgroups, in this order. /dev/null stands for one that this kernel has not.
+enum class CounterFd : uint32_t {
+  kOomKills,    // a line "oom_kill <n>": memory.events, v1 memory.oom_control
+  kMemoryPeak,  // a number: memory.peak, v1 memory.max_usage_in_bytes
+  kPidsEvents,  // a line "max <n>": pids.events
+  kPidsPeak,    // a number: pids.peak
+};
+inline constexpr uint32_t kCounterFds = 4;
+
 struct StdinBody {  // bytes follow; a repeated range is skipped, a gap is refused by
                     // StdinAck.accepted staying behind
   uint64_t offset;  // of the first byte in the whole input
@@ -90,8 +101,8 @@ enum class SignalScope : uint32_t { kLeader = 0, kGroup = 1, kTree = 2 };
 
 struct SignalBody {
   uint32_t signal;
-  SignalScope scope;  // kTree with SIGKILL writes cgroup.kill; with others every process of the
-                      // cgroup gets it
+  SignalScope scope;  // kGroup: the leader's process group, with a terminal the foreground one.
+                      // kTree with SIGKILL writes cgroup.kill; with others see SignalTree
 };
 
 struct ResizeBody {
@@ -111,7 +122,9 @@ struct RefusedBody {
   char detail[120];
 };
 
-// Why an exec ended. The daemon may refine kSignaled to kOomKilled from the cgroup's counters.
+// Why an exec ended. The last three stand for kExited and kSignaled when the command failed and
+// init found out why (init/limit_watch.h); exit code and signal are those of the leader all the
+// same.
 enum class EndCause : uint32_t {
   kNone = 0,
   kExited = 1,
@@ -121,6 +134,9 @@ enum class EndCause : uint32_t {
   kOutputLimit = 5,
   kKilledByClient = 6,
   kSpawnFailed = 7,
+  kOomKilled = 8,
+  kPidsLimit = 9,
+  kDiskFull = 10,
 };
 
 // Steps of starting one command, for SPAWN_FAILED{kind, errno, step}.
@@ -137,6 +153,29 @@ enum class ExecStep : uint32_t {
   kWorkingDirectory,
   kFilter,  // seccomp
   kExecve,
+  kInterpreter,  // execve once more: the file is there and its interpreter (#!, ELF) is not
+};
+
+// File systems that were full: less than kDiskFullBytes left, or no inode.
+enum FullBit : uint32_t {
+  kFullDiskBytes = 1,
+  kFullDiskInodes = 2,
+  kFullTmpBytes = 4,
+  kFullTmpInodes = 8,
+};
+// Some room, because a program that meets the limit often removes a small file before it ends.
+inline constexpr uint64_t kDiskFullBytes = 64 * 1024;
+
+// What the sandbox's limits did between the start of a command and its leader's end. The counters
+// are the whole sandbox's: with `shared` they may be another command's as well.
+struct LimitFacts {
+  uint32_t shared;             // 1: other commands, or kept survivors of one, ran meanwhile
+  uint32_t full;               // FullBits at the leader's end
+  uint32_t full_before;        // FullBits at the start
+  uint32_t processes_max;      // processes and threads at once; 0: not known
+  uint64_t oom_kills;          // processes that the kernel killed for want of memory
+  uint64_t forks_refused;      // by the limit on processes
+  uint64_t memory_peak_bytes;  // of the sandbox so far, where oom_kills > 0; 0: not known
 };
 
 struct ExecEnd {
@@ -150,13 +189,17 @@ struct ExecEnd {
   uint32_t pipe_held;    // 1: a descendant still held stdout or stderr when the drain ended
   int64_t started_ns;    // monotonic
   int64_t ended_ns;
-  uint64_t user_us;
+  uint64_t user_us;  // of the whole tree
   uint64_t system_us;
-  uint64_t
-      memory_peak_bytes;    // greatest resident set of one process of the tree that was waited for
+  // Greatest resident set of one process: of the leader and of those waited for by their parents up
+  // to it. 0: not known.
+  uint64_t memory_peak_bytes;
   uint64_t bytes_total[2];  // stdout (or the terminal), stderr: as written by the command
   uint64_t bytes_dropped[2];  // of those, neither in the region nor in the full log any more
   uint64_t frame_count;       // sequence numbers 1..frame_count were given to output
+  uint64_t read_bytes;        // from storage, by the same processes as memory_peak_bytes
+  uint64_t write_bytes;       // to storage, likewise
+  LimitFacts limits;
   uint64_t log_bytes;         // of the full log (init/log_writer.h)
   uint64_t log_last_sequence;  // records 1..log_last_sequence are in it
   int32_t log_error;           // why no more: EFBIG, ENOSPC, ...; 0: everything is in it

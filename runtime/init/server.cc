@@ -31,6 +31,12 @@ bool ReadBody(const ReceivedFrame& frame, Body* body) {
   return true;
 }
 
+bool CarriesItsDescriptors(const ReceivedFrame& frame) {
+  if (frame.header.kind == FrameKind::kStart) return frame.fd_count >= kStartFdsMin;
+  if (frame.header.kind == FrameKind::kHello && frame.fd_count == kCounterFds) return true;
+  return frame.fd_count == 0;
+}
+
 }  // namespace
 
 void Server::Listen() {
@@ -151,9 +157,7 @@ void Server::ReceiveFrames(const PlanReader& plan, int frames_max) {
 // False for a frame that does not fit its kind.
 bool Server::HandleFrame(const PlanReader& plan) {
   Exec* exec = table_.Find(frame_.header.exec_no);
-  bool is_start = frame_.header.kind == FrameKind::kStart;
-  bool fds_fit = is_start ? frame_.fd_count >= kStartFdsMin : frame_.fd_count == 0;
-  if (!fds_fit) return false;
+  if (!CarriesItsDescriptors(frame_)) return false;
   if (version_ == 0 && frame_.header.kind != FrameKind::kHello) return false;
   switch (frame_.header.kind) {
     case FrameKind::kHello:
@@ -189,6 +193,7 @@ bool Server::HandleHello() {
   HelloBody body;
   if (!ReadBody(frame_, &body) || body.version < kFramesVersionOldest) return false;
   version_ = body.version < kFramesVersion ? body.version : kFramesVersion;
+  if (frame_.fd_count == kCounterFds) table_.limits().Take(frame_.fds);
   hello_owed_ = held_all_owed_ = true;
   // What an earlier daemon was told may have died with it.
   for (uint32_t i = 0; i < table_.end(); ++i) {

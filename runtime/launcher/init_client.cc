@@ -96,7 +96,8 @@ absl::Status WaitReadable(int fd, absl::Time deadline) {
 
 InitClient::InitClient(UniqueFd socket) : socket_(std::move(socket)) {}
 
-absl::StatusOr<std::unique_ptr<InitClient>> InitClient::Connect(const std::string& path) {
+absl::StatusOr<std::unique_ptr<InitClient>> InitClient::Connect(const std::string& path,
+                                                                const std::vector<int>& counters) {
   ASSIGN_OR_RETURN(UniqueFd socket, ConnectSeqpacket(path));
   const int buffer_bytes = 1 << 20;
   // Beyond net.core.wmem_max the kernel clamps silently; a smaller buffer only means earlier back
@@ -108,7 +109,7 @@ absl::StatusOr<std::unique_ptr<InitClient>> InitClient::Connect(const std::strin
   }
   std::unique_ptr<InitClient> client(new InitClient(std::move(socket)));
   const HelloBody hello{kFramesVersion, 0};
-  RETURN_IF_ERROR(client->Send(FrameKind::kHello, 0, BodyBytes(hello)));
+  RETURN_IF_ERROR(client->Send(FrameKind::kHello, 0, BodyBytes(hello), counters));
   return client;
 }
 

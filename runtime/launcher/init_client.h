@@ -40,9 +40,11 @@ struct HeldExecs {
 // Send is thread-safe (one message is one system call); Receive is for one thread at a time.
 class InitClient {
  public:
-  // Connects to the socket at `path` and sends kHello. It may be called before init accepts: the
-  // listening socket is the daemon's own, and the kernel queues.
-  static absl::StatusOr<std::unique_ptr<InitClient>> Connect(const std::string& path);
+  // Connects to the socket at `path` and sends kHello with these `counters` (init/frames.h);
+  // without any init keeps those that it has. It may be called before init accepts: the listening
+  // socket is the daemon's own, and the kernel queues.
+  static absl::StatusOr<std::unique_ptr<InitClient>> Connect(const std::string& path,
+                                                             const std::vector<int>& counters = {});
 
   int fd() const { return socket_.get(); }
 

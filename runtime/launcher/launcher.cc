@@ -49,6 +49,12 @@ absl::StatusOr<SpawnReply> ParseReply(const Packet& packet, uint32_t request_id)
   return reply;
 }
 
+std::vector<int> RawFds(const std::vector<UniqueFd>& fds) {
+  std::vector<int> raw;
+  for (const UniqueFd& fd : fds) raw.push_back(fd.get());
+  return raw;
+}
+
 absl::Status WaitReady(int status_fd) {
   ASSIGN_OR_RETURN(Packet packet, ReceivePacket(status_fd, sizeof(SetupReport), 0, kStepTimeoutMs));
   SetupReport report{};
@@ -147,7 +153,8 @@ absl::StatusOr<LaunchedInit> Launcher::Launch(LaunchRequest request) {
     (void)WaitPidFd(launched.pidfd.get(), kStepTimeoutMs);
     return ready;
   }
-  ASSIGN_OR_RETURN(launched.client, InitClient::Connect(request.socket_path));
+  ASSIGN_OR_RETURN(launched.client,
+                   InitClient::Connect(request.socket_path, RawFds(request.counters)));
   std::move(remove_socket).Cancel();
   return launched;
 }

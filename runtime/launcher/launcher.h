@@ -33,6 +33,7 @@ struct LaunchRequest {
   std::vector<LaunchBind> binds;       // in the plan's order
   std::vector<UniqueFd> cgroup_tasks;  // cgroup v1 tasks files to join
   UniqueFd cgroup2;                    // cgroup v2 directory to be born in; may be invalid
+  std::vector<UniqueFd> counters;      // as kHello passes them (init/frames.h), or none
   std::string socket_path;             // where init will listen; made here
 };
 

@@ -87,6 +87,7 @@ absl::StatusOr<CgroupEntry> SandboxCgroup::OpenEntry() const {
   CgroupEntry entry;
   ASSIGN_OR_RETURN(entry.tasks, controllers_->OpenTasks());
   ASSIGN_OR_RETURN(entry.directory, Duplicate(directory_));
+  ASSIGN_OR_RETURN(entry.counters, controllers_->OpenCounters());
   return entry;
 }
 

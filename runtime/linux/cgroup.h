@@ -56,8 +56,9 @@ struct CgroupEvents {
 
 // Where glovebox-init is started.
 struct CgroupEntry {
-  std::vector<UniqueFd> tasks;  // v1 `tasks` files, O_WRONLY: the child writes "0" to each
-  UniqueFd directory;           // v2 directory for CLONE_INTO_CGROUP
+  std::vector<UniqueFd> tasks;     // v1 `tasks` files, O_WRONLY: the child writes "0" to each
+  UniqueFd directory;              // v2 directory for CLONE_INTO_CGROUP
+  std::vector<UniqueFd> counters;  // read-only, in the order of CounterFd (init/frames.h)
 };
 
 // Where one command is started. O_CLOEXEC, read-only directory; `kill` is cgroup.kill, O_WRONLY.

@@ -19,6 +19,9 @@ class CgroupControllers {
   virtual ~CgroupControllers() = default;
   // What init has to join besides the v2 directory.
   virtual absl::StatusOr<std::vector<UniqueFd>> OpenTasks() const = 0;
+  // The files that count kills for want of memory, the memory peak, refused forks and the peak of
+  // processes, in this order, read-only; /dev/null in place of one that this kernel has not.
+  virtual absl::StatusOr<std::vector<UniqueFd>> OpenCounters() const = 0;
   // All but cpu_usage_us, which the v2 tree counts on every host.
   virtual absl::StatusOr<CgroupEvents> Events() const = 0;
 };
@@ -37,6 +40,9 @@ absl::StatusOr<std::unique_ptr<CgroupControllers>> MakeV2Controllers(UniqueFd di
 
 // Hands memory, pids and cpu down to the children of this v2 directory.
 absl::Status EnableV2Controllers(int directory_fd);
+
+// One file of OpenCounters.
+absl::StatusOr<UniqueFd> OpenCounter(int directory_fd, const std::string& file);
 
 // FAILED_PRECONDITION with reason CGROUP_CONTROLLER_MISSING.
 absl::Status MissingController(const std::string& controller, CgroupVersion version);

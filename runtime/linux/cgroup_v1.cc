@@ -25,6 +25,21 @@ class V1Controllers final : public CgroupControllers {
     return tasks;
   }
 
+  absl::StatusOr<std::vector<UniqueFd>> OpenCounters() const override {
+    std::vector<UniqueFd> counters(4);
+    for (const V1Directory& v1 : directories_) {
+      const int fd = v1.directory.get();
+      if (v1.controller == "memory") {
+        ASSIGN_OR_RETURN(counters[0], OpenCounter(fd, "memory.oom_control"));
+        ASSIGN_OR_RETURN(counters[1], OpenCounter(fd, "memory.max_usage_in_bytes"));
+      } else if (v1.controller == "pids") {
+        ASSIGN_OR_RETURN(counters[2], OpenCounter(fd, "pids.events"));
+        ASSIGN_OR_RETURN(counters[3], OpenCounter(fd, "pids.peak"));
+      }
+    }
+    return counters;
+  }
+
   absl::StatusOr<CgroupEvents> Events() const override {
     CgroupEvents events;
     for (const V1Directory& v1 : directories_) {

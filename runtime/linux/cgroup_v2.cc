@@ -1,4 +1,6 @@
 // Controllers on the cgroup v2 tree.
+#include <fcntl.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -19,6 +21,15 @@ class V2Controllers final : public CgroupControllers {
 
   absl::StatusOr<std::vector<UniqueFd>> OpenTasks() const override {
     return std::vector<UniqueFd>();
+  }
+
+  absl::StatusOr<std::vector<UniqueFd>> OpenCounters() const override {
+    std::vector<UniqueFd> counters;
+    for (const char* file : {"memory.events", "memory.peak", "pids.events", "pids.peak"}) {
+      ASSIGN_OR_RETURN(UniqueFd fd, OpenCounter(directory_.get(), file));
+      counters.push_back(std::move(fd));
+    }
+    return counters;
   }
 
   absl::StatusOr<CgroupEvents> Events() const override {
@@ -43,6 +54,12 @@ absl::StatusOr<std::unique_ptr<CgroupControllers>> MakeV2Controllers(UniqueFd di
                                                                      const CgroupLimits& limits) {
   RETURN_IF_ERROR(Annotate(ApplyKnobs(directory.get(), V2Knobs(limits)), "cgroup v2"));
   return std::make_unique<V2Controllers>(std::move(directory));
+}
+
+absl::StatusOr<UniqueFd> OpenCounter(int directory_fd, const std::string& file) {
+  absl::StatusOr<UniqueFd> counter = OpenAt(directory_fd, file, O_RDONLY);
+  if (absl::IsNotFound(counter.status())) return OpenAt(AT_FDCWD, "/dev/null", O_RDONLY);
+  return counter;
 }
 
 absl::Status EnableV2Controllers(int directory_fd) {

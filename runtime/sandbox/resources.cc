@@ -113,6 +113,7 @@ absl::StatusOr<LaunchRequest> Sandbox::Resources::MakeLaunchRequest(
   ASSIGN_OR_RETURN(CgroupEntry entry, cgroup->OpenEntry());
   request.cgroup_tasks = std::move(entry.tasks);
   request.cgroup2 = std::move(entry.directory);
+  request.counters = std::move(entry.counters);
   request.host_id_first = ids->host_id_first();
   request.id_count = kIdsPerSandbox;
   request.socket_path = socket_path;

@@ -113,9 +113,9 @@ void Sandbox::OnExecFrame(const InitFrame& frame) {
     if (ends) by_number_.erase(it);
     if (frame.kind == FrameKind::kEnd) ++unacknowledged_;
   }
-  std::optional<OomFacts> oom;
-  if (frame.kind == FrameKind::kEnd && frame.As<ExecEnd>().signal == SIGKILL) oom = TakeOomFacts();
-  exec->OnFrame(frame, oom);
+  const SandboxLimits& limits = blueprint_.limits;
+  exec->OnFrame(frame,
+                {limits.memory_bytes, limits.pids_max, limits.disk_bytes, limits.disk_inodes});
   if (!ends) return;
   std::weak_ptr<Sandbox> weak = weak_from_this();
   deps_.cleanup->Run([weak, exec, held = frame.kind == FrameKind::kEnd] {
@@ -142,15 +142,6 @@ void Sandbox::RecordEnd(const std::shared_ptr<Exec>& exec, bool acknowledge) {
   }
   // What could not be removed now goes with the sandbox's own cgroup.
   if (!exec->spec().keep_survivors) (void)cgroup->RemoveExecLeaf(exec->number());
-}
-
-std::optional<OomFacts> Sandbox::TakeOomFacts() {
-  absl::MutexLock lock(&mutex_);
-  if (resources_ == nullptr) return std::nullopt;
-  absl::StatusOr<CgroupEvents> events = resources_->cgroup->Events();
-  if (!events.ok() || events->oom_kills <= oom_kills_seen_) return std::nullopt;
-  oom_kills_seen_ = events->oom_kills;
-  return OomFacts{blueprint_.limits.memory_bytes, events->memory_peak_bytes};
 }
 
 void Sandbox::OnInitGone(absl::string_view why) {

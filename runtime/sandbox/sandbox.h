@@ -121,7 +121,6 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   void OnExecFrame(const InitFrame& frame) ABSL_LOCKS_EXCLUDED(mutex_);
   // On the clean-up queue.
   void RecordEnd(const std::shared_ptr<Exec>& exec, bool acknowledge) ABSL_LOCKS_EXCLUDED(mutex_);
-  std::optional<OomFacts> TakeOomFacts() ABSL_LOCKS_EXCLUDED(mutex_);
   void ForgetOldExecs() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::unique_ptr<Resources> KillAndDetach() ABSL_LOCKS_EXCLUDED(mutex_);
   static void Release(std::unique_ptr<Resources> resources);
@@ -140,7 +139,6 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   std::map<std::string, std::shared_ptr<Exec>, std::less<>> execs_ ABSL_GUARDED_BY(mutex_);
   std::map<uint32_t, std::shared_ptr<Exec>> by_number_ ABSL_GUARDED_BY(mutex_);  // without an end
   size_t unacknowledged_ ABSL_GUARDED_BY(mutex_) = 0;  // ended, and init still holds them
-  uint64_t oom_kills_seen_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t socket_watch_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t pidfd_watch_ ABSL_GUARDED_BY(mutex_) = 0;
 };

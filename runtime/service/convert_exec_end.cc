@@ -1,6 +1,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/escape.h"
 #include "service/convert_exec.h"
 
 namespace glovebox {
@@ -26,6 +27,10 @@ v1::EndCause CauseToProto(ExecResult::Cause cause) {
       return v1::END_CAUSE_SANDBOX_GONE;
     case ExecResult::Cause::kSpawnFailed:
       return v1::END_CAUSE_SPAWN_FAILED;
+    case ExecResult::Cause::kPidsLimit:
+      return v1::END_CAUSE_PIDS_LIMIT;
+    case ExecResult::Cause::kDiskFull:
+      return v1::END_CAUSE_DISK_FULL;
   }
   return v1::END_CAUSE_SANDBOX_GONE;
 }
@@ -59,6 +64,8 @@ v1::SpawnFailureKind FailureKind(ExecStep step, int error) {
   switch (step) {
     case ExecStep::kExecve:
       return ExecveFailureKind(error);
+    case ExecStep::kInterpreter:
+      return v1::SPAWN_FAILURE_KIND_BAD_INTERPRETER;
     case ExecStep::kWorkingDirectory:
       return v1::SPAWN_FAILURE_KIND_BAD_WORKING_DIRECTORY;
     case ExecStep::kUser:
@@ -89,6 +96,48 @@ void SetUsage(const ExecResult& result, v1::ExecUsage* usage) {
   usage->set_system_us(result.system_us);
   usage->set_wall_us(result.wall_us);
   if (result.memory_peak_bytes != 0) usage->set_peak_memory_bytes(result.memory_peak_bytes);
+  usage->set_read_bytes(result.read_bytes);
+  usage->set_write_bytes(result.write_bytes);
+  if (result.processes_max != 0) usage->set_processes_max(result.processes_max);
+}
+
+v1::OomVictim VictimToProto(OomFacts::Victim victim) {
+  switch (victim) {
+    case OomFacts::Victim::kUnknown:
+      return v1::OOM_VICTIM_UNSPECIFIED;
+    case OomFacts::Victim::kLeader:
+      return v1::OOM_VICTIM_LEADER;
+    case OomFacts::Victim::kDescendant:
+      return v1::OOM_VICTIM_DESCENDANT;
+  }
+  return v1::OOM_VICTIM_UNSPECIFIED;
+}
+
+void SetOom(const OomFacts& facts, v1::Oom* oom) {
+  oom->set_limit_bytes(facts.limit_bytes);
+  if (facts.peak_bytes != 0) oom->set_peak_bytes(facts.peak_bytes);
+  oom->set_kills(facts.kills);
+  oom->set_victim_kind(VictimToProto(facts.victim));
+  oom->set_victim(EscapeForPeople(facts.program, 64));
+  oom->set_shared(facts.shared);
+}
+
+void SetDiskFull(const DiskFacts& facts, v1::DiskFull* disk) {
+  disk->set_path(facts.path);
+  disk->set_resource(facts.inodes ? v1::DISK_RESOURCE_INODES : v1::DISK_RESOURCE_BYTES);
+  if (facts.limit != 0) disk->set_limit(facts.limit);
+  disk->set_at_start(facts.at_start);
+  disk->set_shared(facts.shared);
+}
+
+void SetLimits(const ExecResult& result, v1::End* end) {
+  if (result.oom.has_value()) SetOom(*result.oom, end->mutable_oom());
+  if (result.pids.has_value()) {
+    end->mutable_pids_limit()->set_limit(result.pids->limit);
+    end->mutable_pids_limit()->set_refused(result.pids->forks_refused);
+    end->mutable_pids_limit()->set_shared(result.pids->shared);
+  }
+  if (result.disk.has_value()) SetDiskFull(*result.disk, end->mutable_disk_full());
 }
 
 }  // namespace
@@ -99,11 +148,9 @@ v1::End ToProto(const ExecResult& result, bool terminal) {
   if (result.exit_code.has_value()) end.set_exit_code(*result.exit_code);
   if (result.signal.has_value()) end.set_signal(*result.signal);
   end.set_core_dumped(result.core_dumped);
-  SetUsage(result, end.mutable_usage());
-  if (result.oom.has_value()) {
-    end.mutable_oom()->set_limit_bytes(result.oom->limit_bytes);
-    if (result.oom->peak_bytes != 0) end.mutable_oom()->set_peak_bytes(result.oom->peak_bytes);
-  }
+  const bool leader_seen = result.exit_code.has_value() || result.signal.has_value();
+  if (leader_seen) SetUsage(result, end.mutable_usage());
+  SetLimits(result, &end);
   end.set_survivors(result.survivors);
   end.set_output_cut(result.pipe_held);
   if (terminal) {

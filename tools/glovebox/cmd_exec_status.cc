@@ -37,6 +37,8 @@ std::string ForPeople(const v1::Exec& exec) {
     if (const auto reason = ReasonOf(end, WallLimit(exec.spec())); reason.has_value()) {
       rows.push_back({"reason", *reason});
     }
+    if (end.survivors() > 0) rows.push_back({"survivors", absl::StrCat(end.survivors())});
+    if (!end.has_usage()) return FormatTable(rows, false);
     rows.push_back({"wall time", FormatSeconds(absl::Microseconds(end.usage().wall_us()))});
     rows.push_back({"cpu time", FormatSeconds(absl::Microseconds(end.usage().user_us() +
                                                                  end.usage().system_us()))});

@@ -41,7 +41,7 @@ std::string SpawnReason(const v1::SpawnFailure& failure) {
       text = "command is not executable";
       break;
     case v1::SPAWN_FAILURE_KIND_BAD_INTERPRETER:
-      text = "the command's interpreter does not exist";
+      text = "the command's interpreter (#! line or dynamic loader) cannot be executed";
       break;
     case v1::SPAWN_FAILURE_KIND_BAD_WORKING_DIRECTORY:
       text = "cannot enter the working directory";
@@ -73,19 +73,73 @@ std::string SpawnReason(const v1::SpawnFailure& failure) {
   return text;
 }
 
+// How the leader ended beside what was the cause: "; it exited with 1".
+std::string LeaderText(const v1::End& end) {
+  if (end.has_exit_code()) return absl::StrCat("; it exited with ", end.exit_code());
+  if (end.has_signal()) return absl::StrCat("; it ended by ", SignalName(end.signal()));
+  return "";
+}
+
+constexpr char kSharedText[] = " (perhaps another command's: several ran in the sandbox)";
+
+std::string VictimText(const v1::Oom& oom) {
+  switch (static_cast<int>(oom.victim_kind())) {
+    case v1::OOM_VICTIM_LEADER:
+      return oom.victim().empty()
+                 ? "the command"
+                 : absl::StrCat("the command, ", EscapeForPeople(oom.victim(), 64));
+    case v1::OOM_VICTIM_DESCENDANT:
+      return oom.kills() > 1 ? absl::StrCat(oom.kills(), " processes of the command")
+                             : "a process of the command";
+    default:
+      return "a process in the sandbox";
+  }
+}
+
 std::string OomReason(const v1::End& end) {
+  const v1::Oom& oom = end.oom();
   std::string text = "out of memory";
   if (!end.has_oom()) return text;
-  if (end.oom().limit_bytes() != 0) {
-    absl::StrAppend(&text, ": limit ", FormatSize(end.oom().limit_bytes()));
+  absl::StrAppend(&text, ": the kernel killed ", VictimText(oom));
+  if (oom.limit_bytes() != 0) absl::StrAppend(&text, ", limit ", FormatSize(oom.limit_bytes()));
+  if (oom.has_peak_bytes()) absl::StrAppend(&text, ", peak ", FormatSize(oom.peak_bytes()));
+  if (oom.victim_kind() != v1::OOM_VICTIM_LEADER) absl::StrAppend(&text, LeaderText(end));
+  if (oom.shared()) absl::StrAppend(&text, kSharedText);
+  return absl::StrCat(text, "; give the sandbox more (--memory)");
+}
+
+std::string PidsReason(const v1::End& end) {
+  const v1::PidsLimit& pids = end.pids_limit();
+  if (!end.has_pids_limit())
+    return "the sandbox's limit of processes refused the command one (--pids)";
+  return absl::StrCat("the sandbox's limit of ", pids.limit(), " processes refused ",
+                      pids.refused(), LeaderText(end), pids.shared() ? kSharedText : "",
+                      "; start fewer at once, or give it more (--pids)");
+}
+
+std::string DiskReason(const v1::End& end) {
+  const v1::DiskFull& disk = end.disk_full();
+  if (!end.has_disk_full()) return "the sandbox's disk is full (--disk)";
+  const bool inodes = disk.resource() == v1::DISK_RESOURCE_INODES;
+  std::string text = disk.path() == "/" ? "the sandbox's disk" : EscapeForPeople(disk.path(), 64);
+  absl::StrAppend(&text, inodes ? " has no inode left" : " is full");
+  if (disk.has_limit()) {
+    absl::StrAppend(&text, ", limit ",
+                    inodes ? absl::StrCat(disk.limit()) : FormatSize(disk.limit()));
   }
-  if (end.oom().has_peak_bytes()) {
-    absl::StrAppend(&text, ", peak ", FormatSize(end.oom().peak_bytes()));
-  }
-  if (!end.oom().victim().empty()) {
-    absl::StrAppend(&text, ", killed ", EscapeForPeople(end.oom().victim(), 64));
-  }
-  return text;
+  absl::StrAppend(&text, LeaderText(end), disk.shared() ? kSharedText : "");
+  if (disk.path() != "/") return absl::StrCat(text, "; remove files there, or write elsewhere");
+  return absl::StrCat(text, "; remove files, or give it more (", inodes ? "--inodes" : "--disk",
+                      ")");
+}
+
+// Of a command that failed by its own word, while a limit was met that may have been the reason.
+std::optional<std::string> SuspectedReason(const v1::End& end) {
+  if (end.cause() == v1::END_CAUSE_EXITED && end.exit_code() == 0) return std::nullopt;
+  if (end.has_oom()) return OomReason(end);
+  if (end.has_pids_limit()) return PidsReason(end);
+  if (end.has_disk_full()) return DiskReason(end);
+  return std::nullopt;
 }
 
 }  // namespace
@@ -100,7 +154,6 @@ int ExitCodeOf(const v1::End& end) {
     case v1::END_CAUSE_IDLE_TIMED_OUT:
       return kExitTimedOut;
     case v1::END_CAUSE_OOM_KILLED:
-      return kKilled;
     case v1::END_CAUSE_PIDS_LIMIT:
     case v1::END_CAUSE_OUTPUT_LIMIT:
     case v1::END_CAUSE_DISK_FULL:
@@ -118,28 +171,31 @@ std::optional<std::string> ReasonOf(const v1::End& end, std::optional<absl::Dura
   const std::string after = limit.has_value() ? absl::StrCat(" after ", FormatSeconds(*limit)) : "";
   switch (static_cast<int>(end.cause())) {
     case v1::END_CAUSE_EXITED:
-      return std::nullopt;
+      return SuspectedReason(end);
     case v1::END_CAUSE_SIGNALED:
-      return absl::StrCat("command ended by ", SignalName(end.signal()),
-                          end.core_dumped() ? " (core dumped)" : "");
+      return absl::StrCat(
+          "command ended by ", SignalName(end.signal()), end.core_dumped() ? " (core dumped)" : "",
+          SuspectedReason(end).has_value() ? "; " : "", SuspectedReason(end).value_or(""));
     case v1::END_CAUSE_TIMED_OUT:
-      return absl::StrCat("command timed out", after, " (wall limit)");
+      return absl::StrCat("command timed out", after, " (wall limit)", LeaderText(end));
     case v1::END_CAUSE_IDLE_TIMED_OUT:
-      return "command timed out without output (idle limit)";
+      return absl::StrCat("command timed out without output (idle limit)", LeaderText(end));
     case v1::END_CAUSE_OOM_KILLED:
       return OomReason(end);
     case v1::END_CAUSE_PIDS_LIMIT:
-      return "the sandbox's limit of processes refused the command one (--pids)";
+      return PidsReason(end);
     case v1::END_CAUSE_OUTPUT_LIMIT:
-      return "command wrote more output than its limit";
+      return absl::StrCat("command wrote more output than its limit", LeaderText(end),
+                          "; write less, or to a file");
     case v1::END_CAUSE_DISK_FULL:
-      return "the sandbox's disk is full (--disk)";
+      return DiskReason(end);
     case v1::END_CAUSE_KILLED_BY_CLIENT:
       return end.has_signal()
                  ? absl::StrCat("command ended by a client's ", SignalName(end.signal()))
                  : "command ended after a client's signal";
     case v1::END_CAUSE_SANDBOX_GONE:
-      return "the sandbox is gone: it was removed, or its init ended";
+      return "the sandbox is gone: it was removed, or its init ended; how the command would have "
+             "ended is not known";
     case v1::END_CAUSE_SPAWN_FAILED:
       return SpawnReason(end.spawn_failure());
     default:

@@ -70,7 +70,22 @@ Json StreamJson(bool set, const v1::StreamBytes& stream) {
 Json OomJson(const v1::Oom& oom) {
   return {{"limit_bytes", oom.limit_bytes()},
           {"peak_bytes", Optional(oom.has_peak_bytes(), oom.peak_bytes())},
-          {"victim", oom.victim()}};
+          {"victim", oom.victim()},
+          {"kills", oom.kills()},
+          {"victim_kind", EnumWord(v1::OomVictim_Name(oom.victim_kind()), "OOM_VICTIM_")},
+          {"shared", oom.shared()}};
+}
+
+Json PidsLimitJson(const v1::PidsLimit& pids) {
+  return {{"limit", pids.limit()}, {"refused", pids.refused()}, {"shared", pids.shared()}};
+}
+
+Json DiskFullJson(const v1::DiskFull& disk) {
+  return {{"path", disk.path()},
+          {"resource", EnumWord(v1::DiskResource_Name(disk.resource()), "DISK_RESOURCE_")},
+          {"limit", Optional(disk.has_limit(), disk.limit())},
+          {"at_start", disk.at_start()},
+          {"shared", disk.shared()}};
 }
 
 Json SpawnFailureJson(const v1::SpawnFailure& failure) {
@@ -121,6 +136,8 @@ Json EndJson(const v1::End& end) {
   out["core_dumped"] = end.core_dumped();
   out["usage"] = end.has_usage() ? UsageJson(end.usage()) : Json(nullptr);
   out["oom"] = end.has_oom() ? OomJson(end.oom()) : Json(nullptr);
+  out["pids_limit"] = end.has_pids_limit() ? PidsLimitJson(end.pids_limit()) : Json(nullptr);
+  out["disk_full"] = end.has_disk_full() ? DiskFullJson(end.disk_full()) : Json(nullptr);
   out["survivors"] = end.survivors();
   out["output_cut"] = end.output_cut();
   out["stdout_bytes"] = StreamJson(end.has_stdout_bytes(), end.stdout_bytes());

@@ -62,6 +62,10 @@ TEST_F(ExecTest, SpawnFailureNamesStepAndErrno) {
                         Case{Command({"/bin/no-such-program"}), ExecStep::kExecve, ENOENT},
                         Case{Command({"not_executable"}), ExecStep::kExecve, EACCES},
                         Case{Command({"no_format"}), ExecStep::kExecve, ENOEXEC},
+                        Case{Command({"/bin"}), ExecStep::kExecve, EACCES},
+                        Case{Command({"no_interpreter"}), ExecStep::kInterpreter, ENOENT},
+                        Case{Command({"/bin/no_interpreter"}), ExecStep::kInterpreter, ENOENT},
+                        Case{Command({"/bin/bad_interpreter"}), ExecStep::kInterpreter, EACCES},
                         Case{bad_cwd, ExecStep::kWorkingDirectory, ENOENT},
                         Case{relative_cwd, ExecStep::kWorkingDirectory, EINVAL},
                         Case{no_user, ExecStep::kUser, ENOENT}, Case{root, ExecStep::kUser, EPERM},
@@ -147,7 +151,7 @@ TEST_F(ExecTest, SurvivorsAreKeptWhenAskedFor) {
 
 TEST_F(ExecTest, ClientSignalsReachLeaderGroupAndTree) {
   for (SignalScope scope : {SignalScope::kLeader, SignalScope::kGroup, SignalScope::kTree}) {
-    for (int signal : {SIGKILL, SIGTERM}) {
+    for (int signal : {SIGKILL, SIGTERM, SIGUSR1, SIGPIPE, SIGRTMAX}) {
       auto exec = sandbox_->Start(Command({"sleep", "1000"}));
       sandbox_->NextOf(FrameKind::kStarted);
       sandbox_->Send(FrameKind::kSignal, exec->exec_no,
@@ -157,12 +161,12 @@ TEST_F(ExecTest, ClientSignalsReachLeaderGroupAndTree) {
       EXPECT_EQ(end.signal, signal);
     }
   }
-  auto exec = sandbox_->Start(Command({"sleep", "1000"}));
+  auto exec = sandbox_->Start(Script("trap '' USR1; echo up; read line; kill -USR2 $$"));
   sandbox_->NextOf(FrameKind::kStarted);
   sandbox_->Send(FrameKind::kSignal, exec->exec_no, SignalBody{SIGUSR1, SignalScope::kTree});
   ExecEnd end = sandbox_->AwaitEnd(exec.get());
-  EXPECT_EQ(end.cause, EndCause::kSignaled);
-  EXPECT_EQ(end.signal, SIGUSR1);
+  EXPECT_EQ(end.cause, EndCause::kSignaled) << "another signal than the client's";
+  EXPECT_EQ(end.signal, SIGUSR2);
 }
 
 TEST_F(ExecTest, FilterIsInstalledAndABadOneNamesItsStep) {

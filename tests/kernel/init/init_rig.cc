@@ -306,14 +306,15 @@ SetupReport TestSandbox::AwaitReport() {
   return report;
 }
 
-void TestSandbox::Connect() {
+void TestSandbox::Connect(const std::vector<int>& counters) {
   connection.Reset(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   strncpy(address.sun_path, socket_path.c_str(), sizeof(address.sun_path) - 1);
   Must(connect(connection.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)),
        socket_path);
-  Send(FrameKind::kHello, 0, HelloBody{kFramesVersion, 0});
+  const HelloBody hello{kFramesVersion, 0};
+  Send(FrameKind::kHello, 0, &hello, sizeof(hello), counters);
   EXPECT_EQ(NextOf(FrameKind::kHelloAck).As<HelloBody>().version, kFramesVersion);
 }
 
@@ -438,6 +439,10 @@ void InitRig::MakeLower() {
   std::ofstream(root / "bin/not_executable") << "text\n";
   std::ofstream(root / "bin/no_format") << "text\n";
   chmod((root / "bin/no_format").c_str(), 0755);
+  std::ofstream(root / "bin/no_interpreter") << "#!/nowhere/sh\n";
+  chmod((root / "bin/no_interpreter").c_str(), 0755);
+  std::ofstream(root / "bin/bad_interpreter") << "#!/bin/not_executable\n";
+  chmod((root / "bin/bad_interpreter").c_str(), 0755);
   Must(chown((root / "home/agent").c_str(), 1000, 1000), "chown");
 }
 

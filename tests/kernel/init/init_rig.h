@@ -94,7 +94,8 @@ class TestSandbox {
  public:
   ~TestSandbox();
   SetupReport AwaitReport();
-  void Connect();  // says hello, awaits the answer
+  // Says hello, with these counters (CounterFd), awaits the answer.
+  void Connect(const std::vector<int>& counters = {});
   void Disconnect() { connection.Reset(); }
   std::unique_ptr<TestExec> Start(const Spec& spec);  // sends kStart only
   std::unique_ptr<TestExec> Prepare(const Spec& spec);

@@ -80,6 +80,41 @@ TEST_F(SandboxTest, AMemoryHogIsKilledAndTheEndSaysSo) {
   EXPECT_EQ(outcome.result.cause, ExecResult::Cause::kOomKilled) << DescribeResult(outcome.result);
   ASSERT_TRUE(outcome.result.oom.has_value());
   EXPECT_EQ(outcome.result.oom->limit_bytes, 64u << 20);
+  EXPECT_GT(outcome.result.oom->peak_bytes, 32u << 20);
+  EXPECT_EQ(outcome.result.oom->victim, OomFacts::Victim::kLeader);
+  EXPECT_EQ(outcome.result.oom->program, "python3");
+  Delete(*sandbox);
+}
+
+TEST_F(SandboxTest, AChildKilledForMemoryIsToldApartFromItsLeader) {
+  CreateOptions options;
+  options.limits.memory_bytes = 64 << 20;
+  auto sandbox = Create(options);
+  ASSERT_NE(sandbox, nullptr);
+  const Outcome outcome =
+      Run(*sandbox, Shell("python3 -c 'bytearray(512 * 1024 * 1024)' || exit 3"));
+  EXPECT_EQ(outcome.result.cause, ExecResult::Cause::kOomKilled) << DescribeResult(outcome.result);
+  EXPECT_EQ(outcome.result.exit_code, 3);
+  EXPECT_EQ(outcome.result.oom->victim, OomFacts::Victim::kDescendant);
+  const Outcome after = Run(*sandbox, Shell("exit 3"));
+  EXPECT_EQ(after.result.cause, ExecResult::Cause::kExited) << "an earlier kill is not this one's";
+  Delete(*sandbox);
+}
+
+TEST_F(SandboxTest, AFailureAtThePidsLimitOrOnAFullDiskSaysSo) {
+  CreateOptions options;
+  options.limits.pids_max = 16;
+  options.limits.disk_bytes = 16 << 20;
+  auto sandbox = Create(options);
+  ASSERT_NE(sandbox, nullptr);
+  const Outcome forks = Run(*sandbox, Shell("for i in $(seq 40); do sleep 1000 & done; exit 5"));
+  EXPECT_EQ(forks.result.cause, ExecResult::Cause::kPidsLimit) << DescribeResult(forks.result);
+  EXPECT_EQ(forks.result.pids->limit, 16u);
+  EXPECT_EQ(forks.result.processes_max, 15u) << "all but init";
+  const Outcome disk = Run(*sandbox, Shell("head -c 100M /dev/zero > ~/big || exit 6"));
+  EXPECT_EQ(disk.result.cause, ExecResult::Cause::kDiskFull) << DescribeResult(disk.result);
+  EXPECT_EQ(disk.result.exit_code, 6);
+  EXPECT_GT(disk.result.write_bytes, 4u << 20);
   Delete(*sandbox);
 }
 

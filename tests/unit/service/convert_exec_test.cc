@@ -100,6 +100,39 @@ TEST(EndToProto, SpawnFailureKindFollowsStepAndErrno) {
   failed.failed_step = ExecStep::kWorkingDirectory;
   EXPECT_EQ(ToProto(failed, false).spawn_failure().kind(),
             v1::SPAWN_FAILURE_KIND_BAD_WORKING_DIRECTORY);
+  failed.failed_step = ExecStep::kInterpreter;
+  EXPECT_EQ(ToProto(failed, false).spawn_failure().kind(), v1::SPAWN_FAILURE_KIND_BAD_INTERPRETER);
+  EXPECT_EQ(ToProto(failed, false).spawn_failure().step(), "interpreter");
+}
+
+TEST(EndToProto, LimitFactsStandBesideTheExitCode) {
+  ExecResult result;
+  result.cause = ExecResult::Cause::kDiskFull;
+  result.exit_code = 1;
+  result.oom = OomFacts{100, 0, 2, OomFacts::Victim::kDescendant, "", true};
+  result.pids = PidsFacts{64, 3, false};
+  result.disk = DiskFacts{"/", true, 1000, false, false};
+  const v1::End end = ToProto(result, false);
+  EXPECT_EQ(end.cause(), v1::END_CAUSE_DISK_FULL);
+  EXPECT_EQ(end.exit_code(), 1);
+  EXPECT_EQ(end.oom().kills(), 2u);
+  EXPECT_EQ(end.oom().victim_kind(), v1::OOM_VICTIM_DESCENDANT);
+  EXPECT_TRUE(end.oom().shared());
+  EXPECT_FALSE(end.oom().has_peak_bytes());
+  EXPECT_EQ(end.pids_limit().refused(), 3u);
+  EXPECT_EQ(end.disk_full().resource(), v1::DISK_RESOURCE_INODES);
+  EXPECT_EQ(end.disk_full().limit(), 1000u);
+}
+
+TEST(EndToProto, UsageIsAbsentWhenNobodySawTheLeaderEnd) {
+  EXPECT_FALSE(ToProto(ExecResult{}, false).has_usage());
+  ExecResult exited;
+  exited.cause = ExecResult::Cause::kExited;
+  exited.exit_code = 0;
+  const v1::End end = ToProto(exited, false);
+  EXPECT_TRUE(end.usage().has_read_bytes());
+  EXPECT_FALSE(end.usage().has_peak_memory_bytes()) << "not known is not zero";
+  EXPECT_FALSE(end.usage().has_processes_max());
 }
 
 TEST(EndToProto, DroppedNeverExceedsTotalWhateverInitSays) {
