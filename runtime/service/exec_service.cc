@@ -25,6 +25,16 @@ CallName NameOf(const char* method, const Request& request) {
   return {method, request.sandbox_id(), request.exec_id()};
 }
 
+// last + 1 is the next output, or the end; after the end frame there is nothing to ask for.
+absl::Status CheckSequence(const Exec& exec, uint64_t from) {
+  const uint64_t last = exec.Snapshot().last_sequence;
+  if (from <= last + 2) return absl::OkStatus();
+  return DetailedError(
+      absl::StatusCode::kOutOfRange,
+      absl::StrCat("sequence ", from, " was never given; the last is ", last),
+      {"SEQUENCE_IN_FUTURE", {{"field", "from_sequence"}, {"value", absl::StrCat(last)}}});
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<Exec>> ExecService::Find(const std::string& sandbox_id,
@@ -67,15 +77,7 @@ grpc::ServerWriteReactor<v1::AttachExecResponse>* ExecService::AttachExec(
       [this, request]() -> absl::StatusOr<Stream::Opened> {
         Stream::Opened opened;
         ASSIGN_OR_RETURN(opened.exec, Find(request->sandbox_id(), request->exec_id()));
-        const uint64_t last = opened.exec->Snapshot().last_sequence;
-        // last + 1 is the next output, or the end; after the end frame there is nothing to ask for.
-        if (request->from_sequence() > last + 2) {
-          return DetailedError(
-              absl::StatusCode::kOutOfRange,
-              absl::StrCat("sequence ", request->from_sequence(), " was never given; the last is ",
-                           last),
-              {"SEQUENCE_IN_FUTURE", {{"field", "from_sequence"}, {"value", absl::StrCat(last)}}});
-        }
+        RETURN_IF_ERROR(CheckSequence(*opened.exec, request->from_sequence()));
         opened.reader = std::make_unique<OutputReader>(opened.exec, request->from_sequence(),
                                                        /*paces=*/false);
         opened.follow = !request->no_follow();
@@ -90,8 +92,14 @@ grpc::ServerWriteReactor<v1::RunExecResponse>* ExecService::RunExec(
       deps_, NameOf("ExecService/RunExec", *request),
       [this, request]() -> absl::StatusOr<Stream::Opened> {
         Stream::Opened opened;
-        ASSIGN_OR_RETURN(opened.exec, Start(*request));
-        opened.reader = std::make_unique<OutputReader>(opened.exec, 0, /*paces=*/true);
+        if (request->from_sequence() == 0) {
+          ASSIGN_OR_RETURN(opened.exec, Start(*request));
+        } else {
+          ASSIGN_OR_RETURN(opened.exec, Find(request->sandbox_id(), request->exec_id()));
+          RETURN_IF_ERROR(CheckSequence(*opened.exec, request->from_sequence()));
+        }
+        opened.reader = std::make_unique<OutputReader>(opened.exec, request->from_sequence(),
+                                                       /*paces=*/true);
         *opened.first.emplace().mutable_exec() =
             ToProto(*opened.exec, request->sandbox_id(), WithEnvironment::kYes, *deps_.clock);
         return opened;
