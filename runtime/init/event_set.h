@@ -11,7 +11,7 @@
 
 namespace glovebox {
 
-enum class EventSource : uint32_t { kListen, kConnection, kSignals, kStdout, kStderr, kStdin };
+enum class EventSource : uint32_t { kListen, kConnection, kSignals, kStdout, kStderr, kStdin, kRefusal };
 
 class EventSet {
  public:

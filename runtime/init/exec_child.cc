@@ -1,19 +1,21 @@
 #include "init/exec_child.h"
 
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "init/credentials.h"
+#include "init/refusals.h"
 #include "init/resource_limits.h"
 #include "linux/bare_text.h"
 #include "linux/raw_syscalls.h"
 
 namespace glovebox {
 namespace {
+
+constexpr int kToldFd = 3;
 
 [[noreturn]] void Fail(ChildTask* task, ExecStep step, long result) {
   task->failed_step = step;
@@ -31,7 +33,9 @@ void PlaceDescriptors(ChildTask* task) {
     // Sources are above 2: init's own 0, 1 and 2 are open, or the source is init's /dev/null at 0.
     if (task->descriptors[i] != i) Do(task, kStep, raw::Dup3(task->descriptors[i], i, 0));
   }
-  Do(task, kStep, raw::CloseRange(3, ~0U, 0));
+  // What is left goes with the execve.
+  if (task->told != kToldFd) Do(task, kStep, raw::Dup3(task->told, kToldFd, O_CLOEXEC));
+  Do(task, kStep, raw::CloseRange(kToldFd + 1, ~0U, 0));
 }
 
 void BecomeUser(ChildTask* task, uint64_t capabilities) {
@@ -56,16 +60,6 @@ void EnterDirectory(ChildTask* task) {
   char cwd[kPathBytesMax];
   Do(task, kStep, raw::Call(__NR_getcwd, cwd, sizeof(cwd)));
   if (cwd[0] != '/') Fail(task, kStep, -EXDEV);  // "(unreachable)": outside of the root
-}
-
-void InstallFilters(ChildTask* task) {
-  const LaunchPlan& plan = task->plan->plan();
-  for (uint32_t i = 0; i < plan.filter_count; ++i) {
-    auto* code = static_cast<const sock_filter*>(task->plan->Filter(plan.filters[i]));
-    sock_fprog program{static_cast<unsigned short>(plan.filters[i].count),
-                       const_cast<sock_filter*>(code)};
-    Do(task, ExecStep::kFilter, raw::Call(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
-  }
 }
 
 const char* SearchPath(const Command& command) {
@@ -138,7 +132,7 @@ void RunCommandChild(void* argument) {
   Do(task, ExecStep::kDescriptors, LimitCommand(plan));
   BecomeUser(task, capabilities);
   EnterDirectory(task);
-  InstallFilters(task);
+  Do(task, ExecStep::kFilter, InstallCommandFilter(*task->plan, kToldFd));
   ExecuteFailure failure = Execute(command);
   Fail(task, failure.step, failure.result);
 }

@@ -14,6 +14,7 @@ struct ChildTask {
   const PlanReader* plan;
   const Command* command;
   int descriptors[3];    // become 0, 1, 2
+  int told;              // takes the listener of the command's filter (init/refusals.h)
   ExecStep failed_step;  // written by the child; kNone: the execve succeeded
   int error;
 };

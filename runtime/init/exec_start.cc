@@ -95,9 +95,9 @@ uint64_t OwnPeakBytes() {
 }
 
 CommandError CloneCommand(const PlanReader& plan, const Command& command, const CommandEnds& ends,
-                          Exec* exec) {
+                          Exec* exec, Refusals* refusals, EventSet* events) {
   alignas(16) static constinit char stack[kChildStackBytes] = {};  // one child at a time: vfork
-  ChildTask task{&plan, &command, {}, ExecStep::kNone, 0};
+  ChildTask task{&plan, &command, {}, refusals->sender(), ExecStep::kNone, 0};
   int input = ends.input.valid() ? ends.input.get() : 0;  // init's 0 is /dev/null
   task.descriptors[0] = input;
   task.descriptors[1] = exec->terminal ? input : ends.output.get();
@@ -112,6 +112,7 @@ CommandError CloneCommand(const PlanReader& plan, const Command& command, const 
   args.cgroup = static_cast<uint64_t>(exec->cgroup.get());
   long pid = CloneOnStack(args, RunCommandChild, &task);
   if (pid < 0) return {ExecStep::kClone, static_cast<int>(-pid)};
+  refusals->Take(exec->exec_no, events);
   exec->pidfd.Reset(pidfd);
   exec->pid = static_cast<int>(pid);
   exec->peak_inherited = OwnPeakBytes();
@@ -150,7 +151,7 @@ long Watch(Exec* exec, uint32_t slot, EventSet* events) {
 }
 
 CommandError StartCommand(const PlanReader& plan, UniqueFd log, Exec* exec, uint32_t slot,
-                          EventSet* events) {
+                          Refusals* refusals, EventSet* events) {
   CommandMemory memory;
   Command command;
   CommandError error =
@@ -162,13 +163,13 @@ CommandError StartCommand(const PlanReader& plan, UniqueFd log, Exec* exec, uint
   long made = exec->terminal ? MakeTerminal(command, exec, &ends) : MakePipes(command, exec, &ends);
   if (made >= 0) made = Watch(exec, slot, events);
   if (made < 0) return {ExecStep::kResources, static_cast<int>(-made)};
-  return CloneCommand(plan, command, ends, exec);
+  return CloneCommand(plan, command, ends, exec, refusals, events);
 }
 
 }  // namespace
 
 StartRefusal StartExec(const PlanReader& plan, uint32_t exec_no, StartDescriptors descriptors,
-                       ExecTable* table, EventSet* events) {
+                       ExecTable* table, Refusals* refusals, EventSet* events) {
   if (exec_no == 0) return {EINVAL, "exec_no 0"};
   if (table->Find(exec_no) != nullptr) return {EEXIST, "exec_no is in use"};
   Exec* exec = table->Allocate(plan.plan().exec_max);
@@ -187,8 +188,8 @@ StartRefusal StartExec(const PlanReader& plan, uint32_t exec_no, StartDescriptor
   exec->end.started_ns = MonotonicNs();
   table->NoteCompany(exec);
   exec->limits_before = table->limits().Read();
-  CommandError error = StartCommand(plan, static_cast<UniqueFd&&>(descriptors.log), exec, slot,
-                                    events);
+  CommandError error =
+      StartCommand(plan, static_cast<UniqueFd&&>(descriptors.log), exec, slot, refusals, events);
   if (error.error != 0) {
     exec->end.cause = EndCause::kSpawnFailed;
     exec->end.failed_step = error.step;

@@ -5,6 +5,7 @@
 #include "init/event_set.h"
 #include "init/exec_table.h"
 #include "init/plan_reader.h"
+#include "init/refusals.h"
 
 namespace glovebox {
 
@@ -24,7 +25,7 @@ struct StartRefusal {
 // Makes an exec of it. A command that cannot be started is an exec all the same, ended with
 // kSpawnFailed; refused is only what has no place to say so.
 StartRefusal StartExec(const PlanReader& plan, uint32_t exec_no, StartDescriptors descriptors,
-                       ExecTable* table, EventSet* events);
+                       ExecTable* table, Refusals* refusals, EventSet* events);
 
 }  // namespace glovebox
 

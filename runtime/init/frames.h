@@ -178,6 +178,19 @@ struct LimitFacts {
   uint64_t memory_peak_bytes;  // of the sandbox so far, where oom_kills > 0; 0: not known
 };
 
+// System calls that were refused to the exec, by number and rule; of more kinds than there is room
+// for, the number of calls.
+inline constexpr uint32_t kDenialsMax = 16;
+inline constexpr uint32_t kDenialRuleShift = 16;
+
+struct ExecDenial {
+  uint32_t number;
+  uint32_t arch;          // AUDIT_ARCH_*
+  uint32_t answer;        // of the plan's answers: rule << kDenialRuleShift | errno
+  uint32_t count;         // stays at its greatest value
+  uint32_t arguments[3];  // lower halves, of the first call; 0 where no argument decided
+};
+
 struct ExecEnd {
   EndCause cause;
   int32_t exit_code;  // kExited (and kTimedOut and the like when the leader then exited): else -1
@@ -195,15 +208,17 @@ struct ExecEnd {
   // to it. 0: not known.
   uint64_t memory_peak_bytes;
   uint64_t bytes_total[2];  // stdout (or the terminal), stderr: as written by the command
-  uint64_t bytes_dropped[2];  // of those, neither in the region nor in the full log any more
-  uint64_t frame_count;       // sequence numbers 1..frame_count were given to output
+  uint64_t bytes_dropped[2];   // of those, neither in the region nor in the full log any more
+  uint64_t frame_count;        // sequence numbers 1..frame_count were given to output
   uint64_t read_bytes;        // from storage, by the same processes as memory_peak_bytes
   uint64_t write_bytes;       // to storage, likewise
   LimitFacts limits;
-  uint64_t log_bytes;         // of the full log (init/log_writer.h)
+  uint64_t log_bytes;          // of the full log (init/log_writer.h)
   uint64_t log_last_sequence;  // records 1..log_last_sequence are in it
   int32_t log_error;           // why no more: EFBIG, ENOSPC, ...; 0: everything is in it
-  uint32_t reserved;
+  uint32_t denial_count;
+  ExecDenial denials[kDenialsMax];  // in the order of their first call
+  uint64_t denials_uncounted;
 };
 static_assert(std::is_trivially_copyable_v<ExecEnd>);
 

@@ -11,7 +11,7 @@
 namespace glovebox {
 
 inline constexpr uint32_t kLaunchPlanMagic = 0x67624c50;  // "gbLP"
-inline constexpr uint32_t kLaunchPlanVersion = 2;
+inline constexpr uint32_t kLaunchPlanVersion = 3;
 inline constexpr uint32_t kLayersMax = 16;
 inline constexpr uint32_t kBindsMax = 16;
 inline constexpr uint32_t kMasksMax = 64;
@@ -94,14 +94,17 @@ struct LaunchPlan {
   uint32_t bind_count;
   uint32_t mask_count;
   uint32_t rlimit_count;
-  uint32_t filter_count;  // installed in every command, in order, just before execve; not in init
+  uint32_t filter_count;  // the first is installed in init, once, at the end of its setup; the
+                          // second is added in every command, just before execve
   PlanText hostname;
   PlanText workdir;      // default cwd of commands, "" for "/"
   PlanText environment;  // default environment: "NAME=value\0NAME=value\0", counted by size
   uint32_t uid;          // inside id of commands that name no user
   uint32_t gid;
-  uint32_t root_inside;           // 1: commands may be uid 0 and keep payload_capabilities
-  uint32_t exec_max;              // open execs at once; START beyond it is refused
+  uint32_t root_inside;         // 1: commands may be uid 0 and keep payload_capabilities
+  uint32_t exec_max;            // open execs at once; START beyond it is refused
+  uint32_t namespaces_allowed;  // 1: commands may make namespaces of their own
+  uint32_t reserved;
   uint64_t payload_capabilities;  // effective and permitted for uid 0 when root_inside, else 0
   uint64_t tmp_bytes;
   uint64_t tmp_inodes;
@@ -112,6 +115,8 @@ struct LaunchPlan {
   PlanMask masks[kMasksMax];
   PlanRlimit rlimits[kRlimitsMax];
   PlanFilter filters[kFiltersMax];
+  // Run by init itself on a call that the second filter tells of. count 0: it tells of none.
+  PlanFilter answers;
   PlanLandlock landlock;
   // texts and filters follow
 };

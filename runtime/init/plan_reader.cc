@@ -71,14 +71,16 @@ void PlanReader::CheckNumbers() const {
   Check(plan_->tmp_bytes > 0 && plan_->tmp_inodes > 0, "limits of /tmp");
   Check(plan_->shm_bytes > 0 && plan_->shm_inodes > 0, "limits of /dev/shm");
   Check(plan_->landlock.rule_count <= kPathRulesMax, "landlock rule_count");
-  for (uint32_t i = 0; i < plan_->filter_count; ++i) {
-    const PlanFilter& filter = plan_->filters[i];
-    uint64_t end = filter.offset + uint64_t{filter.count} * sizeof(sock_filter);
-    Check(filter.count >= 1 && filter.count <= BPF_MAXINSNS &&
-              filter.offset >= sizeof(LaunchPlan) && end <= plan_->size &&
-              filter.offset % alignof(sock_filter) == 0,
-          "filter");
-  }
+  Check(plan_->namespaces_allowed <= 1, "namespaces_allowed");
+  for (uint32_t i = 0; i < plan_->filter_count; ++i) CheckFilter(plan_->filters[i]);
+  if (plan_->answers.count > 0) CheckFilter(plan_->answers);
+}
+
+void PlanReader::CheckFilter(const PlanFilter& filter) const {
+  uint64_t end = filter.offset + uint64_t{filter.count} * sizeof(sock_filter);
+  Check(filter.count >= 1 && filter.count <= BPF_MAXINSNS && filter.offset >= sizeof(LaunchPlan) &&
+            end <= plan_->size && filter.offset % alignof(sock_filter) == 0,
+        "filter");
 }
 
 void PlanReader::CheckText(const PlanText& text, const char* what) const {

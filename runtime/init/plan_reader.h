@@ -23,6 +23,7 @@ class PlanReader {
   void CheckText(const PlanText& text, const char* what) const;
   void CheckPath(const PlanText& text, const char* what) const;
   void CheckNumbers() const;
+  void CheckFilter(const PlanFilter& filter) const;
 
   const LaunchPlan* plan_ = nullptr;
 };

@@ -213,6 +213,7 @@ void Rootfs::MountTmp() {
 
 void Rootfs::LimitNamespaces() {
   constexpr SetupStep kStep = SetupStep::kLimitNamespaces;
+  if (plan_.plan().namespaces_allowed != 0) return user_sysctls_.Reset();
   for (const char* name :
        {"max_cgroup_namespaces", "max_ipc_namespaces", "max_mnt_namespaces", "max_net_namespaces",
         "max_pid_namespaces", "max_time_namespaces", "max_user_namespaces", "max_uts_namespaces"}) {

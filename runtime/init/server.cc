@@ -42,6 +42,7 @@ bool CarriesItsDescriptors(const ReceivedFrame& frame) {
 void Server::Listen() {
   constexpr SetupStep kStep = SetupStep::kListen;
   Require(events_.Create(), kStep, "epoll_create1");
+  Require(refusals_.Open(), kStep, "socketpair");
   uint64_t mask = uint64_t{1} << (SIGCHLD - 1);
   Require(raw::Call(__NR_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof(mask)), kStep,
           "sigprocmask");
@@ -104,6 +105,9 @@ void Server::Handle(const PlanReader& plan, const epoll_event& event) {
       WriteInput(&exec, slot, &events_);
       return;
     }
+    case EventSource::kRefusal:
+      refusals_.Handle(plan, slot, event.events, &table_);
+      return;
   }
 }
 
@@ -218,11 +222,11 @@ StartRefusal Server::TakeStart(const PlanReader& plan) {
   if (table_.open() + ended_.count() >= kExecsHeldMax) {
     return {EAGAIN, "too many ends are not acknowledged"};
   }
-  StartDescriptors descriptors{static_cast<UniqueFd&&>(frame_.fds[0]),
-                               static_cast<UniqueFd&&>(frame_.fds[1]),
-                               static_cast<UniqueFd&&>(frame_.fds[2]),
-                               static_cast<UniqueFd&&>(frame_.fds[3])};
-  return StartExec(plan, exec_no, static_cast<StartDescriptors&&>(descriptors), &table_, &events_);
+  StartDescriptors descriptors{
+      static_cast<UniqueFd&&>(frame_.fds[0]), static_cast<UniqueFd&&>(frame_.fds[1]),
+      static_cast<UniqueFd&&>(frame_.fds[2]), static_cast<UniqueFd&&>(frame_.fds[3])};
+  return StartExec(plan, exec_no, static_cast<StartDescriptors&&>(descriptors), &table_, &refusals_,
+                   &events_);
 }
 
 bool Server::HandleStart(const PlanReader& plan) {

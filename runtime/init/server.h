@@ -9,6 +9,7 @@
 #include "init/exec_start.h"
 #include "init/exec_table.h"
 #include "init/plan_reader.h"
+#include "init/refusals.h"
 
 namespace glovebox {
 
@@ -17,11 +18,13 @@ struct ServerMemory {
   alignas(8) char frame_body[kFrameBodyMax];
   ExecTableMemory execs;
   EndedTableMemory ended;
+  RefusalMemory refusals;
 };
 
 class Server {
  public:
-  explicit constexpr Server(ServerMemory* memory) : table_(&memory->execs), ended_(&memory->ended) {
+  explicit constexpr Server(ServerMemory* memory)
+      : table_(&memory->execs), ended_(&memory->ended), refusals_(&memory->refusals) {
     frame_.body = memory->frame_body;
   }
   // Step listen; ends the process when it fails.
@@ -57,6 +60,7 @@ class Server {
   Connection connection_;
   ExecTable table_;
   EndedTable ended_;
+  Refusals refusals_;
   ReceivedFrame frame_;
   uint32_t version_ = 0;        // both sides' of this connection, 0 before kHello
   bool hello_owed_ = false;     // kHelloAck is not sent yet

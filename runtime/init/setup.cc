@@ -9,6 +9,7 @@
 #include "base/unique_fd.h"
 #include "init/credentials.h"
 #include "init/landlock.h"
+#include "init/refusals.h"
 #include "init/report.h"
 #include "init/resource_limits.h"
 #include "init/rootfs.h"
@@ -73,6 +74,7 @@ void RunSetup(const PlanReader& plan) {
   SetNoNewPrivs();
   SetNotDumpable();
   EnterLandlock(plan);
+  InstallInitFilter(plan);
 }
 
 }  // namespace glovebox

@@ -55,6 +55,8 @@ namespace glovebox {
   X(kNotDumpable, "not_dumpable", 'I', "no ptrace, no /proc/1/mem, even for an equal uid")         \
   X(kLandlock, "landlock", 'I',                                                                    \
     "a domain of files and scopes for init and all commands; after the last mount")                \
+  X(kFilter, "filter", 'I',                                                                        \
+    "the allow list, for init and all commands; each command adds the second filter itself")       \
   X(kListen, "listen", 'I', "epoll over the inherited listening socket and signals")               \
   X(kReady, "ready", 'I', "report success; from here on frames only")
 

@@ -104,6 +104,9 @@ absl::Status CheckFilters(const SeccompPrograms* filters) {
       return Refuse("filters", absl::StrCat("give 1 to ", BPF_MAXINSNS, " instructions each"));
     }
   }
+  if (filters->answers.size() > BPF_MAXINSNS) {
+    return Refuse("filters", absl::StrCat("give at most ", BPF_MAXINSNS, " answers"));
+  }
   return absl::OkStatus();
 }
 
@@ -193,6 +196,7 @@ void FillNumbers(const PlanInput& input, LaunchPlan* plan) {
   plan->root_inside = input.root_inside ? 1 : 0;
   plan->payload_capabilities = input.root_inside ? RootInsideCapabilityMask() : 0;
   plan->exec_max = input.exec_max;
+  plan->namespaces_allowed = TierMakesNamespaces(input.filters->tier) ? 1 : 0;
   plan->tmp_bytes = input.limits.tmp_bytes;
   plan->tmp_inodes = input.limits.tmp_inodes;
   plan->shm_bytes = input.limits.shm_bytes;
@@ -237,6 +241,7 @@ absl::StatusOr<std::string> BuildPlan(const PlanInput& input) {
   for (const auto* program : {&input.filters->allow_list, &input.filters->argument_rules}) {
     plan.filters[plan.filter_count++] = writer.AddFilter(*program);
   }
+  if (!input.filters->answers.empty()) plan.answers = writer.AddFilter(input.filters->answers);
   if (writer.size() > kLaunchPlanBytesMax) {
     return Refuse("size", absl::StrCat("takes ", writer.size(), " bytes of ", kLaunchPlanBytesMax,
                                        "; give fewer or shorter environment variables"));

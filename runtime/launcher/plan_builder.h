@@ -33,7 +33,7 @@ struct PlanInput {
   bool root_inside = false;
   bool commands_as_root = false;         // commands that name no user are uid 0; needs root_inside
   std::vector<std::string> environment;  // "NAME=value"; added to the defaults, later ones win
-  const SeccompPrograms* filters = nullptr;  // required; copied
+  const SeccompPrograms* filters = nullptr;  // required; copied. Their tier decides on namespaces
   LandlockPolicy landlock;                   // as made: none where the kernel has none
 };
 

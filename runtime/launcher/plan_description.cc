@@ -32,6 +32,11 @@ class PlanPrinter {
       RETURN_IF_ERROR(CheckFilter(plan_.filters[i]));
       Line("filter", absl::StrCat(plan_.filters[i].count, " instructions"));
     }
+    if (plan_.answers.count > 0) {
+      RETURN_IF_ERROR(CheckFilter(plan_.answers));
+      Line("answers", absl::StrCat(plan_.answers.count, " instructions"));
+    }
+    Line("namespaces", plan_.namespaces_allowed != 0 ? "yes" : "no");
     RETURN_IF_ERROR(PrintLandlock());
     return std::move(out_);
   }

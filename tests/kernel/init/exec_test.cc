@@ -172,6 +172,7 @@ TEST_F(ExecTest, ClientSignalsReachLeaderGroupAndTree) {
 TEST_F(ExecTest, FilterIsInstalledAndABadOneNamesItsStep) {
   InitRig::Options options;
   options.plan = [](PlanBuilder* plan) {
+    plan->AddFilter({{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}});  // of init
     // mkdir (83) answers 99; the rest is allowed.
     plan->AddFilter({{BPF_LD | BPF_W | BPF_ABS, 0, 0, 0},
                      {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 83},
@@ -183,7 +184,10 @@ TEST_F(ExecTest, FilterIsInstalledAndABadOneNamesItsStep) {
   filtered->Run(Command({"cat", "/proc/self/status"}), &output);
   EXPECT_NE(output.find("Seccomp:\t2"), std::string::npos) << output;
   EXPECT_NE(filtered->Run(Command({"mkdir", "/tmp/made"})).exit_code, 0);
-  options.plan = [](PlanBuilder* plan) { plan->AddFilter({{0xffff, 0, 0, 0}}); };
+  options.plan = [](PlanBuilder* plan) {
+    plan->AddFilter({{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}});
+    plan->AddFilter({{0xffff, 0, 0, 0}});
+  };
   auto broken = rig_.Ready(options);
   ExecEnd end = broken->Run(Command({"true"}));
   EXPECT_EQ(end.failed_step, ExecStep::kFilter);
