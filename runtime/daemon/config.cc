@@ -81,6 +81,14 @@ absl::Status ParseLogLevel(absl::string_view text, LogLevel* level) {
   return Refuse("log level", "must be \"debug\", \"info\", \"warn\" or \"error\"");
 }
 
+absl::Status ParseLandlockNeed(absl::string_view text, bool* required) {
+  if (text != "required" && text != "optional") {
+    return absl::InvalidArgumentError("must be \"required\" or \"optional\"");
+  }
+  *required = text == "required";
+  return absl::OkStatus();
+}
+
 const char* LogFormatName(LogFormat format) { return format == LogFormat::kJson ? "json" : "text"; }
 
 const char* LogLevelName(LogLevel level) {

@@ -23,6 +23,8 @@ struct Config {
   std::string socket;        // "": <runtime_dir>/glovebox.sock
   std::string socket_group;  // "": the daemon's own user alone
   bool reflection = true;
+  // False: where the kernel has no Landlock, sandboxes are made without it, and say so.
+  bool landlock_required = true;
 
   LogFormat log_format = LogFormat::kText;
   LogLevel log_level = LogLevel::kInfo;
@@ -59,6 +61,7 @@ std::string FormatConfig(const Config& config);
 // "json" -> kJson and so on. INVALID_ARGUMENT.
 absl::Status ParseLogFormat(absl::string_view text, LogFormat* format);
 absl::Status ParseLogLevel(absl::string_view text, LogLevel* level);
+absl::Status ParseLandlockNeed(absl::string_view text, bool* required);
 const char* LogFormatName(LogFormat format);
 const char* LogLevelName(LogLevel level);
 

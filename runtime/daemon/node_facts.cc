@@ -13,6 +13,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "linux/file_io.h"
+#include "policy/landlock.h"
 #include "service/convert_time.h"
 
 namespace glovebox {
@@ -76,6 +77,14 @@ v1::Capability ToCapability(const KernelFeature& feature) {
   capability.set_mechanism(feature.found);
   capability.set_detail(feature.lost);
   capability.set_remedy(feature.remedy);
+  return capability;
+}
+
+v1::Capability LandlockEnforcement(int abi) {
+  v1::Capability capability = ToCapability(JudgeLandlock(abi));
+  LandlockRequest request;
+  request.abi = abi;
+  capability.set_mechanism(DescribeLandlock(MakeLandlockPolicy(request)));
   return capability;
 }
 

@@ -15,6 +15,8 @@
 namespace glovebox {
 
 v1::Capability ToCapability(const KernelFeature& feature);
+// "landlock", with what it does in sandboxes as its mechanism.
+v1::Capability LandlockEnforcement(int abi);
 // memory_limit, pids_limit, cpu_limit, tree_kill, swap_limit.
 std::vector<v1::Capability> CgroupCapabilities(const CgroupReport& report);
 

@@ -11,6 +11,8 @@
 #include "daemon/node_facts.h"
 #include "launcher/self_filter.h"
 #include "linux/file_io.h"
+#include "linux/kernel_probes.h"
+#include "policy/landlock.h"
 #include "policy/seccomp_table.h"
 #include "spawner/embedded/embedded_binaries.h"
 
@@ -91,7 +93,15 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
   RETURN_IF_ERROR(RefuseCallsToSelf());
   ASSIGN_OR_RETURN(events_, EventLoop::Start());
   cleanup_ = std::make_unique<WorkQueue>(kCleanupThreads, 0);
+  const int landlock_abi = LandlockAbi();
+  if (landlock_abi < kLandlockAbiMin && config.landlock_required) {
+    const KernelFeature missing = JudgeLandlock(landlock_abi);
+    return absl::FailedPreconditionError(
+        absl::StrCat("this kernel has no Landlock (", missing.found, "): ", missing.remedy,
+                     ", or set landlock = \"optional\" to run sandboxes without that layer"));
+  }
   SandboxDeps deps;
+  deps.landlock_abi = landlock_abi;
   deps.launcher = launcher_.get();
   deps.cgroups = cgroups_.get();
   deps.disks = disks_.get();
@@ -126,7 +136,8 @@ absl::Status Daemon::Serve(const Config& config, const std::vector<KernelFeature
                    state_.instance(), {config.sandbox_defaults, MaximumLimits()}};
   ASSIGN_OR_RETURN(const CgroupReport report, ReportCgroups(cgroup_host_));
   std::vector<v1::Capability> capabilities = CgroupCapabilities(report);
-  const std::vector<v1::Capability> enforcement = capabilities;
+  std::vector<v1::Capability> enforcement = capabilities;
+  enforcement.push_back(LandlockEnforcement(LandlockAbi()));
   for (const KernelFeature& feature : features) capabilities.push_back(ToCapability(feature));
   NodeFacts facts{DescribeNode(config, state_.instance(), service_deps_.limits, capabilities,
                                cgroup_host_.version),

@@ -41,13 +41,6 @@ KernelFeature FromProbe(absl::string_view name, const ProbeResult& result, Featu
   return Bad(without, name, result.found, lost, remedy);
 }
 
-KernelFeature JudgeLandlock(int abi) {
-  if (abi >= 6) return Ok("landlock", absl::StrCat("ABI ", abi));
-  return Bad(FeatureState::kDegraded, "landlock", absl::StrCat("ABI ", abi),
-             "no second layer over files, abstract sockets and signals",
-             "use Linux 6.12 or later with landlock in CONFIG_LSM (or on the lsm= boot parameter)");
-}
-
 KernelFeature JudgeSysResource() {
   const int has = prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE, 0, 0, 0);
   if (has == 1) return Ok("cap_sys_resource", "in the bounding set");
@@ -137,6 +130,22 @@ KernelFeature JudgeCorePattern(absl::string_view pattern) {
   return Bad(FeatureState::kDegraded, "core_pattern", pattern,
              "a program of the host could be started on a crash inside; RLIMIT_CORE 1 prevents it",
              "sysctl -w kernel.core_pattern=core");
+}
+
+KernelFeature JudgeLandlock(int abi) {
+  const std::string found = abi > 0 ? absl::StrCat("ABI ", abi) : "absent";
+  if (abi >= 6) return Ok("landlock", found);
+  if (abi >= 2) {
+    return Bad(FeatureState::kDegraded, "landlock", found,
+               abi >= 5 ? "only namespaces confine abstract sockets and signals"
+                        : "only namespaces confine abstract sockets and signals; device ioctls are "
+                          "left to the system call filter",
+               "use Linux 6.12 or later");
+  }
+  return Bad(FeatureState::kMissing, "landlock", found,
+             "the second layer over files, abstract sockets and signals: gloveboxd starts only "
+             "when its configuration says landlock = \"optional\"",
+             "use Linux 5.19 or later with landlock in CONFIG_LSM (or on the lsm= boot parameter)");
 }
 
 KernelFeature JudgeSwaps(absl::string_view proc_swaps) {

@@ -28,6 +28,7 @@ std::vector<KernelFeature> ProbeKernelFeatures();
 // The judgement of single values, apart from reading them.
 KernelFeature JudgeKernelVersion(absl::string_view release);
 KernelFeature JudgeCorePattern(absl::string_view pattern);
+KernelFeature JudgeLandlock(int abi);
 KernelFeature JudgeSwaps(absl::string_view proc_swaps);
 // `at_least`: the value from which on the sysctl is good.
 KernelFeature JudgeSysctl(absl::string_view name, absl::string_view value, int at_least,

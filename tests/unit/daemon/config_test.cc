@@ -70,6 +70,17 @@ TEST(Config, ImportsAreOpenToTheOwnerAndClosedToAGroupUnlessSaidOtherwise) {
   EXPECT_TRUE(group.import_roots->empty());
 }
 
+TEST(Config, LandlockIsRequiredUnlessTheOperatorSaysOtherwise) {
+  Config config;
+  EXPECT_TRUE(config.landlock_required);
+  ASSERT_TRUE(ApplyToml("landlock = \"optional\"\n", "x", &config).ok());
+  EXPECT_FALSE(config.landlock_required);
+  Config again;
+  ASSERT_TRUE(ApplyToml(FormatConfig(config), "printed", &again).ok());
+  EXPECT_FALSE(again.landlock_required);
+  EXPECT_FALSE(ApplyToml("landlock = \"off\"\n", "x", &config).ok());
+}
+
 TEST(Config, WhatIsPrintedIsReadBackEqual) {
   Config config;
   ASSERT_TRUE(ApplyToml("[labels]\nzone = \"a\"\n[log]\nformat = \"json\"\n", "x", &config).ok());

@@ -13,6 +13,15 @@ TEST(KernelFeatures, TheVersionIsComparedByNumberAndNotByText) {
   EXPECT_EQ(JudgeKernelVersion("").state, FeatureState::kMissing);
 }
 
+TEST(KernelFeatures, LandlockIsMissingWhereRenamesWouldBreakAndDegradedWithoutScopes) {
+  EXPECT_EQ(JudgeLandlock(0).state, FeatureState::kMissing);
+  EXPECT_EQ(JudgeLandlock(1).state, FeatureState::kMissing);
+  EXPECT_EQ(JudgeLandlock(2).state, FeatureState::kDegraded);
+  EXPECT_EQ(JudgeLandlock(5).state, FeatureState::kDegraded);
+  EXPECT_EQ(JudgeLandlock(7).state, FeatureState::kOk);
+  for (int abi : {0, 2}) EXPECT_NE(JudgeLandlock(abi).remedy, "");
+}
+
 TEST(KernelFeatures, WhatIsNotOkSaysWhatIsLostAndWhatToDo) {
   for (const KernelFeature& feature :
        {JudgeKernelVersion("4.19"), JudgeCorePattern("|/usr/share/apport/apport %p"),
