@@ -199,8 +199,9 @@ void Rootfs::MountDev() {
   const LaunchPlan& plan = plan_.plan();
   RequireDirectory(root_.get(), "dev", kStep);
   (void)raw::Close(Attach(kInitDeviceFd, "dev", kStep));  // consumed
+  // Without `max` one sandbox could have all terminals of the host (kernel.pty.max, 4096).
   Require(raw::Mount("devpts", "dev/pts", "devpts", kNoSuid | kNoExec,
-                     "newinstance,ptmxmode=0666,mode=0620"),
+                     "newinstance,ptmxmode=0666,mode=0620,max=256"),
           kStep, "dev/pts");
   MountLimitedTmpfs("dev/shm", kNoExec, plan.shm_bytes, plan.shm_inodes, kStep);
 }

@@ -38,6 +38,20 @@ void KillAndWait(int pidfd) {
   }
 }
 
+// What the kernel counts per user for a user namespace (inotify instances, queue bytes, pending
+// signals, locked memory) it counts again for the namespace's owner, the effective uid of its maker.
+// With root as the owner of all, one sandbox would use up what the others and the host have; so each
+// is owned by its own first id. The change takes the effective capabilities; they are still permitted.
+long BecomeOwner(uint32_t uid) {
+  raw::CapabilitySets sets;
+  long result = raw::CapGet(&sets);
+  if (result < 0) return result;
+  result = raw::Call(__NR_setresuid, -1, uid, -1);
+  return result < 0 ? result : raw::CapSet(sets);
+}
+
+long BecomeRootAgain() { return raw::Call(__NR_setresuid, -1, 0, -1); }
+
 bool PrepareForChild(const ReceivedRequest& request, int pid, int pidfd, SpawnFailure* failure) {
   const SpawnRequest& wire = request.wire();
   UniqueFd process = OpenProcess(pid, pidfd, failure);
@@ -70,7 +84,13 @@ SpawnedInit Spawn(const ReceivedRequest& request, int init_fd, SpawnFailure* fai
     args.flags |= CLONE_INTO_CGROUP;
     args.cgroup = static_cast<uint64_t>(request.cgroup2_fd());
   }
+  if (!Succeeded(BecomeOwner(request.wire().host_id_first), SetupStep::kClone, "become the owner",
+                 failure)) {
+    if (BecomeRootAgain() < 0) raw::ExitGroup(1);  // the daemon sees the socket end
+    return result;
+  }
   long pid = raw::Clone3(args);
+  if (pid != 0 && BecomeRootAgain() < 0) raw::ExitGroup(1);
   if (pid == 0) {
     mine.Reset();  // else the child would hold its own wait open
     RunChild(request, device.get(), init_fd, theirs.Release());
