@@ -29,6 +29,28 @@ struct CommandEnds {
   UniqueFd input, output, error;
 };
 
+// What init makes for a command is the command's user's: a terminal, and pipes that are opened
+// again by name (/dev/stdout). It has no CAP_CHOWN to hand them over afterwards, so for a moment
+// its file-system ids are the user's.
+class FileIds {
+ public:
+  explicit FileIds(const UserAccount& account) { Set(account.uid, account.gid); }
+  FileIds(const FileIds&) = delete;
+  FileIds& operator=(const FileIds&) = delete;
+  ~FileIds() { Set(0, 0); }
+
+ private:
+  static void Set(uint32_t uid, uint32_t gid) {
+    (void)raw::Call(__NR_setfsgid, gid);  // tell no error; the child checks its ids
+    (void)raw::Call(__NR_setfsuid, uid);
+  }
+};
+
+long OpenMaster(const UserAccount& account) {
+  FileIds ids(account);
+  return raw::OpenAt(AT_FDCWD, "/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+}
+
 long MakePipe(UniqueFd* read_end, UniqueFd* write_end) {
   int ends[2];
   long result = raw::Pipe2(ends, O_CLOEXEC);
@@ -46,23 +68,13 @@ long MakeOutputPipe(UniqueFd* ours, UniqueFd* theirs) {
 }
 
 long MakePipes(const Command& command, Exec* exec, CommandEnds* ends) {
+  FileIds ids(command.account);
   long result = MakeOutputPipe(&exec->output[0], &ends->output);
   if (result >= 0) result = MakeOutputPipe(&exec->output[1], &ends->error);
   if (result < 0 || command.wire.stdin_mode == StdinMode::kNull) return result;
   result = MakePipe(&ends->input, &exec->input_fd);
   if (result >= 0) result = raw::Fcntl(exec->input_fd.get(), F_SETFL, O_NONBLOCK);
   return result < 0 ? result : PrepareInput(exec);
-}
-
-// devpts gives the slave to the file-system ids of the opener of ptmx: for a moment init's are the
-// user's, since it has no CAP_CHOWN to hand the terminal over afterwards.
-long OpenMaster(const UserAccount& account) {
-  (void)raw::Call(__NR_setfsgid, account.gid);  // tell no error; the child checks its ids
-  (void)raw::Call(__NR_setfsuid, account.uid);
-  long fd = raw::OpenAt(AT_FDCWD, "/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-  (void)raw::Call(__NR_setfsuid, 0);
-  (void)raw::Call(__NR_setfsgid, 0);
-  return fd;
 }
 
 long MakeTerminal(const Command& command, Exec* exec, CommandEnds* ends) {

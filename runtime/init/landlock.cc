@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -13,9 +14,10 @@ namespace glovebox {
 namespace {
 
 constexpr SetupStep kStep = SetupStep::kLandlock;
-constexpr uint64_t kReadFile = 1 << 2;  // LANDLOCK_ACCESS_FS_READ_FILE
-constexpr uint64_t kMakeChar = 1 << 6;  // LANDLOCK_ACCESS_FS_MAKE_CHAR
-constexpr int kRulePathBeneath = 1;     // LANDLOCK_RULE_PATH_BENEATH
+constexpr uint64_t kWriteFile = 1 << 1;  // LANDLOCK_ACCESS_FS_WRITE_FILE
+constexpr uint64_t kReadFile = 1 << 2;   // LANDLOCK_ACCESS_FS_READ_FILE
+constexpr uint64_t kMakeChar = 1 << 6;   // LANDLOCK_ACCESS_FS_MAKE_CHAR
+constexpr int kRulePathBeneath = 1;      // LANDLOCK_RULE_PATH_BENEATH
 
 // As of ABI 6; an older kernel takes the longer struct when the rest of it is zero.
 struct RulesetAttr {
@@ -65,7 +67,17 @@ void ProveDomain(uint64_t handled) {
 
 }  // namespace
 
-void EnterLandlock(const PlanReader& plan) {
+UniqueFd OpenMessageQueues(const PlanReader& plan) {
+  if (plan.plan().landlock.handled == 0) return UniqueFd();
+  UniqueFd context(static_cast<int>(raw::FsOpen("mqueue", FSOPEN_CLOEXEC)));
+  if (!context.valid()) return UniqueFd();
+  Require(raw::FsConfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0), kStep, "mqueue");
+  return UniqueFd(static_cast<int>(
+      Require(raw::FsMount(context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV),
+              kStep, "mqueue")));
+}
+
+void EnterLandlock(const PlanReader& plan, UniqueFd queues) {
   const PlanLandlock& landlock = plan.plan().landlock;
   if (landlock.handled == 0 && landlock.scoped == 0) return;
   RulesetAttr attr{landlock.handled, 0, landlock.scoped};
@@ -81,6 +93,10 @@ void EnterLandlock(const PlanReader& plan) {
     AddRule(ruleset.get(), target.get(), rule.access, path);
   }
   AddOwnCgroup(plan.plan(), ruleset.get());
+  if (queues.valid()) {
+    AddRule(ruleset.get(), queues.get(), kReadFile | kWriteFile, "message queues");
+    queues.Reset();
+  }
   Require(raw::Call(__NR_landlock_restrict_self, ruleset.get(), 0), kStep,
           "landlock_restrict_self");
   ProveDomain(landlock.handled);

@@ -61,6 +61,7 @@ void RunSetup(const PlanReader& plan) {
   rootfs.MaskProc();
   rootfs.MountDev();
   rootfs.MountTmp();
+  UniqueFd queues = OpenMessageQueues(plan);
   SetHostname(plan);
   BringLoopbackUp();
   rootfs
@@ -73,7 +74,7 @@ void RunSetup(const PlanReader& plan) {
   DropCapabilities(plan.plan());
   SetNoNewPrivs();
   SetNotDumpable();
-  EnterLandlock(plan);
+  EnterLandlock(plan, static_cast<UniqueFd&&>(queues));
   InstallInitFilter(plan);
 }
 

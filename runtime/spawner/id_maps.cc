@@ -90,7 +90,9 @@ UniqueFd OpenProcess(int pid, int pidfd, SpawnFailure* failure) {
 
 bool WriteIdMaps(int process_fd, const IdLine& uids, const IdLine& gids, SpawnFailure* failure) {
   return WriteMap(process_fd, "uid_map", uids, failure) &&
-         WriteMap(process_fd, "gid_map", gids, failure);
+         WriteMap(process_fd, "gid_map", gids, failure) &&
+         // Written once by anybody, with any ids; so it is not left to the payload.
+         WriteMap(process_fd, "projid_map", gids, failure);
 }
 
 bool HandleMounts(const ReceivedRequest& request, int process_fd, SpawnFailure* failure) {

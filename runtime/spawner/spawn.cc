@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <linux/prctl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -39,18 +40,34 @@ void KillAndWait(int pidfd) {
 }
 
 // What the kernel counts per user for a user namespace (inotify instances, queue bytes, pending
-// signals, locked memory) it counts again for the namespace's owner, the effective uid of its maker.
-// With root as the owner of all, one sandbox would use up what the others and the host have; so each
-// is owned by its own first id. The change takes the effective capabilities; they are still permitted.
-long BecomeOwner(uint32_t uid) {
-  raw::CapabilitySets sets;
-  long result = raw::CapGet(&sets);
-  if (result < 0) return result;
-  result = raw::Call(__NR_setresuid, -1, uid, -1);
-  return result < 0 ? result : raw::CapSet(sets);
-}
+// signals, locked memory) it counts again for the namespace's owner, the effective uid of its
+// maker. With root as the owner of all, one sandbox would use up what the others and the host have;
+// so each is owned by its own first id, which the spawner has while it makes and prepares the
+// child.
+class OwnerIdentity {
+ public:
+  explicit OwnerIdentity(uint32_t uid) : result_(Become(uid)) {}
+  OwnerIdentity(const OwnerIdentity&) = delete;
+  OwnerIdentity& operator=(const OwnerIdentity&) = delete;
+  ~OwnerIdentity() {
+    // Else the next sandbox's requests would be carried out as this one; the daemon sees the end.
+    if (raw::Call(__NR_setresuid, -1, 0, -1) < 0) raw::ExitGroup(1);
+  }
+  long result() const { return result_; }
 
-long BecomeRootAgain() { return raw::Call(__NR_setresuid, -1, 0, -1); }
+ private:
+  static long Become(uint32_t uid) {
+    raw::CapabilitySets sets;
+    long result = raw::CapGet(&sets);
+    if (result < 0) return result;
+    result = raw::Call(__NR_setresuid, -1, uid, -1);
+    // The change takes the effective capabilities, which are still permitted, and makes the memory,
+    // of which the child gets a copy, one whose namespaces cannot be looked at.
+    if (result >= 0) result = raw::CapSet(sets);
+    return result < 0 ? result : raw::Prctl(PR_SET_DUMPABLE, 1);
+  }
+  const long result_;
+};
 
 bool PrepareForChild(const ReceivedRequest& request, int pid, int pidfd, SpawnFailure* failure) {
   const SpawnRequest& wire = request.wire();
@@ -84,13 +101,9 @@ SpawnedInit Spawn(const ReceivedRequest& request, int init_fd, SpawnFailure* fai
     args.flags |= CLONE_INTO_CGROUP;
     args.cgroup = static_cast<uint64_t>(request.cgroup2_fd());
   }
-  if (!Succeeded(BecomeOwner(request.wire().host_id_first), SetupStep::kClone, "become the owner",
-                 failure)) {
-    if (BecomeRootAgain() < 0) raw::ExitGroup(1);  // the daemon sees the socket end
-    return result;
-  }
+  OwnerIdentity owner(request.wire().host_id_first);
+  if (!Succeeded(owner.result(), SetupStep::kClone, "become the owner", failure)) return result;
   long pid = raw::Clone3(args);
-  if (pid != 0 && BecomeRootAgain() < 0) raw::ExitGroup(1);
   if (pid == 0) {
     mine.Reset();  // else the child would hold its own wait open
     RunChild(request, device.get(), init_fd, theirs.Release());
