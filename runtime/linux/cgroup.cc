@@ -98,6 +98,8 @@ absl::StatusOr<ExecLeaf> SandboxCgroup::CreateExecLeaf(uint32_t number) const {
   absl::Cleanup undo = [&] {
     (void)unlinkat(directory_.get(), name.c_str(), AT_REMOVEDIR);  // empty: nobody knows it yet
   };
+  // Whatever our umask is: init looks for what lives in it, as no user of the host.
+  if (fchmod(leaf.directory.get(), 0755) < 0) return ErrnoError(errno, "chmod of a cgroup");
   RETURN_IF_ERROR(GiveProcs(leaf.directory.get(), host_root_uid_));
   ASSIGN_OR_RETURN(leaf.kill, OpenAt(leaf.directory.get(), "cgroup.kill", O_WRONLY));
   std::move(undo).Cancel();
@@ -111,6 +113,15 @@ absl::Status SandboxCgroup::RemoveExecLeaf(uint32_t number) const {
   RETURN_IF_ERROR(leaf.status());
   RETURN_IF_ERROR(WaitUntilEmpty(leaf->get(), name, kEmptyTimeoutMs));
   return RemoveCgroup(directory_.get(), name, kEmptyTimeoutMs);
+}
+
+absl::Status SandboxCgroup::KillExecLeaf(uint32_t number) const {
+  const std::string name = LeafName(number);
+  ASSIGN_OR_RETURN(const UniqueFd leaf, OpenCgroup(directory_.get(), name));
+  ASSIGN_OR_RETURN(const uint64_t populated,
+                   ReadKeyedNumber(leaf.get(), "cgroup.events", "populated"));
+  if (populated == 0) return absl::NotFoundError(absl::StrCat("nothing lives in ", name));
+  return WriteKernelFileAt(leaf.get(), "cgroup.kill", "1");
 }
 
 absl::Status SandboxCgroup::Kill() const {

@@ -83,6 +83,9 @@ class SandboxCgroup {
   // DEADLINE_EXCEEDED with reason CGROUP_BUSY while something lives in it.
   absl::Status RemoveExecLeaf(uint32_t number) const;
 
+  // SIGKILL to everything in it at once. NOT_FOUND when nothing lives in it, or it was removed.
+  absl::Status KillExecLeaf(uint32_t number) const;
+
   // SIGKILL to everything in the sandbox at once, forks in flight included. After it the only
   // thing to do with this sandbox is Remove.
   absl::Status Kill() const;

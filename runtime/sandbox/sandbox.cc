@@ -237,6 +237,20 @@ absl::StatusOr<std::shared_ptr<Exec>> Sandbox::StartExec(const std::string& exec
   return exec;
 }
 
+absl::Status Sandbox::SignalExec(Exec& exec, uint32_t signal, SignalScope scope) {
+  const bool survivors = signal == SIGKILL && scope == SignalScope::kTree &&
+                         exec.spec().keep_survivors && exec.Snapshot().result.has_value();
+  if (!survivors) return exec.Signal(signal, scope);
+  std::shared_ptr<SandboxCgroup> cgroup;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (resources_ != nullptr) cgroup = resources_->cgroup;
+  }
+  // Init has forgotten the command; its cgroup is there as long as the sandbox.
+  if (cgroup != nullptr && cgroup->KillExecLeaf(exec.number()).ok()) return absl::OkStatus();
+  return exec.Signal(signal, scope);  // says that it has ended
+}
+
 absl::StatusOr<std::shared_ptr<Exec>> Sandbox::FindExec(absl::string_view exec_id) const {
   absl::MutexLock lock(&mutex_);
   auto it = execs_.find(std::string(exec_id));

@@ -94,6 +94,9 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   // exec's result (kSpawnFailed).
   absl::StatusOr<std::shared_ptr<Exec>> StartExec(const std::string& exec_id, const ExecSpec& spec)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // As Exec::Signal; SIGKILL to the tree also reaches the kept survivors of one that has ended.
+  absl::Status SignalExec(Exec& exec, uint32_t signal, SignalScope scope)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // NOT_FOUND with reason EXEC_NOT_FOUND.
   absl::StatusOr<std::shared_ptr<Exec>> FindExec(absl::string_view exec_id) const
       ABSL_LOCKS_EXCLUDED(mutex_);

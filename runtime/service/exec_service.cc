@@ -134,16 +134,17 @@ grpc::ServerUnaryReactor* ExecService::WriteStdin(grpc::CallbackServerContext* /
 grpc::ServerUnaryReactor* ExecService::SignalExec(grpc::CallbackServerContext* /*context*/,
                                                   const v1::SignalExecRequest* request,
                                                   v1::SignalExecResponse* /*response*/) {
-  return UnaryCall::Run(deps_, NameOf("ExecService/SignalExec", *request), deps_.calls,
-                        [this, request](const UnaryCall&) -> absl::Status {
-                          if (request->signal() < 1 || request->signal() > 64) {
-                            return FieldError("signal", "must be 1 to 64");
-                          }
-                          ASSIGN_OR_RETURN(const SignalScope scope, FromProto(request->scope()));
-                          ASSIGN_OR_RETURN(const auto exec,
-                                           Find(request->sandbox_id(), request->exec_id()));
-                          return exec->Signal(static_cast<uint32_t>(request->signal()), scope);
-                        });
+  return UnaryCall::Run(
+      deps_, NameOf("ExecService/SignalExec", *request), deps_.calls,
+      [this, request](const UnaryCall&) -> absl::Status {
+        if (request->signal() < 1 || request->signal() > 64) {
+          return FieldError("signal", "must be 1 to 64");
+        }
+        ASSIGN_OR_RETURN(const SignalScope scope, FromProto(request->scope()));
+        ASSIGN_OR_RETURN(const auto exec, Find(request->sandbox_id(), request->exec_id()));
+        ASSIGN_OR_RETURN(const auto sandbox, FindSandbox(deps_, request->sandbox_id()));
+        return sandbox->SignalExec(*exec, static_cast<uint32_t>(request->signal()), scope);
+      });
 }
 
 grpc::ServerUnaryReactor* ExecService::ResizeTerminal(grpc::CallbackServerContext* /*context*/,

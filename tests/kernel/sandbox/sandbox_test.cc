@@ -1,15 +1,19 @@
 // Whole sandboxes without gRPC: made, used, ended.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <functional>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/synchronization/notification.h"
+#include "base/status.h"
 #include "tests/support/sandbox_world.h"
 
 namespace glovebox {
@@ -98,6 +102,45 @@ TEST_F(SandboxTest, AChildKilledForMemoryIsToldApartFromItsLeader) {
   EXPECT_EQ(outcome.result.oom->victim, OomFacts::Victim::kDescendant);
   const Outcome after = Run(*sandbox, Shell("exit 3"));
   EXPECT_EQ(after.result.cause, ExecResult::Cause::kExited) << "an earlier kill is not this one's";
+  Delete(*sandbox);
+}
+
+TEST_F(SandboxTest, SurvivorsAreSeenAndEndedUnderTheDaemonsUmask) {
+  const mode_t umask_before = ::umask(077);
+  auto sandbox = Create();
+  ASSERT_NE(sandbox, nullptr);
+  const Outcome outcome = Run(*sandbox, Shell("setsid sleep 1000 >/dev/null 2>&1 & exit 3"));
+  ::umask(umask_before);
+  EXPECT_EQ(outcome.result.exit_code, 3);
+  EXPECT_EQ(outcome.result.survivors, 1u);
+  EXPECT_EQ(Run(*sandbox, Shell("pgrep -c sleep")).out, "0\n");
+  Delete(*sandbox);
+}
+
+TEST_F(SandboxTest, KeptSurvivorsCanBeKilledAfterTheEnd) {
+  auto sandbox = Create();
+  ASSERT_NE(sandbox, nullptr);
+  ExecSpec spec = Shell("setsid sleep 1000 >/dev/null 2>&1 & exit 0");
+  spec.keep_survivors = true;
+  auto exec = sandbox->StartExec("kept", spec);
+  ASSERT_TRUE(exec.ok()) << exec.status();
+  absl::Notification ended;
+  std::function<void()> look = [&] {
+    if ((*exec)->Snapshot().result.has_value()) {
+      ended.Notify();
+    } else {
+      (*exec)->Watch(look);
+    }
+  };
+  (*exec)->Watch(look);
+  ended.WaitForNotification();
+  EXPECT_EQ(Run(*sandbox, Shell("pgrep -c sleep")).out, "1\n");
+  EXPECT_FALSE(sandbox->SignalExec(**exec, SIGTERM, SignalScope::kTree).ok());
+  EXPECT_TRUE(sandbox->SignalExec(**exec, SIGKILL, SignalScope::kTree).ok());
+  EXPECT_EQ(Run(*sandbox, Shell("while pgrep sleep >/dev/null; do :; done; echo gone")).out,
+            "gone\n");
+  const absl::Status again = sandbox->SignalExec(**exec, SIGKILL, SignalScope::kTree);
+  EXPECT_EQ(GetErrorDetail(again)->reason, "EXEC_ENDED");
   Delete(*sandbox);
 }
 
