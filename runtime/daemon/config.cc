@@ -128,6 +128,10 @@ absl::Status FinishConfig(Config* config) {
   for (const std::string& root : *config->import_roots) {
     RETURN_IF_ERROR(CheckPath("import_roots", root, kPathMax));
   }
+  if (config->output_memory_percent < 1 || config->output_memory_percent > 100) {
+    return Refuse("limits.output_memory_percent", "must be 1 to 100");
+  }
+  RETURN_IF_ERROR(Validate(config->output));
   const absl::Status limits = Validate(config->sandbox_defaults);
   return limits.ok() ? limits : Refuse("sandbox_defaults", limits.message());
 }

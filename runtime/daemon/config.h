@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "policy/output_limits.h"
 #include "policy/sandbox_limits.h"
 
 namespace glovebox {
@@ -43,6 +44,8 @@ struct Config {
   std::optional<std::vector<std::string>> import_roots;
 
   SandboxLimits sandbox_defaults;
+  OutputBounds output;                  // of commands
+  uint32_t output_memory_percent = 50;  // of a sandbox's memory limit, for output that is retained
   uint32_t disk_stock = 8;  // blank disks of the default size that are kept ready
 
   std::map<std::string, std::string> labels;  // of the host, in GetNode

@@ -138,6 +138,22 @@ Setters LimitSetters(SandboxLimits* limits) {
   return setters;
 }
 
+Setters OutputSetters(OutputLimits* limits) {
+  Setters setters;
+  for (const OutputField& field : OutputFields()) {
+    setters[field.name] = Count(&(limits->*field.member));
+  }
+  return setters;
+}
+
+toml::table FormatOutput(const OutputLimits& limits) {
+  toml::table table;
+  for (const OutputField& field : OutputFields()) {
+    table.insert(field.name, static_cast<int64_t>(limits.*field.member));
+  }
+  return table;
+}
+
 Setters SettersOf(Config* c) {
   return {
       {"state_dir", Text(&c->state_dir)},
@@ -155,7 +171,10 @@ Setters SettersOf(Config* c) {
       {"id_ranges",
        Section({{"first", Count(&c->id_range_first)}, {"count", Count(&c->id_range_count)}})},
       {"limits", Section({{"sandboxes_max", Count(&c->sandboxes_max)},
-                          {"creates_at_once_max", Count(&c->creates_at_once_max)}})},
+                          {"creates_at_once_max", Count(&c->creates_at_once_max)},
+                          {"output_memory_percent", Count(&c->output_memory_percent)}})},
+      {"exec_output", Section(OutputSetters(&c->output.defaults))},
+      {"exec_output_max", Section(OutputSetters(&c->output.most))},
       {"sandbox_defaults", Section(LimitSetters(&c->sandbox_defaults))},
       {"labels", Labels(&c->labels)},
   };
@@ -201,8 +220,12 @@ std::string FormatConfig(const Config& c) {
       {"metrics", toml::table{{"listen", c.metrics_listen}}},
       {"id_ranges", toml::table{{"first", static_cast<int64_t>(c.id_range_first)},
                                 {"count", static_cast<int64_t>(c.id_range_count)}}},
-      {"limits", toml::table{{"sandboxes_max", static_cast<int64_t>(c.sandboxes_max)},
-                             {"creates_at_once_max", static_cast<int64_t>(c.creates_at_once_max)}}},
+      {"limits",
+       toml::table{{"sandboxes_max", static_cast<int64_t>(c.sandboxes_max)},
+                   {"creates_at_once_max", static_cast<int64_t>(c.creates_at_once_max)},
+                   {"output_memory_percent", static_cast<int64_t>(c.output_memory_percent)}}},
+      {"exec_output", FormatOutput(c.output.defaults)},
+      {"exec_output_max", FormatOutput(c.output.most)},
       {"sandbox_defaults", std::move(defaults)},
       {"labels", std::move(labels)},
   };

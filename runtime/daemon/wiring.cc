@@ -111,6 +111,7 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
   deps.clock = &clock_;
   deps.filters = &filters_;
   deps.run_directory = run_directory_;
+  deps.output_memory_percent = config.output_memory_percent;
   deps.output_directory = state_.Below("output");
   ManagerLimits limits;
   limits.sandboxes_max = config.sandboxes_max;
@@ -133,7 +134,8 @@ absl::Status Daemon::Serve(const Config& config, const std::vector<KernelFeature
   service_deps_ = {sandboxes_.get(),  calls_.get(),
                    transfers_.get(),  &clock_,
                    &call_log_,        page_tokens_.get(),
-                   state_.instance(), {config.sandbox_defaults, MaximumLimits()}};
+                   state_.instance(), {config.sandbox_defaults, MaximumLimits()},
+                   config.output};
   ASSIGN_OR_RETURN(const CgroupReport report, ReportCgroups(cgroup_host_));
   std::vector<v1::Capability> capabilities = CgroupCapabilities(report);
   std::vector<v1::Capability> enforcement = capabilities;

@@ -289,9 +289,12 @@ void Exec::OnSandboxGone() {
   Finish(result);
 }
 
-void Exec::SetLog(std::shared_ptr<const OutputLog> log) {
+void Exec::OpenLog(int disk_fd) {
+  if (spec_.full_log_bytes == 0) return;
+  absl::StatusOr<std::shared_ptr<const OutputLog>> log = OutputLog::Open(disk_fd, exec_no_);
+  if (!log.ok()) return;
   absl::MutexLock lock(&mutex_);
-  log_ = std::move(log);
+  log_ = *std::move(log);
 }
 
 std::shared_ptr<const OutputLog> Exec::log() const {

@@ -91,9 +91,10 @@ class Exec {
   absl::Status Signal(uint32_t signal, SignalScope scope);
   absl::Status Resize(TerminalSize size);
 
-  // Where a reader finds what is not retained any more; for the sandbox, when it has made or found
-  // the log of an exec with `full_log_bytes`.
-  void SetLog(std::shared_ptr<const OutputLog> log) ABSL_LOCKS_EXCLUDED(mutex_);
+  // For the sandbox, before there are readers: where they find what is not retained any more. Opens
+  // the full log of an exec that asked for one below the root of the sandbox's disk; without it (the
+  // disk is gone) such output is a gap.
+  void OpenLog(int disk_fd) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // --- for the sandbox, on its event thread ---
   // `limits`: the sandbox's, to explain an end with.

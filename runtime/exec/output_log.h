@@ -1,7 +1,7 @@
 // The full log of one exec as the daemon sees it: a file on the sandbox's own disk, outside of what
-// the sandbox shows, named after the exec's number, that init appends records to (init/log_writer.h).
-// Its bytes come from inside: they are read by pread(2) (a file that shrinks is short, never a
-// signal) and taken as hostile.
+// the sandbox shows, named after the exec's number, that init appends records to
+// (init/log_writer.h). Its bytes come from inside: they are read by pread(2) (a file that shrinks
+// is short, never a signal) and taken as hostile.
 #ifndef GLOVEBOX_EXEC_OUTPUT_LOG_H_
 #define GLOVEBOX_EXEC_OUTPUT_LOG_H_
 
@@ -19,8 +19,8 @@ namespace glovebox {
 // Thread-safe; several cursors may read at once. It stays readable when its name is removed.
 class OutputLog {
  public:
-  // Makes an empty log of exec `exec_no` below the root directory of the sandbox's disk, for init to
-  // write to. RESOURCE_EXHAUSTED when the disk is full.
+  // Makes an empty log of exec `exec_no` below the root directory of the sandbox's disk, for init
+  // to write to. RESOURCE_EXHAUSTED when the disk is full.
   static absl::StatusOr<UniqueFd> Create(int disk_fd, uint32_t exec_no);
   // NOT_FOUND when there is none.
   static absl::StatusOr<std::shared_ptr<const OutputLog>> Open(int disk_fd, uint32_t exec_no);

@@ -139,6 +139,11 @@ OutputRegion::Layout OutputRegion::LayoutOf(const ExecSpec& spec, uint64_t used_
   return layout;
 }
 
+uint64_t OutputRegion::BytesFor(const ExecSpec& spec) {
+  const Layout layout = LayoutOf(spec, kRegionHeaderBytes);
+  return layout.rings[1].offset + layout.rings[1].size;
+}
+
 absl::StatusOr<OutputRegion> OutputRegion::Create(const ExecSpec& spec, absl::string_view record) {
   RETURN_IF_ERROR(ValidateExecSpec(spec));
   const std::string wire = EncodeSpec(spec);

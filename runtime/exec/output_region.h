@@ -30,6 +30,9 @@ class OutputRegion {
   // record included.
   static absl::StatusOr<OutputRegion> Adopt(UniqueFd memfd);
 
+  // Size of the region for `spec`, without the spec itself.
+  static uint64_t BytesFor(const ExecSpec& spec);
+
   int fd() const { return fd_.get(); }
 
   // A copy of the record that Create was given; "" when there is none or its place is nonsense.

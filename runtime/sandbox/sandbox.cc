@@ -18,6 +18,7 @@ namespace {
 constexpr size_t kOpenExecsMax = 256;
 // Ended execs stay readable until so many others came.
 constexpr size_t kExecsKeptMax = 512;
+constexpr uint64_t kOutputMemoryBytesMin = 4 * kMiB;
 constexpr int kKillTimeoutMs = 30'000;
 constexpr int kFramesPerWakeUp = 64;
 
@@ -191,8 +192,36 @@ void Sandbox::ForgetOldExecs() {
     if (resources_ != nullptr && resources_->archiver != nullptr) {
       resources_->archiver->store()->Remove(oldest->second->number());
     }
+    if (resources_ != nullptr && oldest->second->spec().full_log_bytes > 0) {
+      // What could not be removed goes with the disk.
+      (void)OutputLog::Remove(resources_->disk->root_fd(), oldest->second->number());
+    }
     execs_.erase(oldest);
   }
+}
+
+// The pages of regions are memory of the sandbox: all of it must not become output.
+absl::Status Sandbox::CheckOutputMemory(const ExecSpec& spec) const {
+  const uint64_t limit = std::max(blueprint_.limits.memory_bytes / 100 * deps_.output_memory_percent,
+                                  kOutputMemoryBytesMin);
+  uint64_t bytes = OutputRegion::BytesFor(spec);
+  for (const auto& [number, exec] : by_number_) bytes += OutputRegion::BytesFor(exec->spec());
+  if (bytes <= limit) return absl::OkStatus();
+  return DetailedError(
+      absl::StatusCode::kResourceExhausted,
+      absl::StrCat("the output kept of ", by_number_.size(), " running commands and of this one is ",
+                   bytes, " bytes; the sandbox's limit is ", limit,
+                   ": wait for one to end, or ask for less to be retained"),
+      {"OUTPUT_MEMORY", {{"limit", absl::StrCat(limit)}, {"value", absl::StrCat(bytes)}}});
+}
+
+absl::StatusOr<UniqueFd> Sandbox::MakeLog(const ExecSpec& spec, uint32_t number) const {
+  if (spec.full_log_bytes == 0) return UniqueFd();
+  absl::StatusOr<UniqueFd> log = OutputLog::Create(resources_->disk->root_fd(), number);
+  if (log.ok() || !absl::IsResourceExhausted(log.status())) return log;
+  return DetailedError(absl::StatusCode::kResourceExhausted,
+                       "the sandbox's disk is full: there is no room for a full log",
+                       {"DISK_FULL", {}});
 }
 
 absl::StatusOr<std::shared_ptr<Exec>> Sandbox::StartExec(const std::string& exec_id,
@@ -217,17 +246,21 @@ absl::StatusOr<std::shared_ptr<Exec>> Sandbox::StartExec(const std::string& exec
                          "the ends of too many commands are not recorded yet; try again",
                          {"EXEC_LIMIT", {{"limit", absl::StrCat(kExecsHeldMax)}}});
   }
+  RETURN_IF_ERROR(CheckOutputMemory(spec));
   ASSIGN_OR_RETURN(OutputRegion region,
                    OutputRegion::Create(spec, EncodeExecRecord(exec_id, spec)));
   const uint32_t number = next_exec_no_++;
+  ASSIGN_OR_RETURN(const UniqueFd log, MakeLog(spec, number));
   ASSIGN_OR_RETURN(const ExecLeaf leaf, resources_->cgroup->CreateExecLeaf(number));
   const int region_fd = region.fd();
   auto exec = std::make_shared<Exec>(exec_id, number, spec, std::move(region), init_);
+  exec->OpenLog(resources_->disk->root_fd());
   ForgetOldExecs();
   execs_[exec_id] = exec;
   by_number_[number] = exec;
-  const absl::Status sent = init_->Send(FrameKind::kStart, number, "",
-                                        {region_fd, leaf.directory.get(), leaf.kill.get()});
+  std::vector<int> fds = {region_fd, leaf.directory.get(), leaf.kill.get()};
+  if (log.valid()) fds.push_back(log.get());
+  const absl::Status sent = init_->Send(FrameKind::kStart, number, "", fds);
   if (!sent.ok()) {
     execs_.erase(exec_id);
     by_number_.erase(number);

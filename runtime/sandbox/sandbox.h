@@ -44,6 +44,8 @@ struct SandboxDeps {
   std::string run_directory;     // for the inits' sockets
   std::string output_directory;  // for the output of ended execs; "": it stays in memory
   ArchiveLimits archive_limits;
+  // Of a sandbox's memory limit: what the regions of its running commands may have together.
+  uint32_t output_memory_percent = 50;
   int landlock_abi = 0;  // of the kernel; 0 where it has none and the operator allows that
 };
 
@@ -124,6 +126,10 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   void OnExecFrame(const InitFrame& frame) ABSL_LOCKS_EXCLUDED(mutex_);
   // On the clean-up queue.
   void RecordEnd(const std::shared_ptr<Exec>& exec, bool acknowledge) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status CheckOutputMemory(const ExecSpec& spec) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<UniqueFd> MakeLog(const ExecSpec& spec, uint32_t number) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetOldExecs() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::unique_ptr<Resources> KillAndDetach() ABSL_LOCKS_EXCLUDED(mutex_);
   static void Release(std::unique_ptr<Resources> resources);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -51,6 +52,47 @@ absl::Status SetModes(const v1::ExecSpec& proto, ExecSpec* spec) {
   }
   spec->keep_survivors = proto.on_leader_exit() == v1::ON_LEADER_EXIT_KEEP;
   return absl::OkStatus();
+}
+
+// What was named, or the default; rounded up to what records are aligned to.
+absl::StatusOr<uint64_t> OutputSize(std::optional<uint64_t> named, const OutputBounds& bounds,
+                                    uint64_t OutputLimits::*member, absl::string_view name) {
+  constexpr uint64_t kAlignment = 8;
+  const uint64_t value = named.value_or(bounds.defaults.*member);
+  const uint64_t most = bounds.most.*member;
+  for (const OutputField& field : OutputFields()) {
+    if (field.member != member || (value >= field.min && value <= most)) continue;
+    return FieldError(name, absl::StrCat("must be ", field.min, " to ", most, " bytes"));
+  }
+  return (value + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+absl::Status SetOutput(const v1::ExecSpec& proto, const OutputBounds& bounds, ExecSpec* spec) {
+  const v1::OutputRetention& keep = proto.retention();
+  const auto named = [](bool has, uint64_t value) {
+    return has ? std::optional<uint64_t>(value) : std::nullopt;
+  };
+  ASSIGN_OR_RETURN(spec->head_bytes,
+                   OutputSize(named(keep.has_head_bytes(), keep.head_bytes()), bounds,
+                              &OutputLimits::head_bytes, "spec.retention.head_bytes"));
+  ASSIGN_OR_RETURN(spec->ring_bytes,
+                   OutputSize(named(keep.has_tail_bytes(), keep.tail_bytes()), bounds,
+                              &OutputLimits::tail_bytes, "spec.retention.tail_bytes"));
+  ASSIGN_OR_RETURN(
+      spec->stderr_ring_bytes,
+      OutputSize(named(keep.has_stderr_tail_bytes(), keep.stderr_tail_bytes()), bounds,
+                 &OutputLimits::stderr_tail_bytes, "spec.retention.stderr_tail_bytes"));
+  if (proto.has_full_log()) {
+    const v1::FullLog& log = proto.full_log();
+    ASSIGN_OR_RETURN(spec->full_log_bytes,
+                     OutputSize(named(log.has_limit_bytes(), log.limit_bytes()), bounds,
+                                &OutputLimits::full_log_bytes, "spec.full_log.limit_bytes"));
+  }
+  spec->hold_limit_ms = static_cast<uint32_t>(bounds.defaults.hold_ms);
+  RETURN_IF_ERROR(SetMillis(proto.has_hold_time(), proto.hold_time(), 0, "spec.hold_time",
+                            &spec->hold_limit_ms));
+  if (spec->hold_limit_ms <= bounds.most.hold_ms) return absl::OkStatus();
+  return FieldError("spec.hold_time", absl::StrCat("must be at most ", bounds.most.hold_ms, " ms"));
 }
 
 absl::Status SetEnvironment(const v1::ExecSpec& proto, ExecSpec* spec) {
@@ -108,7 +150,8 @@ absl::StatusOr<SignalScope> FromProto(v1::SignalScope scope) {
   return SignalScope::kLeader;
 }
 
-absl::StatusOr<ExecSpec> FromProto(const v1::ExecSpec& proto, absl::string_view workdir) {
+absl::StatusOr<ExecSpec> FromProto(const v1::ExecSpec& proto, absl::string_view workdir,
+                                   const OutputBounds& output) {
   RETURN_IF_ERROR(CheckSize(proto));
   ExecSpec spec;
   spec.arguments = {proto.arguments().begin(), proto.arguments().end()};
@@ -124,6 +167,7 @@ absl::StatusOr<ExecSpec> FromProto(const v1::ExecSpec& proto, absl::string_view 
   }
   RETURN_IF_ERROR(SetModes(proto, &spec));
   RETURN_IF_ERROR(SetLimits(proto.limits(), &spec));
+  RETURN_IF_ERROR(SetOutput(proto, output, &spec));
   RETURN_IF_ERROR(CheckAsDomain(spec));
   return spec;
 }
@@ -156,6 +200,14 @@ v1::ExecSpec ToProto(const ExecSpec& spec, WithEnvironment environment) {
   if (spec.output_bytes_max != 0) limits->set_output_bytes(spec.output_bytes_max);
   *limits->mutable_term_grace() = millis(spec.term_grace_ms);
   *limits->mutable_drain() = millis(spec.drain_limit_ms);
+  v1::OutputRetention* keep = proto.mutable_retention();
+  keep->set_head_bytes(spec.head_bytes);
+  keep->set_tail_bytes(spec.ring_bytes);
+  if (!spec.terminal.has_value()) keep->set_stderr_tail_bytes(spec.stderr_ring_bytes);
+  if (spec.full_log_bytes != 0) proto.mutable_full_log()->set_limit_bytes(spec.full_log_bytes);
+  if (spec.output_policy == OutputPolicy::kBackPressure) {
+    *proto.mutable_hold_time() = millis(spec.hold_limit_ms);
+  }
   return proto;
 }
 

@@ -9,12 +9,15 @@
 #include "exec/exec.h"
 #include "exec/exec_spec.h"
 #include "glovebox/v1/exec.pb.h"
+#include "policy/output_limits.h"
 
 namespace glovebox {
 
 // INVALID_ARGUMENT for a wrong field, UNIMPLEMENTED for one that is not served, RESOURCE_EXHAUSTED
 // with reason SPEC_TOO_LARGE. `workdir`: where a relative working directory starts.
-absl::StatusOr<ExecSpec> FromProto(const v1::ExecSpec& proto, absl::string_view workdir);
+// `output`: what it gets where nothing is named, and what may be named.
+absl::StatusOr<ExecSpec> FromProto(const v1::ExecSpec& proto, absl::string_view workdir,
+                                   const OutputBounds& output = {});
 absl::StatusOr<TerminalSize> FromProto(const v1::TerminalSize& proto, absl::string_view field);
 absl::StatusOr<SignalScope> FromProto(v1::SignalScope scope);
 

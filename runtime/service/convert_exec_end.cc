@@ -140,6 +140,27 @@ void SetLimits(const ExecResult& result, v1::End* end) {
   if (result.disk.has_value()) SetDiskFull(*result.disk, end->mutable_disk_full());
 }
 
+// `spec` said that there is one.
+void SetFullLog(const ExecResult& result, v1::FullLogEnd* log) {
+  log->set_file_bytes(result.log_bytes);
+  log->set_last_sequence(result.log_last_sequence);
+  switch (result.log_error) {
+    case 0:
+      log->set_state(v1::FULL_LOG_STATE_COMPLETE);
+      break;
+    case EFBIG:
+      log->set_state(v1::FULL_LOG_STATE_LIMIT);
+      break;
+    case ENOSPC:
+    case EDQUOT:
+      log->set_state(v1::FULL_LOG_STATE_DISK_FULL);
+      break;
+    default:
+      log->set_state(v1::FULL_LOG_STATE_FAILED);
+      log->set_error_number(result.log_error);
+  }
+}
+
 }  // namespace
 
 v1::End ToProto(const ExecResult& result, bool terminal) {
@@ -159,6 +180,7 @@ v1::End ToProto(const ExecResult& result, bool terminal) {
     SetStream(result.bytes_total[0], result.bytes_dropped[0], end.mutable_stdout_bytes());
     SetStream(result.bytes_total[1], result.bytes_dropped[1], end.mutable_stderr_bytes());
   }
+  if (result.log_bytes > 0 || result.log_error != 0) SetFullLog(result, end.mutable_full_log());
   if (result.cause == ExecResult::Cause::kSpawnFailed) {
     const ExecStep step = result.failed_step.value_or(ExecStep::kNone);
     v1::SpawnFailure* failure = end.mutable_spawn_failure();

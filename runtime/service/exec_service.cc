@@ -52,7 +52,8 @@ absl::StatusOr<std::shared_ptr<Exec>> ExecService::Start(const Request& request)
   if (request.has_exec_id()) {
     ASSIGN_OR_RETURN(id, ParseClientName(request.exec_id(), "exec_id"));
   }
-  ASSIGN_OR_RETURN(const ExecSpec spec, FromProto(request.spec(), sandbox->workdir()));
+  ASSIGN_OR_RETURN(const ExecSpec spec,
+                   FromProto(request.spec(), sandbox->workdir(), deps_.output));
   return sandbox->StartExec(id, spec);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/work_queue.h"
+#include "policy/output_limits.h"
 #include "sandbox/sandbox_manager.h"
 #include "service/convert_sandbox.h"
 #include "service/paging.h"
@@ -26,6 +27,7 @@ struct ServiceDeps {
   const PageTokens* page_tokens = nullptr;
   std::string host_id;
   LimitBounds limits;
+  OutputBounds output;
 };
 
 }  // namespace glovebox

@@ -47,6 +47,15 @@ TEST(Config, BadValuesAreRefused) {
   EXPECT_THAT(ErrorOf("[sandbox_defaults]\nmemory_bytes = 1\n"), HasSubstr("sandbox_defaults"));
 }
 
+TEST(Config, OutputDefaultsStayBelowTheirMaxima) {
+  EXPECT_THAT(ErrorOf("[exec_output]\ntail_bytes = 1000\n"), HasSubstr("exec_output.tail_bytes"));
+  EXPECT_THAT(ErrorOf("[exec_output_max]\ntail_bytes = 100000\n"),
+              HasSubstr("exec_output.tail_bytes is 1048576"));
+  EXPECT_THAT(ErrorOf("[exec_output_max]\nfull_log_bytes = 1\n"), HasSubstr("exec_output_max"));
+  EXPECT_THAT(ErrorOf("[limits]\noutput_memory_percent = 0\n"), HasSubstr("1 to 100"));
+  EXPECT_EQ(ErrorOf("[exec_output]\nhead_bytes = 0\nhold_ms = 0\n"), "");
+}
+
 TEST(Config, MetricsListenOnLoopbackOnly) {
   for (const char* good : {"127.0.0.1:9464", "[::1]:9464", ""}) {
     Config config;

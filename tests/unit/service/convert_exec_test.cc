@@ -20,6 +20,30 @@ std::string ReasonOf(const v1::ExecSpec& proto) {
   return spec.ok() ? "" : GetErrorDetail(spec.status())->reason;
 }
 
+TEST(ConvertExec, RetentionIsNamedOrTheDefaultAndWithinWhatTheHostAllows) {
+  v1::ExecSpec proto;
+  proto.add_arguments("true");
+  OutputBounds bounds;
+  bounds.defaults.tail_bytes = 128 << 10;
+  bounds.most.tail_bytes = 1 << 20;
+  auto spec = FromProto(proto, "/", bounds);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->ring_bytes, 128u << 10);
+  EXPECT_EQ(spec->head_bytes, 64u << 10);
+  EXPECT_EQ(spec->full_log_bytes, 0u);
+  EXPECT_EQ(spec->hold_limit_ms, 30'000u);
+  proto.mutable_retention()->set_tail_bytes(100'001);
+  proto.mutable_full_log();
+  proto.mutable_hold_time()->set_seconds(5);
+  spec = FromProto(proto, "/", bounds);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->ring_bytes, 100'008u);
+  EXPECT_EQ(spec->full_log_bytes, 1u << 30);
+  EXPECT_EQ(spec->hold_limit_ms, 5000u);
+  proto.mutable_retention()->set_tail_bytes(2 << 20);
+  EXPECT_TRUE(absl::IsInvalidArgument(FromProto(proto, "/", bounds).status()));
+}
+
 TEST(ExecSpecFromProto, AbsentFieldsAreTheDefaults) {
   const auto spec = FromProto(Echo(), "/workspace");
   ASSERT_TRUE(spec.ok()) << spec.status();
