@@ -37,7 +37,8 @@ bool LayoutFits(const RegionHeader& header, uint64_t region_size) {
          Fits(header.head_offset + header.head_size, out.offset, out.size, region_size) &&
          Fits(out.offset + out.size, error.offset, error.size, region_size) &&
          (header.head_offset | header.head_size | out.offset | out.size | error.offset |
-          error.size) % 8 ==
+          error.size) %
+                 8 ==
              0 &&
          out.size >= kRingBytesMin && (error.size == 0 || error.size >= kRingBytesMin);
 }

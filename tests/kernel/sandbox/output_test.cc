@@ -37,7 +37,8 @@ class SandboxOutputTest : public ::testing::Test {
     sandbox_ = *sandbox;
   }
   void TearDown() override {
-    if (sandbox_ != nullptr) EXPECT_TRUE(world_->manager().Delete(sandbox_->id()).ok());
+    if (sandbox_ == nullptr) return;
+    EXPECT_TRUE(world_->manager().Delete(sandbox_->id()).ok());
   }
   std::shared_ptr<Exec> Start(const ExecSpec& spec) {
     auto exec = sandbox_->StartExec(NewRandomId(), spec);
