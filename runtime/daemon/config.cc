@@ -8,6 +8,7 @@
 #include "absl/strings/strip.h"
 #include "base/escape.h"
 #include "base/status.h"
+#include "policy/seccomp_table.h"
 
 namespace glovebox {
 namespace {
@@ -105,6 +106,19 @@ const char* LogLevelName(LogLevel level) {
   return "info";
 }
 
+static absl::Status FinishTiers(Config* config) {
+  if (!config->seccomp_tiers.has_value()) config->seccomp_tiers = {"strict", "build"};
+  bool has_default = false;
+  for (const std::string& tier : *config->seccomp_tiers) {
+    if (!FindSeccompTier(tier).has_value()) {
+      return Refuse("seccomp.tiers", "must be of strict, build, nested and i386");
+    }
+    has_default = has_default || tier == config->seccomp_default;
+  }
+  if (!has_default) return Refuse("seccomp.default", "must be one of seccomp.tiers");
+  return absl::OkStatus();
+}
+
 absl::Status FinishConfig(Config* config) {
   constexpr size_t kPathMax = 1024;
   RETURN_IF_ERROR(CheckPath("state_dir", config->state_dir, kPathMax));
@@ -132,6 +146,7 @@ absl::Status FinishConfig(Config* config) {
     return Refuse("limits.output_memory_percent", "must be 1 to 100");
   }
   RETURN_IF_ERROR(Validate(config->output));
+  RETURN_IF_ERROR(FinishTiers(config));
   const absl::Status limits = Validate(config->sandbox_defaults);
   return limits.ok() ? limits : Refuse("sandbox_defaults", limits.message());
 }

@@ -43,6 +43,13 @@ struct Config {
   // Absent: everything when nobody but the daemon's own user can connect, nothing otherwise.
   std::optional<std::vector<std::string>> import_roots;
 
+  // System call tiers that sandboxes may have, and the one of those that name none.
+  std::optional<std::vector<std::string>> seccomp_tiers;  // absent: strict and build
+  std::string seccomp_default = "build";
+  // Refused system calls are answered by init and appear in the end of their command; false: the
+  // kernel answers them, and nobody is told.
+  bool explain_refusals = true;
+
   SandboxLimits sandbox_defaults;
   OutputBounds output;                  // of commands
   uint32_t output_memory_percent = 50;  // of a sandbox's memory limit, for output that is retained

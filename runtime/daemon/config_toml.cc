@@ -168,6 +168,9 @@ Setters SettersOf(Config* c) {
       {"log", Section({{"format", Word(&ParseLogFormat, &c->log_format)},
                        {"level", Word(&ParseLogLevel, &c->log_level)}})},
       {"metrics", Section({{"listen", Text(&c->metrics_listen)}})},
+      {"seccomp", Section({{"tiers", Texts(&c->seccomp_tiers)},
+                           {"default", Text(&c->seccomp_default)},
+                           {"explain", Flag(&c->explain_refusals)}})},
       {"id_ranges",
        Section({{"first", Count(&c->id_range_first)}, {"count", Count(&c->id_range_count)}})},
       {"limits", Section({{"sandboxes_max", Count(&c->sandboxes_max)},
@@ -194,6 +197,14 @@ absl::Status ApplyToml(absl::string_view text, absl::string_view file_name, Conf
   return Apply(table, SettersOf(config), {file, ""});
 }
 
+static toml::array TierList(const Config& c) {
+  toml::array tiers;
+  for (const std::string& tier : c.seccomp_tiers.value_or(std::vector<std::string>{})) {
+    tiers.push_back(tier);
+  }
+  return tiers;
+}
+
 std::string FormatConfig(const Config& c) {
   toml::array roots;
   for (const std::string& root : c.import_roots.value_or(std::vector<std::string>{})) {
@@ -218,6 +229,9 @@ std::string FormatConfig(const Config& c) {
       {"log",
        toml::table{{"format", LogFormatName(c.log_format)}, {"level", LogLevelName(c.log_level)}}},
       {"metrics", toml::table{{"listen", c.metrics_listen}}},
+      {"seccomp", toml::table{{"tiers", TierList(c)},
+                              {"default", c.seccomp_default},
+                              {"explain", c.explain_refusals}}},
       {"id_ranges", toml::table{{"first", static_cast<int64_t>(c.id_range_first)},
                                 {"count", static_cast<int64_t>(c.id_range_count)}}},
       {"limits",

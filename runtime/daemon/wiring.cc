@@ -61,7 +61,12 @@ absl::Status Daemon::OpenHost(const Config& config) {
   const std::string leases = absl::StrCat(config.runtime_dir, "/ids");
   RETURN_IF_ERROR(MakeDirectories(leases, 0700));
   ASSIGN_OR_RETURN(ids_, IdRanges::Open(leases, config.id_range_first, config.id_range_count));
-  filters_ = CompileSeccomp(kDefaultSeccompTier, RefusalForm::kErrno);
+  const RefusalForm form =
+      config.explain_refusals ? RefusalForm::kTold : RefusalForm::kErrno;
+  for (const std::string& tier : config.seccomp_tiers.value_or(std::vector<std::string>{})) {
+    filters_.push_back(CompileSeccomp(FindSeccompTier(tier).value_or(kDefaultSeccompTier), form));
+  }
+  worker_filters_ = CompileSeccomp(SeccompTier::kBuild, RefusalForm::kErrno);
   return absl::OkStatus();
 }
 
@@ -109,11 +114,14 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
   deps.events = events_.get();
   deps.cleanup = cleanup_.get();
   deps.clock = &clock_;
-  deps.filters = &filters_;
+  deps.filters = &worker_filters_;
   deps.run_directory = run_directory_;
   deps.output_memory_percent = config.output_memory_percent;
   deps.output_directory = state_.Below("output");
   ManagerLimits limits;
+  for (const SeccompPrograms& programs : filters_) limits.seccomp_tiers.push_back(&programs);
+  limits.seccomp_default =
+      FindSeccompTier(config.seccomp_default).value_or(kDefaultSeccompTier);
   limits.sandboxes_max = config.sandboxes_max;
   limits.creates_at_once_max = config.creates_at_once_max;
   limits.import_roots = config.import_roots.value_or(std::vector<std::string>{});

@@ -60,7 +60,8 @@ class Daemon {
   StateDirectory state_;
   std::string run_directory_;
   CgroupHost cgroup_host_;
-  SeccompPrograms filters_;
+  std::vector<SeccompPrograms> filters_;  // of the tiers that clients may ask for
+  SeccompPrograms worker_filters_;
   std::unique_ptr<CgroupDriver> cgroups_;
   std::unique_ptr<IdRanges> ids_;
   std::unique_ptr<DiskFactory> disks_;

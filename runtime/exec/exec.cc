@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "exec/limit_facts.h"
+#include "exec/refused_calls.h"
 
 namespace glovebox {
 namespace {
@@ -69,6 +70,7 @@ ExecResult ResultOf(const ExecEnd& end, const ExecLimitValues& limits) {
   result.log_bytes = end.log_bytes;
   result.log_last_sequence = end.log_last_sequence;
   result.log_error = end.log_error;
+  SetRefusedCalls(end, &result);
   return result;
 }
 

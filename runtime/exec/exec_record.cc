@@ -43,7 +43,7 @@ class ShapeCheck : public nlohmann::json_sax<nlohmann::json> {
 static_assert(sizeof(ExecSpec) == 200, "list the new member in SpecFields");
 static_assert(sizeof(OomFacts) == 72 && sizeof(PidsFacts) == 24 && sizeof(DiskFacts) == 56,
               "list the new member in record_fields.h");
-static_assert(sizeof(ExecResult) == 344, "list the new member in ResultFields");
+static_assert(sizeof(ExecResult) == 376, "list the new member in ResultFields");
 
 template <typename Fields, typename Spec>
 void SpecFields(Fields* fields, Spec& spec) {
@@ -94,6 +94,8 @@ void ResultFields(Fields* fields, Result& result) {
   fields->Field("log_bytes", result.log_bytes);
   fields->Field("log_last_sequence", result.log_last_sequence);
   fields->Field("log_error", result.log_error);
+  fields->Added("refused_calls", result.refused_calls);
+  fields->Added("refused_calls_uncounted", result.refused_calls_uncounted);
 }
 
 template <typename Fields, typename Outcome>

@@ -80,6 +80,15 @@ struct DiskFacts {
   bool shared = false;
 };
 
+// A kind of system call that the sandbox's policy refused, and how often.
+struct RefusedCallFacts {
+  uint32_t number = 0;
+  bool i386 = false;
+  int error = 0;  // errno that it got
+  uint64_t count = 0;
+  uint32_t arguments[3] = {};  // lower halves of the first such call; 0 where none decided
+};
+
 // How an exec ended. Exactly one per exec, never invented: it comes from init, or it says that init
 // is gone.
 struct ExecResult {
@@ -119,6 +128,8 @@ struct ExecResult {
   uint64_t log_bytes = 0;
   uint64_t log_last_sequence = 0;
   int log_error = 0;
+  std::vector<RefusedCallFacts> refused_calls;  // at most kDenialsMax kinds
+  uint64_t refused_calls_uncounted = 0;         // of further kinds
 };
 
 // "exited 3", "killed by signal 9 (SIGKILL)", "could not start: execve: No such file or directory",

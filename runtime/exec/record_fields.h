@@ -77,6 +77,16 @@ class RecordWriter {
     return nlohmann::json::array({disk.path, disk.inodes, disk.limit, disk.at_start, disk.shared});
   }
 
+  static nlohmann::json Json(const std::vector<RefusedCallFacts>& calls) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const RefusedCallFacts& call : calls) {
+      list.push_back(nlohmann::json::array({call.number, call.i386, call.error, call.count,
+                                            call.arguments[0], call.arguments[1],
+                                            call.arguments[2]}));
+    }
+    return list;
+  }
+
   nlohmann::json record_ = nlohmann::json::object();
 };
 
@@ -211,6 +221,19 @@ class RecordReader {
   }
   static bool Take(const Json& json, DiskFacts& disk) {
     return TakeEach(json, disk.path, disk.inodes, disk.limit, disk.at_start, disk.shared);
+  }
+
+  static bool Take(const Json& json, std::vector<RefusedCallFacts>& calls) {
+    if (!json.is_array() || json.size() > kDenialsMax) return false;
+    calls.resize(json.size());
+    for (size_t i = 0; i < calls.size(); ++i) {
+      RefusedCallFacts& call = calls[i];
+      if (!TakeEach(json[i], call.number, call.i386, call.error, call.count, call.arguments[0],
+                    call.arguments[1], call.arguments[2])) {
+        return false;
+      }
+    }
+    return true;
   }
 
   const Json& record_;

@@ -137,4 +137,23 @@ SeccompVerdict JudgeSyscall(SeccompTier tier, const SeccompCall& call) {
   return verdict;
 }
 
+std::optional<SeccompVerdict> ExplainRefusal(const SeccompCall& call, int error) {
+  // The default first: most are of it.
+  for (SeccompTier tier :
+       {kDefaultSeccompTier, SeccompTier::kStrict, SeccompTier::kNested, SeccompTier::kI386}) {
+    SeccompVerdict verdict = JudgeSyscall(tier, call);
+    if (!verdict.kills && verdict.telling && verdict.error == error) return verdict;
+  }
+  return std::nullopt;
+}
+
+uint32_t RuledArguments(uint32_t number) {
+  uint32_t ruled = 0;
+  for (const ArgumentRule& rule : SeccompArgumentRules()) {
+    if (rule.number != number) continue;
+    for (const ArgumentTest& test : rule.tests) ruled |= 1u << test.argument;
+  }
+  return ruled;
+}
+
 }  // namespace glovebox

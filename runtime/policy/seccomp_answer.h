@@ -4,6 +4,7 @@
 #define GLOVEBOX_POLICY_SECCOMP_ANSWER_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "policy/seccomp_table.h"
@@ -31,6 +32,13 @@ struct SeccompVerdict {
 };
 
 SeccompVerdict JudgeSyscall(SeccompTier tier, const SeccompCall& call);
+
+// Of a call that was refused with `error` under a tier that is not known: the reason, with the
+// remedy. Nothing when no tier refuses it so.
+std::optional<SeccompVerdict> ExplainRefusal(const SeccompCall& call, int error);
+
+// The arguments that rules of this native call look at: bit n for argument n.
+uint32_t RuledArguments(uint32_t number);
 
 }  // namespace glovebox
 

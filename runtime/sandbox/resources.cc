@@ -88,9 +88,10 @@ absl::StatusOr<LaunchRequest> Sandbox::Resources::MakeLaunchRequest(
   plan.limits = blueprint.limits;
   plan.root_inside = blueprint.root_inside;
   plan.commands_as_root = blueprint.commands_as_root;
-  plan.filters = deps.filters;
+  plan.filters = blueprint.filters != nullptr ? blueprint.filters : deps.filters;
   plan.landlock = MakeLandlockPolicy(
-      {deps.landlock_abi, blueprint.root_inside, /*mounts_allowed=*/false, blueprint.workdir});
+      {deps.landlock_abi, blueprint.root_inside, TierMakesNamespaces(plan.filters->tier),
+       blueprint.workdir});
   const uint32_t command_id = blueprint.commands_as_root ? 0 : kCommandUid;
   for (const Layer* layer : LayersOf(snapshot, image)) {
     ASSIGN_OR_RETURN(UniqueFd mount, CloneMount(layer->mount_path));

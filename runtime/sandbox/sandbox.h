@@ -65,6 +65,7 @@ struct SandboxBlueprint {
   std::vector<OwnedBind> owned_binds;
   bool root_inside = false;
   bool commands_as_root = false;  // only with root_inside
+  const SeccompPrograms* filters = nullptr;  // of its tier; null: SandboxDeps::filters
   std::string workdir = "/";
 };
 

@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/escape.h"
 #include "base/ids.h"
 #include "base/status.h"
@@ -49,6 +50,24 @@ std::string ResolveImportPath(const std::string& path) {
   const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path.c_str(), nullptr),
                                                              &std::free);
   return resolved == nullptr ? path : std::string(resolved.get());
+}
+
+// Null, the deps' own, when no tiers were configured.
+absl::StatusOr<const SeccompPrograms*> FiltersOf(std::optional<SeccompTier> asked,
+                                                 const ManagerLimits& limits) {
+  const SeccompTier tier = asked.value_or(limits.seccomp_default);
+  std::vector<absl::string_view> allowed;
+  for (const SeccompPrograms* programs : limits.seccomp_tiers) {
+    if (programs->tier == tier) return programs;
+    allowed.push_back(SeccompTierName(programs->tier));
+  }
+  if (allowed.empty() && tier == limits.seccomp_default) return nullptr;
+  const std::string names = absl::StrJoin(allowed, ", ");
+  return DetailedError(
+      absl::StatusCode::kFailedPrecondition,
+      absl::StrCat("this node does not allow the system call tier \"", SeccompTierName(tier),
+                   "\"; it allows: ", names, " (seccomp.tiers in its configuration)"),
+      {"SECCOMP_TIER_NOT_ALLOWED", {{"tier", SeccompTierName(tier)}, {"allowed", names}}});
 }
 
 }  // namespace
@@ -117,6 +136,7 @@ SandboxInfo SandboxManager::Describe(const Entry& entry) {
   info.labels = entry.options.labels;
   info.limits = entry.options.limits;
   info.root_inside = entry.options.root_inside;
+  info.seccomp = entry.options.seccomp.value_or(kDefaultSeccompTier);  // decided at creation
   if (entry.snapshot.has_value()) {
     info.snapshot = entry.snapshot->digest;
     info.commit = entry.snapshot->commit;
@@ -138,6 +158,7 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::Assemble(const std::string
   blueprint.id = id;
   blueprint.limits = options.limits;
   blueprint.root_inside = options.root_inside;
+  ASSIGN_OR_RETURN(blueprint.filters, FiltersOf(options.seccomp, limits_));
   blueprint.workdir = kCommandHome;
   ASSIGN_OR_RETURN(blueprint.image, images_->Lease(options.image));
   std::string digest = options.snapshot;
@@ -154,8 +175,12 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::Assemble(const std::string
   return entry;
 }
 
-absl::StatusOr<SandboxInfo> SandboxManager::Create(const CreateOptions& options) {
-  RETURN_IF_ERROR(CheckOptions(options));
+absl::StatusOr<SandboxInfo> SandboxManager::Create(const CreateOptions& asked) {
+  RETURN_IF_ERROR(CheckOptions(asked));
+  CreateOptions options = asked;
+  // Decided now, so that a later default changes no sandbox that is there.
+  if (!options.seccomp.has_value()) options.seccomp = limits_.seccomp_default;
+  RETURN_IF_ERROR(FiltersOf(options.seccomp, limits_).status());
   ASSIGN_OR_RETURN(const Admission admission, Admit(options));
   if (!admission.is_new) return WaitForTwin(options, admission.id);
   const std::string& id = admission.id;

@@ -31,6 +31,10 @@ struct ManagerLimits {
   // Directories below which repositories and image archives may be imported from; "/" allows all.
   // Empty: none.
   std::vector<std::string> import_roots = {"/"};
+  // The tiers that clients may ask for, with the programs of each, which outlive the manager. The
+  // default is of the same list; with an empty one it is that of SandboxDeps::filters.
+  std::vector<const SeccompPrograms*> seccomp_tiers;
+  SeccompTier seccomp_default = kDefaultSeccompTier;
 };
 
 struct ManagerCounts {

@@ -9,6 +9,7 @@
 
 #include "absl/time/time.h"
 #include "policy/sandbox_limits.h"
+#include "policy/seccomp_table.h"
 
 namespace glovebox {
 
@@ -33,6 +34,7 @@ struct CreateOptions {
   SandboxLimits limits;
   std::map<std::string, std::string> labels;
   bool root_inside = false;
+  std::optional<SeccompTier> seccomp;  // none: the node's default
   friend bool operator==(const CreateOptions&, const CreateOptions&) = default;
 };
 
@@ -50,6 +52,7 @@ struct SandboxInfo {
   SandboxLimits limits;
   std::map<std::string, std::string> labels;
   bool root_inside = false;
+  SeccompTier seccomp = kDefaultSeccompTier;
   std::string workdir;
   std::string stop_reason;  // kStopped: why, for people
 };

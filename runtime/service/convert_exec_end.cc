@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "base/escape.h"
+#include "service/convert_denials.h"
 #include "service/convert_exec.h"
 
 namespace glovebox {
@@ -172,6 +173,7 @@ v1::End ToProto(const ExecResult& result, bool terminal) {
   const bool leader_seen = result.exit_code.has_value() || result.signal.has_value();
   if (leader_seen) SetUsage(result, end.mutable_usage());
   SetLimits(result, &end);
+  SetDenials(result, &end);
   end.set_survivors(result.survivors);
   end.set_output_cut(result.pipe_held);
   if (terminal) {

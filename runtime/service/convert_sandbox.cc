@@ -14,6 +14,37 @@
 namespace glovebox {
 namespace {
 
+absl::StatusOr<std::optional<SeccompTier>> TierFromProto(v1::SeccompTier tier) {
+  switch (static_cast<int>(tier)) {
+    case v1::SECCOMP_TIER_UNSPECIFIED:
+      return std::nullopt;
+    case v1::SECCOMP_TIER_STRICT:
+      return SeccompTier::kStrict;
+    case v1::SECCOMP_TIER_BUILD:
+      return SeccompTier::kBuild;
+    case v1::SECCOMP_TIER_NESTED:
+      return SeccompTier::kNested;
+    case v1::SECCOMP_TIER_I386:
+      return SeccompTier::kI386;
+    default:
+      return FieldError("profile.seccomp_tier", "is no tier that this daemon knows");
+  }
+}
+
+v1::SeccompTier ToProto(SeccompTier tier) {
+  switch (tier) {
+    case SeccompTier::kStrict:
+      return v1::SECCOMP_TIER_STRICT;
+    case SeccompTier::kBuild:
+      return v1::SECCOMP_TIER_BUILD;
+    case SeccompTier::kNested:
+      return v1::SECCOMP_TIER_NESTED;
+    case SeccompTier::kI386:
+      return v1::SECCOMP_TIER_I386;
+  }
+  return v1::SECCOMP_TIER_UNSPECIFIED;
+}
+
 constexpr size_t kRequestIdBytesMax = 63;
 constexpr size_t kRevisionBytesMax = 1024;
 
@@ -142,6 +173,7 @@ absl::StatusOr<CreateOptions> FromProto(const v1::CreateSandboxRequest& request,
   RETURN_IF_ERROR(CheckLabels(request.labels()));
   options.labels = {request.labels().begin(), request.labels().end()};
   options.root_inside = request.profile().root_inside();
+  ASSIGN_OR_RETURN(options.seccomp, TierFromProto(request.profile().seccomp_tier()));
   RETURN_IF_ERROR(CheckEgress(request.egress()));
   if (request.caches_size() > 0) return FieldNotServed("caches");
   return options;
@@ -185,6 +217,7 @@ v1::Sandbox ToProto(const SandboxInfo& info, const std::string& host_id) {
   proto.mutable_labels()->insert(info.labels.begin(), info.labels.end());
   proto.set_workdir(info.workdir);
   proto.mutable_profile()->set_root_inside(info.root_inside);
+  proto.mutable_profile()->set_seccomp_tier(ToProto(info.seccomp));
   if (!info.stop_reason.empty()) {
     *proto.mutable_stop_reason() = ToRpcStatus(
         DetailedError(absl::StatusCode::kAborted, info.stop_reason, {"SANDBOX_STOPPED", {}}));

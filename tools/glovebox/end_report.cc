@@ -133,12 +133,28 @@ std::string DiskReason(const v1::End& end) {
                       ")");
 }
 
+// The first kind, and how many others: all of them are in the JSON of exec-status.
+std::string DenialReason(const v1::End& end) {
+  const v1::Denial& denial = end.denials(0);
+  const char* name = ::strerrorname_np(denial.error_number());
+  std::string text = absl::StrCat("the sandbox refused ", EscapeForPeople(denial.target(), 80));
+  if (name != nullptr) absl::StrAppend(&text, " (", name, ")");
+  if (denial.count() > 1) absl::StrAppend(&text, " ", denial.count(), " times");
+  if (!denial.rule().empty()) absl::StrAppend(&text, ": ", EscapeForPeople(denial.rule(), 200));
+  if (!denial.remedy().empty()) absl::StrAppend(&text, "; ", EscapeForPeople(denial.remedy(), 200));
+  if (end.denials_size() > 1) {
+    absl::StrAppend(&text, " (and ", end.denials_size() - 1, " more: glovebox exec-status --json)");
+  }
+  return text;
+}
+
 // Of a command that failed by its own word, while a limit was met that may have been the reason.
 std::optional<std::string> SuspectedReason(const v1::End& end) {
   if (end.cause() == v1::END_CAUSE_EXITED && end.exit_code() == 0) return std::nullopt;
   if (end.has_oom()) return OomReason(end);
   if (end.has_pids_limit()) return PidsReason(end);
   if (end.has_disk_full()) return DiskReason(end);
+  if (end.denials_size() > 0) return DenialReason(end);
   return std::nullopt;
 }
 

@@ -121,11 +121,22 @@ Json SandboxJson(const v1::Sandbox& sandbox) {
   out["labels"] = MapJson(sandbox.labels());
   PutBytes(out, "workdir", sandbox.workdir());
   out["root_inside"] = sandbox.profile().root_inside();
+  out["seccomp_tier"] =
+      EnumWord(v1::SeccompTier_Name(sandbox.profile().seccomp_tier()), "SECCOMP_TIER_");
   out["enforcement"] = CapabilitiesJson(sandbox.enforcement());
   out["stop_reason"] = Optional(sandbox.has_stop_reason(), sandbox.stop_reason().message());
   out["open_exec_count"] = sandbox.open_exec_count();
   out["parent_id"] = Optional(!sandbox.parent_id().empty(), sandbox.parent_id());
   return out;
+}
+
+static Json DenialJson(const v1::Denial& denial) {
+  return {{"target", denial.target()},
+          {"reason", EnumWord(v1::DenialReason_Name(denial.reason()), "DENIAL_REASON_")},
+          {"count", denial.count()},
+          {"rule", denial.rule()},
+          {"remedy", denial.remedy()},
+          {"error_number", denial.error_number()}};
 }
 
 Json EndJson(const v1::End& end) {
@@ -138,6 +149,9 @@ Json EndJson(const v1::End& end) {
   out["oom"] = end.has_oom() ? OomJson(end.oom()) : Json(nullptr);
   out["pids_limit"] = end.has_pids_limit() ? PidsLimitJson(end.pids_limit()) : Json(nullptr);
   out["disk_full"] = end.has_disk_full() ? DiskFullJson(end.disk_full()) : Json(nullptr);
+  out["denials"] = Json::array();
+  for (const v1::Denial& denial : end.denials()) out["denials"].push_back(DenialJson(denial));
+  out["denials_uncounted"] = end.denials_uncounted();
   out["survivors"] = end.survivors();
   out["output_cut"] = end.output_cut();
   out["stdout_bytes"] = StreamJson(end.has_stdout_bytes(), end.stdout_bytes());

@@ -32,12 +32,14 @@ TEST(CreateOptionsFromProto, FieldsAreTakenOver) {
   request.mutable_limits()->set_pids_max(64);
   (*request.mutable_labels())["a/b"] = "c";
   request.mutable_profile()->set_root_inside(true);
+  request.mutable_profile()->set_seccomp_tier(v1::SECCOMP_TIER_STRICT);
   const auto options = FromProto(request, Bounds());
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->repository->revision, "main");
   EXPECT_EQ(options->limits.pids_max, 64u);
   EXPECT_EQ(options->labels.at("a/b"), "c");
   EXPECT_TRUE(options->root_inside);
+  EXPECT_EQ(options->seccomp, SeccompTier::kStrict);
 }
 
 TEST(CreateOptionsFromProto, WhatIsNotServedIsRefusedNeverIgnored) {
