@@ -105,6 +105,28 @@ void MakeReadOnly(int target_fd, const char* path) {
           kStep, path);
 }
 
+// What a path shows now, opened anew: the cover, and not what was there or what was put on top of
+// another place.
+void RequireMask(const PlanMask& mask, const char* path) {
+  constexpr SetupStep kStep = SetupStep::kCheckRoot;
+  struct stat status;
+  long found = raw::Call(__NR_newfstatat, AT_FDCWD, path, &status, AT_SYMLINK_NOFOLLOW);
+  if (found == -ENOENT || found == -ENOTDIR) return;
+  Require(found, kStep, path);
+  struct statfs fs;
+  Require(raw::Call(__NR_statfs, path, &fs), kStep, path);
+  constexpr long kReadOnlyFlag = 1;  // ST_RDONLY
+  bool covered;
+  if (mask.kind == kMaskReadOnly) {
+    covered = (static_cast<long>(fs.f_flags) & kReadOnlyFlag) != 0;
+  } else if (S_ISDIR(status.st_mode)) {
+    covered = fs.f_type == TMPFS_MAGIC;
+  } else {
+    covered = S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
+  }
+  if (!covered) FailSetup(kStep, EXDEV, path);
+}
+
 void MountLimitedTmpfs(const char* target, unsigned long flags, uint64_t bytes, uint64_t inodes,
                        SetupStep step) {
   TextBuffer<96> options;
@@ -253,6 +275,9 @@ void Rootfs::CheckRoot() {
   Require(raw::Call(__NR_fstat, null_fd.get(), &status), kStep, "/dev/null");
   if (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(1, 3)) {
     FailSetup(kStep, ENODEV, "/dev/null is not 1:3");
+  }
+  for (uint32_t i = 0; i < plan_.plan().mask_count; ++i) {
+    RequireMask(plan_.plan().masks[i], plan_.Text(plan_.plan().masks[i].path));
   }
   // The spawner's descriptors of its own template give way to the sandbox's node.
   for (int fd = 0; fd < 3; ++fd) Require(raw::Dup3(null_fd.get(), fd, 0), kStep, "dup3");

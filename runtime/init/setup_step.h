@@ -45,7 +45,8 @@ namespace glovebox {
     "user.max_*_namespaces = 0: holds even without the filter")                                    \
   X(kPivotRoot, "pivot_root", 'I', "before anything of the image is opened by path")               \
   X(kDetachOldRoot, "detach_old_root", 'I', "nothing of the stage stays reachable")                \
-  X(kCheckRoot, "check_root", 'I', "the cwd is / of the overlay, proc is proc, /dev/null is 1:3")  \
+  X(kCheckRoot, "check_root", 'I',                                                                 \
+    "the cwd is / of the overlay, proc is proc, /dev/null is 1:3, masks cover")                    \
   X(kResourceLimits, "resource_limits", 'I', "hard limits; inherited by every command")            \
   X(kDropBounding, "drop_bounding", 'I',                                                           \
     "bounding set down to what init needs; each drop is proved")                                   \
