@@ -17,7 +17,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class EscapeTest : public ::testing::Test {
+class ProbeTest : public ::testing::Test {
  protected:
   using Verdicts = std::map<std::string, ProbeVerdict>;
 
@@ -57,7 +57,7 @@ class EscapeTest : public ::testing::Test {
   const std::map<std::string, std::string> probes_ = ListProbes();
 };
 
-TEST_F(EscapeTest, EveryProbeIsConfined) {
+TEST_F(ProbeTest, EveryProbeIsConfined) {
   ASSERT_GE(probes_.size(), 75u);
   for (const auto& [name, expected] : probes_) {
     EXPECT_EQ(expected.size(), 5u) << name;
@@ -66,26 +66,26 @@ TEST_F(EscapeTest, EveryProbeIsConfined) {
   Compare(RunIn({}, {}, ""), ProbePlace::kSandbox);
 }
 
-TEST_F(EscapeTest, WithoutTheFiltersTheOtherLayersHold) {
+TEST_F(ProbeTest, WithoutTheFiltersTheOtherLayersHold) {
   SandboxWorld::Without without;
   without.filters = true;
   Compare(RunIn(without, {}, ""), ProbePlace::kNoFilters);
 }
 
-TEST_F(EscapeTest, WithoutLandlockTheOtherLayersHold) {
+TEST_F(ProbeTest, WithoutLandlockTheOtherLayersHold) {
   SKIP_UNLESS(LandlockAbi() >= kLandlockAbiFull, "a kernel with Landlock ABI 6");
   SandboxWorld::Without without;
   without.landlock = true;
   Compare(RunIn(without, {}, ""), ProbePlace::kNoLandlock);
 }
 
-TEST_F(EscapeTest, RootInsideReachesNothingOfTheHost) {
+TEST_F(ProbeTest, RootInsideReachesNothingOfTheHost) {
   CreateOptions options;
   options.root_inside = true;
   Compare(RunIn({}, options, "root"), ProbePlace::kRootInside);
 }
 
-TEST_F(EscapeTest, EveryProbeOfThemCanFail) {
+TEST_F(ProbeTest, EveryProbeOfThemCanFail) {
   std::vector<std::string> arguments = bait_.Arguments();
   arguments.push_back("mount_path=/proc");
   int tried = 0;
@@ -100,7 +100,7 @@ TEST_F(EscapeTest, EveryProbeOfThemCanFail) {
 
 // What neither a host nor a missing layer shows to fail must be few, and each is named here with
 // its own control elsewhere.
-TEST_F(EscapeTest, ProbesThatNothingShowsToFailAreFew) {
+TEST_F(ProbeTest, ProbesThatNothingShowsToFailAreFew) {
   std::vector<std::string> unproved;
   for (const auto& [name, expected] : probes_) {
     if (expected.find('E') == std::string::npos) unproved.push_back(name);

@@ -2,7 +2,7 @@
 """Documents do not promise what nothing proves: every `Suite.Name` they mention is a test, every path exists.
 
 A claim is a name in backticks of the form `SuiteName.TestName`; `SomethingService.Method` is an RPC, which must be in
-proto/. A path in backticks that begins with one of our top folders must exist (a trailing :line is refused: it rots).
+proto/. In a table, "probe name" or "probes name, name" names entries of tests/escape/probes. A path in backticks that begins with one of our top folders must exist (a trailing :line is refused: it rots).
 """
 
 import re
@@ -12,6 +12,8 @@ import source_tree
 CLAIM = re.compile(r"`([A-Z]\w+)\.([A-Z]\w+)`")
 TEST = re.compile(r"\b[A-Z_]*TEST[A-Z_]*\(\s*(\w+)\s*,\s*(\w+)")
 RPC = re.compile(r"^\s*(?:service\s+(\w+)|rpc\s+(\w+))", re.MULTILINE)
+PROBES = re.compile(r"\bprobes? ((?:[a-z0-9_]+(?:, )?)+)")
+PROBE = re.compile(r'\{\s*"([a-z0-9_]+)",\s*"SR-')
 PATH = re.compile(r"`((?:runtime|tools|tests|docs|proto|images|cmake)/[\w./-]*\w/?)(:\d+)?`")
 
 
@@ -33,8 +35,17 @@ def rpcs_of(tree):
     return names
 
 
+def probes_of(tree):
+    names = set()
+    for path in tree.files(("tests",), {".cc"}):
+        if path.parts[:3] == ("tests", "escape", "probes"):
+            names.update(PROBE.findall(tree.read(path)))
+    return names
+
+
 def check(tree, report):
     known_tests = tests_of(tree)
+    known_probes = probes_of(tree)
     known_rpcs = rpcs_of(tree)
     documents = [p for p in tree.files((".",), {".md"}) if p.parts[0] not in ("build", "tests")]
     for path in documents:
@@ -46,6 +57,11 @@ def check(tree, report):
                     report.error(path, line, f"no such RPC in proto/: {match.group(0)}")
             elif match.groups() not in known_tests:
                 report.error(path, line, f"no such test in tests/: {match.group(0)}")
+        for number, line in enumerate(text.splitlines(), 1):
+            names = PROBES.findall(line) if line.startswith("|") and "SR-" in text else []
+            for name in ", ".join(names).split(", "):
+                if name and name not in known_probes:
+                    report.error(path, number, f"no such probe in tests/escape/probes: {name}")
         for match in PATH.finditer(text):
             line = source_tree.line_of(text, match.start())
             if match.group(2):
