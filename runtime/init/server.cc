@@ -198,7 +198,7 @@ bool Server::HandleHello() {
   if (!ReadBody(frame_, &body) || body.version < kFramesVersionOldest) return false;
   version_ = body.version < kFramesVersion ? body.version : kFramesVersion;
   if (frame_.fd_count == kCounterFds) table_.limits().Take(frame_.fds);
-  hello_owed_ = held_all_owed_ = true;
+  hello_owed_ = held_all_owed_ = ended_owed_ = true;
   // What an earlier daemon was told may have died with it.
   for (uint32_t i = 0; i < table_.end(); ++i) {
     Exec& exec = table_.at(i);
@@ -284,6 +284,7 @@ void Server::RetireEnded() {
     if (table_.at(i).phase != ExecPhase::kEnded) continue;
     ended_.Take(&table_.at(i));
     table_.Free(&table_.at(i));
+    ended_owed_ = true;
   }
 }
 
@@ -313,9 +314,11 @@ bool Server::FlushExecs() {
   for (uint32_t i = 0; i < table_.end(); ++i) {
     if (table_.at(i).pending != 0 && !FlushExec(&table_.at(i))) return false;
   }
-  for (uint32_t i = 0; i < ended_.end(); ++i) {
+  // Many may wait for their kAckEnd: they are not looked through in every round.
+  for (uint32_t i = 0; ended_owed_ && i < ended_.end(); ++i) {
     if (ended_.at(i).pending != 0 && !FlushExec(&ended_.at(i))) return false;
   }
+  ended_owed_ = false;
   return true;
 }
 

@@ -65,6 +65,7 @@ class Server {
   uint32_t version_ = 0;        // both sides' of this connection, 0 before kHello
   bool hello_owed_ = false;     // kHelloAck is not sent yet
   bool held_all_owed_ = false;  // kHeldAll is not sent yet
+  bool ended_owed_ = false;     // an ended exec may have a frame pending
   bool polls_output_ = false;   // the connection is polled for room
 };
 

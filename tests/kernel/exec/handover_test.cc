@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -337,6 +338,31 @@ TEST_F(HandoverTest, AFullTableRefusesStartsAndLosesNoEnd) {
   const auto fits = daemon_->StartIn("now it fits", spec, *cgroup, kExecsHeldMax + 2);
   daemon_->AwaitState(*fits, ExecSnapshot::State::kEnded);
   EXPECT_EQ(fits->Snapshot().result->failed_step, ExecStep::kWorkingDirectory);
+}
+
+TEST_F(HandoverTest, ALowDescriptorLimitOfCommandsDoesNotBindInit) {
+  InitRig::Options options;
+  options.plan = [](PlanBuilder* plan) {
+    plan->plan.exec_max = 40;
+    plan->AddRlimit(RLIMIT_NOFILE, 64, 64);
+  };
+  sandbox_ = rig_.Ready(options);
+  StartDaemon();
+  ExecSpec spec = Shell("ulimit -Hn; read line");
+  spec.stdin_open = true;
+  for (int i = 0; i < 40; ++i) daemon_->Start("e" + std::to_string(i), spec);
+  for (const auto& [number, exec] : daemon_->execs) {
+    daemon_->AwaitState(*exec, ExecSnapshot::State::kRunning);
+    ASSERT_EQ(*exec->WriteStdin(0, "\n", true), 1u);
+    daemon_->AwaitState(*exec, ExecSnapshot::State::kEnded);
+    OutputReader reader(exec, 0, false);
+    Client client;
+    while (client.Read(&reader)) {
+    }
+    EXPECT_EQ(client.out, "64\n");
+    EXPECT_EQ(client.result->exit_code, 0);
+  }
+  EXPECT_GT(DescriptorsOfInit(), 40u);
 }
 
 TEST_F(HandoverTest, ANewerDaemonIsAnsweredInInitsVersionAndAnOlderOneDropped) {
