@@ -92,8 +92,8 @@ class Exec {
   absl::Status Resize(TerminalSize size);
 
   // For the sandbox, before there are readers: where they find what is not retained any more. Opens
-  // the full log of an exec that asked for one below the root of the sandbox's disk; without it (the
-  // disk is gone) such output is a gap.
+  // the full log of an exec that asked for one below the root of the sandbox's disk; without it
+  // (the disk is gone) such output is a gap.
   void OpenLog(int disk_fd) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // --- for the sandbox, on its event thread ---

@@ -80,9 +80,9 @@ class RecordWriter {
   static nlohmann::json Json(const std::vector<RefusedCallFacts>& calls) {
     nlohmann::json list = nlohmann::json::array();
     for (const RefusedCallFacts& call : calls) {
-      list.push_back(nlohmann::json::array({call.number, call.i386, call.error, call.count,
-                                            call.arguments[0], call.arguments[1],
-                                            call.arguments[2]}));
+      list.push_back(
+          nlohmann::json::array({call.number, call.i386, call.error, call.count, call.arguments[0],
+                                 call.arguments[1], call.arguments[2]}));
     }
     return list;
   }

@@ -11,7 +11,15 @@
 
 namespace glovebox {
 
-enum class EventSource : uint32_t { kListen, kConnection, kSignals, kStdout, kStderr, kStdin, kRefusal };
+enum class EventSource : uint32_t {
+  kListen,
+  kConnection,
+  kSignals,
+  kStdout,
+  kStderr,
+  kStdin,
+  kRefusal
+};
 
 class EventSet {
  public:

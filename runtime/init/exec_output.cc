@@ -27,8 +27,8 @@ void HoldOutput(Exec* exec, EventSet* events) {
 }
 
 // Whether undelivered output is to be kept at the price of the command's time. With somebody who
-// paces for as long as it takes; with nobody for the hold limit, counted from when the command began
-// to wait and anew when something was delivered.
+// paces for as long as it takes; with nobody for the hold limit, counted from when the command
+// began to wait and anew when something was delivered.
 bool MustHold(Exec* exec, bool connected) {
   if (exec->policy != OutputPolicy::kBackPressure) return false;
   if (connected && exec->region.gate_armed()) {
@@ -84,9 +84,8 @@ void PumpOutput(Exec* exec, int stream, int reads_max, bool connected, EventSet*
     int fd = exec->output[stream].get();
     int waiting = 0;
     if (raw::Ioctl(fd, FIONREAD, &waiting) < 0 || waiting <= 0) waiting = 4096;
-    RegionWriter::Space space =
-        ReserveOrHold(exec, StreamOf(*exec, stream), static_cast<uint32_t>(waiting), connected,
-                      events);
+    RegionWriter::Space space = ReserveOrHold(exec, StreamOf(*exec, stream),
+                                              static_cast<uint32_t>(waiting), connected, events);
     if (space.size == 0) return;
     long size = raw::Read(fd, space.data, space.size);
     if (size == -EINTR) continue;

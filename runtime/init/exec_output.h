@@ -13,7 +13,8 @@ namespace glovebox {
 // descriptor at its end. Kills the tree at the output limit.
 void PumpOutput(Exec* exec, int stream, int reads_max, bool connected, EventSet* events);
 
-// The daemon moved the gate, came or went: the pipes are polled again, and what must wait waits again.
+// The daemon moved the gate, came or went: the pipes are polled again, and what must wait waits
+// again.
 void ResumeOutput(Exec* exec, uint32_t slot, EventSet* events);
 
 // Carries out hold_deadline_ns once it has passed: nobody paced for so long, the command goes on.

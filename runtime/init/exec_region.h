@@ -45,10 +45,10 @@ inline constexpr uint32_t kRecordDataMax = 64 * 1024;
 enum class OutputStream : uint32_t { kStdout = 0, kStderr = 1, kTerminal = 2, kPad = 3 };
 
 enum class OutputPolicy : uint32_t {
-  kDropOldest = 0,  // never slows the command; a reader that falls behind gets a gap
-  kBackPressure = 1,  // the pipes are not read while a ring is full of what was not delivered. While
-                      // nobody paces (no daemon, or gate_armed is 0), for hold_limit_ms at most;
-                      // then as kDropOldest until somebody paces again
+  kDropOldest = 0,    // never slows the command; a reader that falls behind gets a gap
+  kBackPressure = 1,  // the pipes are not read while a ring is full of what was not delivered.
+                      // While nobody paces (no daemon, or gate_armed is 0), for hold_limit_ms at
+                      // most; then as kDropOldest until somebody paces again
 };
 
 struct RecordHeader {

@@ -207,9 +207,9 @@ struct ExecEnd {
   // Greatest resident set of one process: of the leader and of those waited for by their parents up
   // to it. 0: not known.
   uint64_t memory_peak_bytes;
-  uint64_t bytes_total[2];  // stdout (or the terminal), stderr: as written by the command
-  uint64_t bytes_dropped[2];   // of those, neither in the region nor in the full log any more
-  uint64_t frame_count;        // sequence numbers 1..frame_count were given to output
+  uint64_t bytes_total[2];    // stdout (or the terminal), stderr: as written by the command
+  uint64_t bytes_dropped[2];  // of those, neither in the region nor in the full log any more
+  uint64_t frame_count;       // sequence numbers 1..frame_count were given to output
   uint64_t read_bytes;        // from storage, by the same processes as memory_peak_bytes
   uint64_t write_bytes;       // to storage, likewise
   LimitFacts limits;

@@ -211,7 +211,8 @@ TEST_F(RegionTest, AFastWriterNeverMakesAReaderTakeTornRecords) {
   std::thread writing([&] {
     for (int i = 0; i < kRecords; ++i) {
       const size_t size = 1 + static_cast<size_t>(i * 7919 % 3000);
-      const RegionWriter::Space space = writer_.Reserve(StreamOf(i), static_cast<uint32_t>(size), false);
+      const RegionWriter::Space space =
+          writer_.Reserve(StreamOf(i), static_cast<uint32_t>(size), false);
       const uint32_t used = static_cast<uint32_t>(std::min<size_t>(size, space.size));
       std::memset(space.data, 'a' + i % 26, used);
       writer_.Commit(StreamOf(i), used, 1);
