@@ -61,8 +61,7 @@ absl::Status Daemon::OpenHost(const Config& config) {
   const std::string leases = absl::StrCat(config.runtime_dir, "/ids");
   RETURN_IF_ERROR(MakeDirectories(leases, 0700));
   ASSIGN_OR_RETURN(ids_, IdRanges::Open(leases, config.id_range_first, config.id_range_count));
-  const RefusalForm form =
-      config.explain_refusals ? RefusalForm::kTold : RefusalForm::kErrno;
+  const RefusalForm form = config.explain_refusals ? RefusalForm::kTold : RefusalForm::kErrno;
   for (const std::string& tier : config.seccomp_tiers.value_or(std::vector<std::string>{})) {
     filters_.push_back(CompileSeccomp(FindSeccompTier(tier).value_or(kDefaultSeccompTier), form));
   }
@@ -120,8 +119,7 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
   deps.output_directory = state_.Below("output");
   ManagerLimits limits;
   for (const SeccompPrograms& programs : filters_) limits.seccomp_tiers.push_back(&programs);
-  limits.seccomp_default =
-      FindSeccompTier(config.seccomp_default).value_or(kDefaultSeccompTier);
+  limits.seccomp_default = FindSeccompTier(config.seccomp_default).value_or(kDefaultSeccompTier);
   limits.sandboxes_max = config.sandboxes_max;
   limits.creates_at_once_max = config.creates_at_once_max;
   limits.import_roots = config.import_roots.value_or(std::vector<std::string>{});
