@@ -9,6 +9,7 @@ namespace glovebox {
 void FramePump::Start(std::unique_ptr<OutputReader> reader, bool follow) {
   reader_ = std::move(reader);
   follow_ = follow;
+  if (!follow) until_sequence_ = reader_->exec()->Snapshot().last_sequence;
   started_.store(true, std::memory_order_release);
   Run();
 }
@@ -59,6 +60,10 @@ void FramePump::Step() {
     reader_.reset();
     return sink_->WriteLast(std::move(frame));
   }
+  // A command that writes faster than the client reads would never be caught up with.
+  const bool output =
+      frame.kind == OutputFrame::Kind::kData || frame.kind == OutputFrame::Kind::kGap;
+  if (!follow_ && output && frame.sequence > until_sequence_) return End(absl::OkStatus());
   if (frame.kind == OutputFrame::Kind::kData) Join(&frame);
   writing_.store(true, std::memory_order_release);
   sink_->Write(std::move(frame));

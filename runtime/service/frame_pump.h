@@ -28,7 +28,7 @@ class FramePump : public std::enable_shared_from_this<FramePump> {
  public:
   explicit FramePump(FrameSink* sink) : sink_(sink) {}
 
-  // Once. `follow`: wait for more until the end; else Finish when there is nothing more now.
+  // Once. `follow`: wait for more until the end; else Finish after what there is now.
   void Start(std::unique_ptr<OutputReader> reader, bool follow);
   // Once, instead of Start.
   void Fail(const absl::Status& status);
@@ -62,6 +62,7 @@ class FramePump : public std::enable_shared_from_this<FramePump> {
   std::optional<absl::StatusOr<std::optional<OutputFrame>>> held_;  // looked at while joining
   absl::Status failure_;
   bool follow_ = true;
+  uint64_t until_sequence_ = 0;  // without follow_: what there was at the start
   bool finished_ = false;
 };
 
