@@ -202,15 +202,16 @@ void Sandbox::ForgetOldExecs() {
 
 // The pages of regions are memory of the sandbox: all of it must not become output.
 absl::Status Sandbox::CheckOutputMemory(const ExecSpec& spec) const {
-  const uint64_t limit = std::max(blueprint_.limits.memory_bytes / 100 * deps_.output_memory_percent,
-                                  kOutputMemoryBytesMin);
+  const uint64_t limit = std::max(
+      blueprint_.limits.memory_bytes / 100 * deps_.output_memory_percent, kOutputMemoryBytesMin);
   uint64_t bytes = OutputRegion::BytesFor(spec);
   for (const auto& [number, exec] : by_number_) bytes += OutputRegion::BytesFor(exec->spec());
   if (bytes <= limit) return absl::OkStatus();
   return DetailedError(
       absl::StatusCode::kResourceExhausted,
-      absl::StrCat("the output kept of ", by_number_.size(), " running commands and of this one is ",
-                   bytes, " bytes; the sandbox's limit is ", limit,
+      absl::StrCat("the output kept of ", by_number_.size(),
+                   " running commands and of this one is ", bytes,
+                   " bytes; the sandbox's limit is ", limit,
                    ": wait for one to end, or ask for less to be retained"),
       {"OUTPUT_MEMORY", {{"limit", absl::StrCat(limit)}, {"value", absl::StrCat(bytes)}}});
 }
