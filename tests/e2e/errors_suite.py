@@ -146,6 +146,31 @@ class Errors(daemon.DaemonCase):
         mask = int(next(line for line in text.splitlines() if line.startswith("ShdPnd:")).split()[1], 16)
         return bool(mask & (1 << (number - 1)))
 
+    def test_a_refused_system_call_is_explained(self):
+        sandbox = self.create()
+        program = "import os, socket; socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)"
+        done = self.daemon.cli("exec", "--exec-id", "raw", sandbox, "--", "python3", "-c", program)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"PermissionError", done.stderr)
+        self.assertIn(b"the sandbox refused socket(0x2, 0x3, 0x1) (EPERM): SOCK_RAW", done.stderr)
+        status = json.loads(self.ok("exec-status", "--json", sandbox, "raw"))
+        self.assertEqual([(d["target"], d["count"], d["reason"]) for d in status["denials"]],
+                         [("socket(0x2, 0x3, 0x1)", 1, "system_call")])
+        quiet = self.daemon.cli("exec", sandbox, "--", "true")
+        self.assertEqual((quiet.returncode, quiet.stderr), (0, b""))
+
+    def test_a_tier_that_the_node_does_not_allow_makes_nothing(self):
+        for tier in ("nested", "i386"):
+            done = self.daemon.cli("create", "--seccomp", tier)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(b"strict, build", done.stderr)
+        self.assertEqual(self.daemon.cli("create", "--seccomp", "unconfined").returncode, 2)
+        strict = self.create("--seccomp", "strict")
+        self.assertEqual(json.loads(self.ok("inspect", strict))["seccomp_tier"], "strict")
+        trace = "import ctypes; l = ctypes.CDLL(None, use_errno=True); l.ptrace(0, 0, 0, 0); print(ctypes.get_errno())"
+        self.assertEqual(self.ok("exec", strict, "--", "python3", "-c", trace), b"1\n")
+        self.assertEqual(self.ok("exec", self.create(), "--", "python3", "-c", trace), b"0\n")
+
     def test_a_wrong_command_line_is_told_apart(self):
         self.assertEqual(self.daemon.cli("ls", "--no-such-option").returncode, 2)
         self.assertEqual(self.daemon.cli("create", "--memory", "lots").returncode, 2)

@@ -1,5 +1,6 @@
 #include "tools/glovebox/create_options.h"
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/escape.h"
 #include "base/status.h"
@@ -64,6 +65,9 @@ void AddCreateOptions(CLI::App& verb, SandboxOptions& options) {
       ->take_all();
   verb.add_flag("--root-inside", options.root_inside,
                 "Commands may be user 0 of the sandbox's own user namespace");
+  verb.add_option("--seccomp", options.seccomp,
+                  "System calls that commands may make: strict, build (default), nested, i386")
+      ->type_name("TIER");
 }
 
 absl::StatusOr<v1::CreateSandboxRequest> BuildCreateRequest(const SandboxOptions& options) {
@@ -86,6 +90,16 @@ absl::StatusOr<v1::CreateSandboxRequest> BuildCreateRequest(const SandboxOptions
     (*request.mutable_labels())[label.substr(0, equals)] = label.substr(equals + 1);
   }
   if (options.root_inside) request.mutable_profile()->set_root_inside(true);
+  if (!options.seccomp.empty()) {
+    v1::SeccompTier tier = v1::SECCOMP_TIER_UNSPECIFIED;
+    const std::string name = absl::StrCat("SECCOMP_TIER_", absl::AsciiStrToUpper(options.seccomp));
+    if (!v1::SeccompTier_Parse(name, &tier) || tier == v1::SECCOMP_TIER_UNSPECIFIED) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--seccomp \"", EscapeForPeople(options.seccomp, 40),
+          "\" is no tier; there are strict, build, nested and i386 (glovebox seccomp)"));
+    }
+    request.mutable_profile()->set_seccomp_tier(tier);
+  }
   return request;
 }
 

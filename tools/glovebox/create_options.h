@@ -17,6 +17,7 @@ struct SandboxOptions {
   std::string memory, pids, disk, inodes, cpus;
   std::vector<std::string> labels;  // K=V
   bool root_inside = false;
+  std::string seccomp;
 };
 
 void AddCreateOptions(CLI::App& verb, SandboxOptions& options);
