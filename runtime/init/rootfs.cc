@@ -113,16 +113,13 @@ void RequireMask(const PlanMask& mask, const char* path) {
   long found = raw::Call(__NR_newfstatat, AT_FDCWD, path, &status, AT_SYMLINK_NOFOLLOW);
   if (found == -ENOENT || found == -ENOTDIR) return;
   Require(found, kStep, path);
-  struct statfs fs;
-  Require(raw::Call(__NR_statfs, path, &fs), kStep, path);
-  constexpr long kReadOnlyFlag = 1;  // ST_RDONLY
-  bool covered;
-  if (mask.kind == kMaskReadOnly) {
-    covered = (static_cast<long>(fs.f_flags) & kReadOnlyFlag) != 0;
-  } else if (S_ISDIR(status.st_mode)) {
-    covered = fs.f_type == TMPFS_MAGIC;
-  } else {
-    covered = S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
+  bool covered = S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
+  if (S_ISDIR(status.st_mode)) {
+    constexpr long kReadOnlyFlag = 1;  // ST_RDONLY
+    struct statfs fs;
+    Require(raw::Call(__NR_statfs, path, &fs), kStep, path);
+    covered = mask.kind == kMaskHide ? fs.f_type == TMPFS_MAGIC
+                                     : (static_cast<long>(fs.f_flags) & kReadOnlyFlag) != 0;
   }
   if (!covered) FailSetup(kStep, EXDEV, path);
 }

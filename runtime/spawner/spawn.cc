@@ -69,11 +69,20 @@ class OwnerIdentity {
   const long result_;
 };
 
+// When the whole host runs out of memory, sandboxes go before the daemon and everything else.
+bool OfferToOomKiller(int process_fd, SpawnFailure* failure) {
+  constexpr SetupStep kStep = SetupStep::kClone;
+  UniqueFd fd(static_cast<int>(raw::OpenAt(process_fd, "oom_score_adj", O_WRONLY | O_CLOEXEC)));
+  return Succeeded(fd.get(), kStep, "oom_score_adj", failure) &&
+         Succeeded(raw::Write(fd.get(), "500", 3), kStep, "oom_score_adj", failure);
+}
+
 bool PrepareForChild(const ReceivedRequest& request, int pid, int pidfd, SpawnFailure* failure) {
   const SpawnRequest& wire = request.wire();
   UniqueFd process = OpenProcess(pid, pidfd, failure);
   IdLine range{0, wire.host_id_first, wire.id_count};
-  return process.valid() && WriteIdMaps(process.get(), range, range, failure) &&
+  return process.valid() && OfferToOomKiller(process.get(), failure) &&
+         WriteIdMaps(process.get(), range, range, failure) &&
          HandleMounts(request, process.get(), failure);
 }
 

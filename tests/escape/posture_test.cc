@@ -133,6 +133,13 @@ TEST_F(PostureTest, TheEnvironmentIsOursAlone) {
   EXPECT_THAT(environment, HasSubstr("HOME=/home/agent"));
 }
 
+TEST_F(PostureTest, TheOomKillerOfTheHostTakesSandboxesFirst) {
+  EXPECT_EQ(Output("cat /proc/self/oom_score_adj"), "500\n");
+  EXPECT_EQ(
+      Output("(echo -500 >/proc/self/oom_score_adj) 2>/dev/null; cat /proc/self/oom_score_adj"),
+      "500\n");
+}
+
 TEST_F(PostureTest, KernelKnobsAreReadOnlyOrHidden) {
   EXPECT_THAT(Output("echo 1 > /proc/sys/kernel/core_uses_pid; echo status $?"),
               Not(HasSubstr("status 0")));
