@@ -54,10 +54,17 @@ absl::StatusOr<std::unique_ptr<SandboxWorld>> SandboxWorld::Make(Without without
                    Launcher::Start(Bytes(EmbeddedSpawner()), Bytes(EmbeddedInit())));
   ASSIGN_OR_RETURN(world->events_, EventLoop::Start());
   world->cleanup_ = std::make_unique<WorkQueue>(2, 1000);
-  SandboxDeps deps{world->launcher_.get(), world->cgroups_.get(), world->disks_.get(),
-                   world->ids_.get(),      world->events_.get(),  world->cleanup_.get(),
-                   &world->clock_,         &world->filters_,      below("run"),
-                   below("output"),        {}};
+  SandboxDeps deps{world->launcher_.get(),
+                   world->cgroups_.get(),
+                   world->disks_.get(),
+                   world->ids_.get(),
+                   world->events_.get(),
+                   world->cleanup_.get(),
+                   &world->clock_,
+                   &world->filters_,
+                   below("run"),
+                   below("output"),
+                   {}};
   deps.landlock_abi = without.landlock ? 0 : LandlockAbi();
   world->manager_ = std::make_unique<SandboxManager>(deps, world->snapshots_.get(),
                                                      world->images_.get(), ManagerLimits{});
