@@ -53,7 +53,7 @@ struct Config {
   SandboxLimits sandbox_defaults;
   OutputBounds output;                  // of commands
   uint32_t output_memory_percent = 50;  // of a sandbox's memory limit, for output that is retained
-  uint32_t disk_stock = 8;  // blank disks of the default size that are kept ready
+  uint32_t disk_stock = 8;              // blank disks of the default size that are kept ready
 
   std::map<std::string, std::string> labels;  // of the host, in GetNode
 };
