@@ -63,6 +63,15 @@ absl::Status CheckIdRanges(const Config& config) {
 
 }  // namespace
 
+absl::Status ParseOnShutdown(absl::string_view text, OnShutdown* what) {
+  for (const OnShutdown candidate : {OnShutdown::kLeave, OnShutdown::kEnd}) {
+    if (text != OnShutdownName(candidate)) continue;
+    *what = candidate;
+    return absl::OkStatus();
+  }
+  return Refuse("on_shutdown", "must be \"leave\" or \"end\"");
+}
+
 absl::Status ParseLogFormat(absl::string_view text, LogFormat* format) {
   for (const LogFormat candidate : {LogFormat::kText, LogFormat::kJson}) {
     if (text != LogFormatName(candidate)) continue;
@@ -89,6 +98,8 @@ absl::Status ParseLandlockNeed(absl::string_view text, bool* required) {
   *required = text == "required";
   return absl::OkStatus();
 }
+
+const char* OnShutdownName(OnShutdown what) { return what == OnShutdown::kEnd ? "end" : "leave"; }
 
 const char* LogFormatName(LogFormat format) { return format == LogFormat::kJson ? "json" : "text"; }
 

@@ -16,6 +16,7 @@
 namespace glovebox {
 
 enum class LogFormat { kText, kJson };
+enum class OnShutdown { kLeave, kEnd };
 enum class LogLevel { kDebug, kInfo, kWarn, kError };
 
 struct Config {
@@ -35,6 +36,8 @@ struct Config {
   // Above what systemd gives to users and containers (0x70000000 on; systemd's UIDS-GIDS.md).
   uint32_t id_range_first = 0x70000000;
   uint32_t id_range_count = 4096;
+
+  OnShutdown on_shutdown = OnShutdown::kLeave;  // what becomes of sandboxes at SIGTERM
 
   std::string cgroup_parent;  // below each hierarchy's mount; "": its root
 
@@ -69,9 +72,11 @@ absl::Status FinishConfig(Config* config);
 std::string FormatConfig(const Config& config);
 
 // "json" -> kJson and so on. INVALID_ARGUMENT.
+absl::Status ParseOnShutdown(absl::string_view text, OnShutdown* what);
 absl::Status ParseLogFormat(absl::string_view text, LogFormat* format);
 absl::Status ParseLogLevel(absl::string_view text, LogLevel* level);
 absl::Status ParseLandlockNeed(absl::string_view text, bool* required);
+const char* OnShutdownName(OnShutdown what);
 const char* LogFormatName(LogFormat format);
 const char* LogLevelName(LogLevel level);
 

@@ -20,9 +20,10 @@ constexpr size_t kFileBytesMax = size_t{1} << 20;
 struct Flags {
   std::string config_file;
   std::optional<std::string> state_dir, runtime_dir, socket, socket_group, log_format, log_level;
-  std::optional<std::string> metrics_listen, cgroup_parent;
+  std::optional<std::string> metrics_listen, cgroup_parent, on_shutdown;
   std::optional<bool> reflection;
   bool check_config = false;
+  bool end_sandboxes = false;
 };
 
 void Declare(CLI::App* app, Flags* flags) {
@@ -37,6 +38,11 @@ void Declare(CLI::App* app, Flags* flags) {
   app->add_option("--metrics-listen", flags->metrics_listen,
                   "loopback address for Prometheus, e.g. 127.0.0.1:9464");
   app->add_option("--cgroup-parent", flags->cgroup_parent, "cgroup below which sandboxes are made");
+  app->add_option("--on-shutdown", flags->on_shutdown,
+                  "leave sandboxes running at SIGTERM, or end them (leave or end)");
+  app->add_flag(
+      "--end-sandboxes", flags->end_sandboxes,
+      "end and remove every sandbox that a daemon of this state directory left, and exit");
   app->add_option("--reflection", flags->reflection, "serve gRPC reflection (true or false)");
   app->add_flag("--check-config", flags->check_config, "print what would be in force, and exit");
   app->set_version_flag("--version", GLOVEBOX_VERSION);
@@ -67,6 +73,9 @@ absl::Status ApplyFlags(const Flags& flags, Config* config) {
   if (flags.metrics_listen.has_value()) config->metrics_listen = *flags.metrics_listen;
   if (flags.cgroup_parent.has_value()) config->cgroup_parent = *flags.cgroup_parent;
   if (flags.reflection.has_value()) config->reflection = *flags.reflection;
+  if (flags.on_shutdown.has_value()) {
+    RETURN_IF_ERROR(ParseOnShutdown(*flags.on_shutdown, &config->on_shutdown));
+  }
   if (flags.log_format.has_value()) {
     RETURN_IF_ERROR(ParseLogFormat(*flags.log_format, &config->log_format));
   }
@@ -85,7 +94,7 @@ absl::Status Assemble(const Flags& flags, Config* config) {
 }  // namespace
 
 std::optional<int> ReadCommandLine(int argc, const char* const* argv, Config* config,
-                                   bool* check_only) {
+                                   RunMode* mode) {
   CLI::App app("gloveboxd: sandboxes for agent tasks. Runs in the foreground as root.");
   Flags flags;
   Declare(&app, &flags);
@@ -98,7 +107,8 @@ std::optional<int> ReadCommandLine(int argc, const char* const* argv, Config* co
     std::cerr << "gloveboxd: " << assembled.message() << "\n";
     return 2;
   }
-  *check_only = flags.check_config;
+  if (flags.end_sandboxes) *mode = RunMode::kEndSandboxes;
+  if (flags.check_config) *mode = RunMode::kCheckConfig;
   return std::nullopt;
 }
 

@@ -8,10 +8,12 @@
 
 namespace glovebox {
 
+enum class RunMode { kServe, kCheckConfig, kEndSandboxes };
+
 // Reads the configuration file and the flags, which win, into a finished `config`. With a value the
 // program is to exit with it: help was shown (0), or an error (2), said on stderr.
 std::optional<int> ReadCommandLine(int argc, const char* const* argv, Config* config,
-                                   bool* check_only);
+                                   RunMode* mode);
 
 }  // namespace glovebox
 

@@ -44,7 +44,11 @@ int Fail(const Log& log, const absl::Status& status) {
   return 1;
 }
 
-int Run(const Config& config) {
+absl::string_view StopWords(OnShutdown what) {
+  return what == OnShutdown::kEnd ? "ending sandboxes" : "leaving sandboxes running";
+}
+
+int Run(const Config& config, RunMode mode) {
   const Log log(config.log_format, config.log_level);
   ::umask(0077);
   RaiseOpenFiles();
@@ -52,6 +56,10 @@ int Run(const Config& config) {
   // Both while there is one thread: unshare(CLONE_NEWNS) moves only its caller, and probes fork.
   if (const absl::Status entered = EnterPrivateMountNamespace(); !entered.ok()) {
     return Fail(log, Annotate(entered, "gloveboxd needs root"));
+  }
+  if (mode == RunMode::kEndSandboxes) {
+    const absl::Status ended = Daemon::EndSandboxes(config, &log);
+    return ended.ok() ? 0 : Fail(log, ended);
   }
   const std::vector<KernelFeature> features = ProbeKernelFeatures();
   // Also while there is one thread: capabilities are a thread's own.
@@ -67,7 +75,7 @@ int Run(const Config& config) {
   (void)::sd_notify(0, "READY=1\nSTATUS=serving");
   const int signal = WaitForEndSignal();
   log.Write(LogLevel::kInfo, "stopping", {{"signal", absl::StrCat(signal)}});
-  (void)::sd_notify(0, "STOPPING=1\nSTATUS=ending sandboxes");
+  (void)::sd_notify(0, absl::StrCat("STOPPING=1\nSTATUS=", StopWords(config.on_shutdown)).c_str());
   StopWithPatience([&] { (*daemon)->Stop(); }, [&] { (*daemon)->Hasten(); }, kStopPatience);
   daemon->reset();
   log.Write(LogLevel::kInfo, "stopped");
@@ -79,13 +87,13 @@ int Run(const Config& config) {
 
 int main(int argc, char** argv) {
   glovebox::Config config;
-  bool check_only = false;
-  if (const auto exit_code = glovebox::ReadCommandLine(argc, argv, &config, &check_only)) {
+  glovebox::RunMode mode = glovebox::RunMode::kServe;
+  if (const auto exit_code = glovebox::ReadCommandLine(argc, argv, &config, &mode)) {
     return *exit_code;
   }
-  if (check_only) {
+  if (mode == glovebox::RunMode::kCheckConfig) {
     std::cout << glovebox::FormatConfig(config);
     return 0;
   }
-  return glovebox::Run(config);
+  return glovebox::Run(config, mode);
 }

@@ -5,6 +5,7 @@
 #include <span>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/ids.h"
 #include "base/status.h"
@@ -36,19 +37,73 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config, cons
                                                       const std::vector<KernelFeature>& features) {
   ASSIGN_OR_RETURN(StateDirectory state, StateDirectory::Open(config.state_dir));
   std::unique_ptr<Daemon> daemon(new Daemon(log, std::move(state)));
-  RETURN_IF_ERROR(daemon->OpenHost(config));
-  RETURN_IF_ERROR(daemon->OpenStore(config));
+  daemon->on_shutdown_ = config.on_shutdown;
+  RETURN_IF_ERROR(daemon->OpenState());
+  const KeptTraces kept = daemon->Kept();
+  RETURN_IF_ERROR(daemon->OpenHost(config, kept));
+  RETURN_IF_ERROR(daemon->OpenStore(config, kept));
   RETURN_IF_ERROR(daemon->StartSandboxes(config));
+  daemon->AdoptSandboxes();
   RETURN_IF_ERROR(daemon->Serve(config, features));
   return daemon;
 }
 
-// Everything that a dead daemon may have left running ends here, before its ids and disks are used
-// again.
-absl::Status Daemon::OpenHost(const Config& config) {
+absl::Status Daemon::EndSandboxes(const Config& config, const Log* log) {
+  ASSIGN_OR_RETURN(StateDirectory state, StateDirectory::Open(config.state_dir));
+  Daemon daemon(log, std::move(state));
+  RETURN_IF_ERROR(daemon.OpenState());
+  for (const SandboxRow& row : daemon.found_.sandboxes) {
+    // On a full disk what is ended here makes the room for writing that it was.
+    if (!daemon.state_db_->EraseSandbox(row.id).ok()) daemon.state_db_->EraseSandboxBehind(row.id);
+  }
+  RETURN_IF_ERROR(daemon.OpenHost(config, {}));
+  RETURN_IF_ERROR(daemon.OpenStore(config, {}));
+  for (const std::string& path : {daemon.run_directory_, daemon.state_.Below("output")}) {
+    RETURN_IF_ERROR(RemoveTreeAt(AT_FDCWD, path));
+  }
+  for (const SandboxRow& row : daemon.found_.sandboxes) {
+    // Taken and given back at once: then their block has no owner any more.
+    (void)daemon.ids_->TakeAgain(row.host_id_first);
+  }
+  daemon.nothing_left_ = true;
+  log->Write(LogLevel::kInfo, "ended",
+             {{"sandboxes", absl::StrCat(daemon.found_.sandboxes.size())}});
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::OpenState() {
+  ASSIGN_OR_RETURN(const std::string boot_id,
+                   ReadFileAt(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64));
+  boot_id_ = std::string(absl::StripAsciiWhitespace(boot_id));
+  ASSIGN_OR_RETURN(
+      state_db_, StateDb::Open(state_.Below("state.db"), [log = log_](const absl::Status& now) {
+        if (now.ok()) {
+          log->Write(LogLevel::kInfo, "state.db can be written again");
+        } else {
+          log->Write(LogLevel::kError,
+                     "state.db cannot be written; no sandboxes are made, running ones go on",
+                     {{"error", std::string(now.message())}});
+        }
+      }));
+  ASSIGN_OR_RETURN(found_, state_db_->Load());
+  return absl::OkStatus();
+}
+
+Daemon::KeptTraces Daemon::Kept() const {
+  KeptTraces kept;
+  for (const SandboxRow& row : found_.sandboxes) {
+    if (row.boot_id != boot_id_) continue;
+    kept.sandboxes.insert(row.id);
+    kept.disks.insert(row.disk);
+    if (row.options.image == ImageStore::kHostName) kept.host_images.insert(row.image_digest);
+  }
+  return kept;
+}
+
+// What a dead daemon left without a record ends here, before its ids and disks are used again.
+absl::Status Daemon::OpenHost(const Config& config, const KeptTraces& kept) {
   RETURN_IF_ERROR(MakeDirectories(config.runtime_dir, 0755));
   run_directory_ = absl::StrCat(config.runtime_dir, "/", state_.instance());
-  RETURN_IF_ERROR(RemoveTreeAt(AT_FDCWD, run_directory_));
   RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, run_directory_, 0700));
   ASSIGN_OR_RETURN(cgroup_host_, DetectCgroupHost());
   if (cgroup_host_.v2_mount.empty()) {
@@ -57,10 +112,12 @@ absl::Status Daemon::OpenHost(const Config& config) {
   }
   ASSIGN_OR_RETURN(cgroups_,
                    CgroupDriver::Open(cgroup_host_, {state_.instance(), config.cgroup_parent}));
-  RETURN_IF_ERROR(Annotate(cgroups_->RemoveLeftovers(), "ending sandboxes of an earlier daemon"));
+  RETURN_IF_ERROR(Annotate(cgroups_->RemoveLeftovers(kept.sandboxes),
+                           "ending what an earlier daemon left unfinished"));
   const std::string leases = absl::StrCat(config.runtime_dir, "/ids");
   RETURN_IF_ERROR(MakeDirectories(leases, 0700));
-  ASSIGN_OR_RETURN(ids_, IdRanges::Open(leases, config.id_range_first, config.id_range_count));
+  ASSIGN_OR_RETURN(ids_, IdRanges::Open(leases, config.id_range_first, config.id_range_count,
+                                        state_.instance()));
   const RefusalForm form = config.explain_refusals ? RefusalForm::kTold : RefusalForm::kErrno;
   for (const std::string& tier : config.seccomp_tiers.value_or(std::vector<std::string>{})) {
     filters_.push_back(CompileSeccomp(FindSeccompTier(tier).value_or(kDefaultSeccompTier), form));
@@ -69,14 +126,12 @@ absl::Status Daemon::OpenHost(const Config& config) {
   return absl::OkStatus();
 }
 
-absl::Status Daemon::OpenStore(const Config& config) {
-  // The sandboxes that it was of ended above.
-  RETURN_IF_ERROR(RemoveTreeAt(AT_FDCWD, state_.Below("output")));
+absl::Status Daemon::OpenStore(const Config& config, const KeptTraces& kept) {
   for (const char* name : {"disks", "store", "output"}) {
     RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, state_.Below(name), 0700));
   }
-  ASSIGN_OR_RETURN(disks_, DiskFactory::Open(state_.Below("disks")));
-  ASSIGN_OR_RETURN(host_image_, HostImage::Build(state_.Below("store")));
+  ASSIGN_OR_RETURN(disks_, DiskFactory::Open(state_.Below("disks"), kept.disks));
+  ASSIGN_OR_RETURN(host_image_, HostImage::Build(state_.Below("store"), kept.host_images));
   ASSIGN_OR_RETURN(snapshots_, SnapshotStore::Open(state_.Below("store"), disks_.get(), &clock_));
   ASSIGN_OR_RETURN(
       images_, ImageStore::Open(state_.Below("store"), disks_.get(), host_image_.get(), &clock_));
@@ -116,6 +171,7 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
   deps.filters = &worker_filters_;
   deps.run_directory = run_directory_;
   deps.output_memory_percent = config.output_memory_percent;
+  deps.state = state_db_.get();
   deps.output_directory = state_.Below("output");
   ManagerLimits limits;
   for (const SeccompPrograms& programs : filters_) limits.seccomp_tiers.push_back(&programs);
@@ -126,6 +182,22 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
   sandboxes_ =
       std::make_unique<SandboxManager>(deps, snapshots_.get(), images_.get(), std::move(limits));
   return absl::OkStatus();
+}
+
+void Daemon::AdoptSandboxes() {
+  if (found_.sandboxes.empty() && found_.unusable.empty()) {
+    (void)sandboxes_->Adopt({}, boot_id_);  // removes what has no record
+    return;
+  }
+  const absl::Time begin = clock_.Now();
+  const AdoptionReport report = sandboxes_->Adopt(std::exchange(found_, {}), boot_id_);
+  for (const std::string& problem : report.problems) {
+    log_->Write(LogLevel::kWarn, "a sandbox was not taken over", {{"what", problem}});
+  }
+  log_->Write(LogLevel::kInfo, "took over sandboxes of an earlier daemon",
+              {{"running", absl::StrCat(report.running)},
+               {"stopped", absl::StrCat(report.stopped)},
+               {"duration", absl::FormatDuration(clock_.Now() - begin)}});
 }
 
 absl::Status Daemon::Serve(const Config& config, const std::vector<KernelFeature>& features) {
@@ -174,16 +246,22 @@ absl::Status Daemon::Serve(const Config& config, const std::vector<KernelFeature
 
 void Daemon::Stop() {
   server_->StopAccepting();
-  // Ends the execs, and with them the streams and waits of clients.
-  sandboxes_->Shutdown();
+  // Ends the execs or tells who follows them to connect again, and with that the streams and waits.
+  const size_t left =
+      sandboxes_->Shutdown(on_shutdown_ == OnShutdown::kEnd ? SandboxManager::OnShutdown::kEnd
+                                                            : SandboxManager::OnShutdown::kLeave);
+  nothing_left_ = left == 0;
+  state_db_->Flush();
   server_->Shutdown(kCallsGrace);
 }
 
 void Daemon::Hasten() {
-  const absl::Status killed = cgroups_->RemoveLeftovers();
-  if (!killed.ok()) {
-    log_->Write(LogLevel::kError, "sandboxes could not be ended",
-                {{"error", std::string(killed.message())}});
+  if (on_shutdown_ == OnShutdown::kEnd) {
+    const absl::Status killed = cgroups_->RemoveLeftovers();
+    if (!killed.ok()) {
+      log_->Write(LogLevel::kError, "sandboxes could not be ended",
+                  {{"error", std::string(killed.message())}});
+    }
   }
   server_->Shutdown(absl::ZeroDuration());
 }
@@ -196,6 +274,7 @@ Daemon::~Daemon() {
   metrics_.reset();
   sandboxes_.reset();
   cleanup_.reset();
+  if (!nothing_left_) return;
   if (cgroups_ != nullptr) {
     const absl::Status removed = cgroups_->RemoveInstance();
     if (!removed.ok()) {

@@ -3,6 +3,7 @@
 #define GLOVEBOX_DAEMON_WIRING_H_
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@
 #include "linux/event_loop.h"
 #include "linux/kernel_features.h"
 #include "sandbox/sandbox_manager.h"
+#include "sandbox/state_db.h"
 #include "service/change_service.h"
 #include "service/exec_service.h"
 #include "service/node_service.h"
@@ -34,23 +36,38 @@ namespace glovebox {
 class Daemon {
  public:
   // The process is in a private mount namespace, with SIGPIPE ignored and the signals to end it
-  // blocked. What a dead daemon of this state directory left is ended and removed first.
+  // blocked. The sandboxes that a daemon of this state directory left are taken over first; what it
+  // left half made or half removed is removed.
   static absl::StatusOr<std::unique_ptr<Daemon>> Start(const Config& config, const Log* log,
                                                        const std::vector<KernelFeature>& features);
+  // Sandboxes stay as they are, but for those that Stop ended.
   ~Daemon();
 
-  // Stops taking connections and calls, ends every sandbox, ends the calls. Returns when all of it
-  // is done; after Hasten, without waiting for clients. Once.
+  // Ends and removes every sandbox that a daemon of this state directory left, instead of serving.
+  static absl::Status EndSandboxes(const Config& config, const Log* log);
+
+  // Stops taking connections and calls, leaves or ends every sandbox as configured, ends the calls.
+  // Returns when all of it is done; after Hasten, without waiting for clients. Once.
   void Stop();
   // Kills what Stop still waits for. Any thread, during Stop.
   void Hasten();
 
  private:
+  // What belongs to sandboxes that are to be taken over, by name.
+  struct KeptTraces {
+    std::set<std::string> sandboxes;  // of this boot
+    std::set<std::string> disks;
+    std::set<std::string> host_images;
+  };
+  KeptTraces Kept() const;
+
   Daemon(const Log* log, StateDirectory state)
       : log_(log), call_log_(log), state_(std::move(state)) {}
-  absl::Status OpenHost(const Config& config);
-  absl::Status OpenStore(const Config& config);
+  absl::Status OpenState();
+  absl::Status OpenHost(const Config& config, const KeptTraces& kept);
+  absl::Status OpenStore(const Config& config, const KeptTraces& kept);
   absl::Status StartSandboxes(const Config& config);
+  void AdoptSandboxes();
   absl::Status Serve(const Config& config, const std::vector<KernelFeature>& features);
 
   // In order of construction; each may use those before it until it is destroyed.
@@ -59,6 +76,11 @@ class Daemon {
   RealClock clock_;
   StateDirectory state_;
   std::string run_directory_;
+  OnShutdown on_shutdown_ = OnShutdown::kLeave;
+  bool nothing_left_ = false;  // every sandbox was ended
+  std::string boot_id_;
+  StateDb::Contents found_;  // by OpenState, for AdoptSandboxes
+  std::unique_ptr<StateDb> state_db_;
   CgroupHost cgroup_host_;
   std::vector<SeccompPrograms> filters_;  // of the tiers that clients may ask for
   SeccompPrograms worker_filters_;

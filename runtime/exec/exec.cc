@@ -141,7 +141,7 @@ ExecSnapshot Exec::Snapshot() const {
 uint64_t Exec::Watch(std::function<void()> callback) {
   {
     absl::MutexLock lock(&mutex_);
-    if (!state_.result.has_value()) {
+    if (!state_.result.has_value() && left_.ok()) {
       watches_[next_token_] = std::move(callback);
       return next_token_++;
     }
@@ -239,7 +239,6 @@ void Exec::Finish(const ExecResult& result) {
     if (state_.result.has_value()) return;
     state_.state = ExecSnapshot::State::kEnded;
     state_.result = result;
-    if (region_ != nullptr) last_shell_state_ = region_->shell_state();
     stdin_closed_ = true;
   }
   Notify();
@@ -290,6 +289,19 @@ void Exec::OnSandboxGone() {
     if (region_ != nullptr) result.last_sequence = region_->last_sequence();
   }
   Finish(result);
+}
+
+void Exec::OnDaemonLeaves(const absl::Status& why) {
+  {
+    absl::MutexLock lock(&mutex_);
+    left_ = why;
+  }
+  Notify();
+}
+
+absl::Status Exec::left() const {
+  absl::MutexLock lock(&mutex_);
+  return left_;
 }
 
 void Exec::OpenLog(int disk_fd) {

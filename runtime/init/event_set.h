@@ -18,8 +18,7 @@ enum class EventSource : uint32_t {
   kStdout,
   kStderr,
   kStdin,
-  kRefusal,
-  kShell
+  kRefusal
 };
 
 class EventSet {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,8 +12,10 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "base/status.h"
 #include "linux/cgroup_controllers.h"
 #include "linux/cgroup_directory.h"
@@ -22,7 +25,36 @@
 namespace glovebox {
 namespace {
 
-std::string LeafName(uint32_t number) { return absl::StrCat("exec-", number); }
+constexpr char kLeafPrefix[] = "exec-";
+std::string LeafName(uint32_t number) { return absl::StrCat(kLeafPrefix, number); }
+
+absl::StatusOr<pid_t> OnlyMember(int directory_fd, const std::string& name) {
+  ASSIGN_OR_RETURN(const std::string text, ReadFileAt(directory_fd, "cgroup.procs", 4096));
+  const std::vector<absl::string_view> lines = absl::StrSplit(text, '\n', absl::SkipEmpty());
+  pid_t pid = 0;
+  if (lines.empty()) return absl::NotFoundError(absl::StrCat("nothing lives in cgroup ", name));
+  if (lines.size() == 1 && absl::SimpleAtoi(lines[0], &pid) && pid > 0) return pid;
+  return absl::FailedPreconditionError(
+      absl::StrCat("cgroup ", name, " has ", lines.size(), " processes besides its commands"));
+}
+
+// "Uid:\t<real> ..." is the root of the sandbox, and "NSpid:" ends with 1.
+absl::Status CheckIsInit(pid_t pid, uid_t host_root_uid) {
+  ASSIGN_OR_RETURN(const std::string status,
+                   ReadFileAt(AT_FDCWD, absl::StrCat("/proc/", pid, "/status"), 16384));
+  bool owner = false;
+  bool first = false;
+  for (absl::string_view line : absl::StrSplit(status, '\n')) {
+    const std::vector<absl::string_view> words =
+        absl::StrSplit(line, absl::ByAnyChar("\t "), absl::SkipEmpty());
+    if (words.size() < 3) continue;
+    if (words[0] == "Uid:") owner = words[1] == absl::StrCat(host_root_uid);
+    if (words[0] == "NSpid:") first = words.back() == "1";
+  }
+  if (owner && first) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("process ", pid, " is not the init of its sandbox"));
+}
 
 // Whoever may write cgroup.procs may have children born there.
 absl::Status GiveProcs(int directory_fd, uid_t uid) {
@@ -124,6 +156,36 @@ absl::Status SandboxCgroup::KillExecLeaf(uint32_t number) const {
   return WriteKernelFileAt(leaf.get(), "cgroup.kill", "1");
 }
 
+absl::StatusOr<std::vector<uint32_t>> SandboxCgroup::ListExecLeaves() const {
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, ListCgroups(directory_.get()));
+  std::vector<uint32_t> numbers;
+  for (absl::string_view name : names) {
+    uint32_t number = 0;
+    if (absl::ConsumePrefix(&name, kLeafPrefix) && absl::SimpleAtoi(name, &number)) {
+      numbers.push_back(number);
+    }
+  }
+  return numbers;
+}
+
+void SandboxCgroup::RemoveExecLeafIfEmpty(uint32_t number) const {
+  // EBUSY: something lives in it.
+  (void)unlinkat(directory_.get(), LeafName(number).c_str(), AT_REMOVEDIR);
+}
+
+absl::StatusOr<SandboxCgroup::Init> SandboxCgroup::FindInit() const {
+  ASSIGN_OR_RETURN(const pid_t pid, OnlyMember(directory_.get(), id_));
+  const long pidfd = syscall(SYS_pidfd_open, pid, 0);
+  if (pidfd < 0) return ErrnoError(errno, absl::StrCat("pidfd_open ", pid));
+  Init init{UniqueFd(static_cast<int>(pidfd)), pid};
+  RETURN_IF_ERROR(CheckIsInit(pid, host_root_uid_));
+  // A number can be another's by now; a pidfd cannot. What still is in the cgroup under this number
+  // after the pidfd was opened is what the pidfd names.
+  ASSIGN_OR_RETURN(const pid_t again, OnlyMember(directory_.get(), id_));
+  if (again != pid) return absl::NotFoundError(absl::StrCat("init of ", id_, " has ended"));
+  return init;
+}
+
 absl::Status SandboxCgroup::Kill() const {
   absl::Status killed = WriteKernelFileAt(directory_.get(), "cgroup.kill", "1");
   if (absl::IsNotFound(killed)) return absl::OkStatus();  // removed, so nothing is left in it
@@ -214,14 +276,14 @@ absl::Status CgroupDriver::OpenV1(const CgroupHost& host, const std::string& par
 }
 
 absl::StatusOr<std::unique_ptr<CgroupControllers>> CgroupDriver::MakeControllers(
-    const std::string& id, const CgroupLimits& limits) const {
+    const std::string& id, const CgroupLimits* limits) const {
   if (version_ == CgroupVersion::kV2) {
     ASSIGN_OR_RETURN(UniqueFd directory, OpenCgroup(v2_.directory.get(), id));
     return MakeV2Controllers(std::move(directory), limits);
   }
   std::vector<V1Directory> directories;
   for (const InstanceRoot& v1 : v1_) {
-    RETURN_IF_ERROR(MakeDirectoryAt(v1.directory.get(), id, 0755));
+    if (limits != nullptr) RETURN_IF_ERROR(MakeDirectoryAt(v1.directory.get(), id, 0755));
     ASSIGN_OR_RETURN(UniqueFd directory, OpenCgroup(v1.directory.get(), id));
     directories.push_back({v1.controller, std::move(directory)});
   }
@@ -229,10 +291,10 @@ absl::StatusOr<std::unique_ptr<CgroupControllers>> CgroupDriver::MakeControllers
 }
 
 absl::StatusOr<std::unique_ptr<SandboxCgroup>> CgroupDriver::Assemble(const std::string& id,
-                                                                      const CgroupLimits& limits,
+                                                                      const CgroupLimits* limits,
                                                                       uid_t host_root_uid) const {
   ASSIGN_OR_RETURN(UniqueFd directory, OpenCgroup(v2_.directory.get(), id));
-  RETURN_IF_ERROR(GiveProcs(directory.get(), host_root_uid));
+  if (limits != nullptr) RETURN_IF_ERROR(GiveProcs(directory.get(), host_root_uid));
   ASSIGN_OR_RETURN(std::unique_ptr<CgroupControllers> controllers, MakeControllers(id, limits));
   ASSIGN_OR_RETURN(UniqueFd instance, Duplicate(v2_.directory));
   std::vector<UniqueFd> v1_instances;
@@ -250,9 +312,15 @@ absl::StatusOr<std::unique_ptr<SandboxCgroup>> CgroupDriver::CreateSandbox(
   RETURN_IF_ERROR(CheckName("id", id));
   RETURN_IF_ERROR(MakeCgroup(v2_.directory.get(), id).status());
   absl::Cleanup undo = [&] { (void)RemoveSandbox(id); };  // empty; else RemoveLeftovers has it
-  ASSIGN_OR_RETURN(std::unique_ptr<SandboxCgroup> cgroup, Assemble(id, limits, host_root_uid));
+  ASSIGN_OR_RETURN(std::unique_ptr<SandboxCgroup> cgroup, Assemble(id, &limits, host_root_uid));
   std::move(undo).Cancel();
   return cgroup;
+}
+
+absl::StatusOr<std::unique_ptr<SandboxCgroup>> CgroupDriver::AdoptSandbox(const std::string& id,
+                                                                          uid_t host_root_uid) {
+  RETURN_IF_ERROR(CheckName("id", id));
+  return Assemble(id, nullptr, host_root_uid);
 }
 
 absl::Status CgroupDriver::RemoveSandbox(const std::string& id) const {
@@ -263,7 +331,7 @@ absl::Status CgroupDriver::RemoveSandbox(const std::string& id) const {
   return absl::OkStatus();
 }
 
-absl::Status CgroupDriver::RemoveLeftovers() {
+absl::Status CgroupDriver::RemoveLeftovers(const std::set<std::string>& kept) {
   // A removal cut short may have left a name on some hierarchies only.
   std::set<std::string> ids;
   ASSIGN_OR_RETURN(const std::vector<std::string> on_v2, ListCgroups(v2_.directory.get()));
@@ -273,7 +341,9 @@ absl::Status CgroupDriver::RemoveLeftovers() {
     ids.insert(on_v1.begin(), on_v1.end());
   }
   absl::Status first;  // one that will not go does not keep the others
-  for (const std::string& id : ids) first.Update(RemoveSandbox(id));
+  for (const std::string& id : ids) {
+    if (!kept.contains(id)) first.Update(RemoveSandbox(id));
+  }
   return first;
 }
 

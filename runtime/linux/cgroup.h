@@ -27,6 +27,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -86,6 +87,20 @@ class SandboxCgroup {
   // SIGKILL to everything in it at once. NOT_FOUND when nothing lives in it, or it was removed.
   absl::Status KillExecLeaf(uint32_t number) const;
 
+  // Numbers of the leaves that are there.
+  absl::StatusOr<std::vector<uint32_t>> ListExecLeaves() const;
+  // Removes a leaf that is empty already; one where something lives stays.
+  void RemoveExecLeafIfEmpty(uint32_t number) const;
+
+  // The process that lives in the sandbox's directory itself, which is init: commands live in their
+  // leaves. It is proved to be PID 1 of a pid namespace below ours and to run as the sandbox's
+  // root. NOT_FOUND when nothing lives there any more, FAILED_PRECONDITION when it is not init.
+  struct Init {
+    UniqueFd pidfd;
+    pid_t pid = 0;
+  };
+  absl::StatusOr<Init> FindInit() const;
+
   // SIGKILL to everything in the sandbox at once, forks in flight included. After it the only
   // thing to do with this sandbox is Remove.
   absl::Status Kill() const;
@@ -130,8 +145,16 @@ class CgroupDriver {
                                                                const CgroupLimits& limits,
                                                                uid_t host_root_uid);
 
-  // Kills and removes every sandbox of this instance, as an earlier daemon may have left them.
-  absl::Status RemoveLeftovers();
+  // The directories of a sandbox that an earlier daemon made, as they are. NOT_FOUND when one is
+  // missing.
+  absl::StatusOr<std::unique_ptr<SandboxCgroup>> AdoptSandbox(const std::string& id,
+                                                              uid_t host_root_uid);
+
+  // Kills what lives in the sandbox and removes its directories. A missing one is fine.
+  absl::Status RemoveSandbox(const std::string& id) const;
+
+  // The same for every sandbox of this instance that an earlier daemon left, but for `kept`.
+  absl::Status RemoveLeftovers(const std::set<std::string>& kept = {});
 
   // RemoveLeftovers, and the instance's own directories. The driver is of no use afterwards.
   absl::Status RemoveInstance();
@@ -151,11 +174,10 @@ class CgroupDriver {
   absl::Status OpenV2(const CgroupHost& host, const std::string& parent);
   absl::Status OpenV1(const CgroupHost& host, const std::string& parent);
   absl::StatusOr<std::unique_ptr<SandboxCgroup>> Assemble(const std::string& id,
-                                                          const CgroupLimits& limits,
+                                                          const CgroupLimits* limits,
                                                           uid_t host_root_uid) const;
-  absl::Status RemoveSandbox(const std::string& id) const;
   absl::StatusOr<std::unique_ptr<CgroupControllers>> MakeControllers(
-      const std::string& id, const CgroupLimits& limits) const;
+      const std::string& id, const CgroupLimits* limits) const;
 
   const CgroupVersion version_;
   const std::string instance_name_;  // "glovebox-<instance>"

@@ -32,11 +32,11 @@ struct V1Directory {
   UniqueFd directory;
 };
 
-// Apply the limits. The directories were just made.
+// Apply `limits`; null: they are in force already (a sandbox that is adopted).
 absl::StatusOr<std::unique_ptr<CgroupControllers>> MakeV1Controllers(
-    std::vector<V1Directory> directories, const CgroupLimits& limits);
+    std::vector<V1Directory> directories, const CgroupLimits* limits);
 absl::StatusOr<std::unique_ptr<CgroupControllers>> MakeV2Controllers(UniqueFd directory,
-                                                                     const CgroupLimits& limits);
+                                                                     const CgroupLimits* limits);
 
 // Hands memory, pids and cpu down to the children of this v2 directory.
 absl::Status EnableV2Controllers(int directory_fd);

@@ -63,10 +63,11 @@ class V1Controllers final : public CgroupControllers {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CgroupControllers>> MakeV1Controllers(
-    std::vector<V1Directory> directories, const CgroupLimits& limits) {
+    std::vector<V1Directory> directories, const CgroupLimits* limits) {
   for (const V1Directory& v1 : directories) {
+    if (limits == nullptr) break;
     RETURN_IF_ERROR(
-        Annotate(ApplyKnobs(v1.directory.get(), V1Knobs(v1.controller, limits)), "cgroup v1"));
+        Annotate(ApplyKnobs(v1.directory.get(), V1Knobs(v1.controller, *limits)), "cgroup v1"));
   }
   return std::make_unique<V1Controllers>(std::move(directories));
 }

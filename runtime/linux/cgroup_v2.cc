@@ -51,8 +51,10 @@ class V2Controllers final : public CgroupControllers {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CgroupControllers>> MakeV2Controllers(UniqueFd directory,
-                                                                     const CgroupLimits& limits) {
-  RETURN_IF_ERROR(Annotate(ApplyKnobs(directory.get(), V2Knobs(limits)), "cgroup v2"));
+                                                                     const CgroupLimits* limits) {
+  if (limits != nullptr) {
+    RETURN_IF_ERROR(Annotate(ApplyKnobs(directory.get(), V2Knobs(*limits)), "cgroup v2"));
+  }
   return std::make_unique<V2Controllers>(std::move(directory));
 }
 

@@ -6,6 +6,7 @@
 
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "launcher/plan_builder.h"
@@ -44,6 +45,11 @@ std::vector<const Layer*> LayersOf(const std::optional<Layer>& snapshot, const R
   return layers;
 }
 
+// Not NOT_FOUND, which would say that init has ended.
+absl::Status Lost(absl::string_view what, const absl::Status& why) {
+  return absl::UnavailableError(absl::StrCat(what, ": ", why.message()));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Sandbox::Resources>> Sandbox::Resources::Acquire(
@@ -64,6 +70,53 @@ absl::StatusOr<std::unique_ptr<Sandbox::Resources>> Sandbox::Resources::Acquire(
   cgroup_limits.cpu_millis = limits.cpu_millis;
   ASSIGN_OR_RETURN(resources->cgroup, deps.cgroups->CreateSandbox(blueprint.id, cgroup_limits,
                                                                   resources->ids->host_id_first()));
+  return resources;
+}
+
+absl::StatusOr<std::unique_ptr<Sandbox::Resources>> Sandbox::Resources::FindRunning(
+    const SandboxDeps& deps, const SandboxBlueprint& blueprint, const SandboxRow& row,
+    const LoopDevices& devices, LaunchedInit* init) {
+  auto resources = std::make_unique<Resources>();
+  resources->cleanup = deps.cleanup;
+  resources->socket_path = absl::StrCat(deps.run_directory, "/", row.id);
+  resources->image = blueprint.image;
+  resources->snapshot = blueprint.snapshot;
+  ASSIGN_OR_RETURN(resources->cgroup, deps.cgroups->AdoptSandbox(row.id, row.host_id_first));
+  ASSIGN_OR_RETURN(SandboxCgroup::Init found, resources->cgroup->FindInit());
+  init->pidfd = std::move(found.pidfd);
+  init->host_pid = found.pid;
+  absl::Cleanup leave = [&] { resources->Leave(); };  // init lives with them still
+  ASSIGN_OR_RETURN(IdRanges::Lease ids, deps.ids->TakeAgain(row.host_id_first));
+  resources->ids.emplace(std::move(ids));
+  if (const absl::Status opened = resources->OpenArchive(deps, row.id); !opened.ok()) {
+    return Lost("its output directory", opened);
+  }
+  absl::StatusOr<std::unique_ptr<Disk>> disk = deps.disks->Adopt(row.disk, devices);
+  if (!disk.ok()) return Lost("its disk", disk.status());
+  resources->disk = *std::move(disk);
+  absl::StatusOr<std::unique_ptr<InitClient>> client = InitClient::Connect(resources->socket_path);
+  if (!client.ok()) return Lost("its init does not answer", client.status());
+  init->client = *std::move(client);
+  std::move(leave).Cancel();
+  return resources;
+}
+
+std::unique_ptr<Sandbox::Resources> Sandbox::Resources::FindStopped(
+    const SandboxDeps& deps, const SandboxBlueprint& blueprint, const SandboxRow& row,
+    const LoopDevices& devices, bool same_boot) {
+  auto resources = std::make_unique<Resources>();
+  resources->cleanup = deps.cleanup;
+  resources->image = blueprint.image;
+  resources->snapshot = blueprint.snapshot;
+  resources->ended = deps.cgroups->RemoveSandbox(row.id);
+  // Not there after a reboot, or when it was removed as the last act of a deletion.
+  (void)::unlink(absl::StrCat(deps.run_directory, "/", row.id).c_str());
+  (void)resources->OpenArchive(deps, row.id);  // without it output is a gap, results are there
+  // Overlays are volatile and disks have no journal: what a crash of the host left of the files is
+  // not to be read.
+  if (!same_boot) return resources;
+  absl::StatusOr<std::unique_ptr<Disk>> disk = deps.disks->Adopt(row.disk, devices);
+  if (disk.ok()) resources->disk = *std::move(disk);
   return resources;
 }
 
@@ -89,9 +142,8 @@ absl::StatusOr<LaunchRequest> Sandbox::Resources::MakeLaunchRequest(
   plan.root_inside = blueprint.root_inside;
   plan.commands_as_root = blueprint.commands_as_root;
   plan.filters = blueprint.filters != nullptr ? blueprint.filters : deps.filters;
-  plan.landlock = MakeLandlockPolicy(
-      {deps.landlock_abi, blueprint.root_inside, TierMakesNamespaces(plan.filters->tier),
-       blueprint.workdir});
+  plan.landlock = MakeLandlockPolicy({deps.landlock_abi, blueprint.root_inside,
+                                      TierMakesNamespaces(plan.filters->tier), blueprint.workdir});
   const uint32_t command_id = blueprint.commands_as_root ? 0 : kCommandUid;
   for (const Layer* layer : LayersOf(snapshot, image)) {
     ASSIGN_OR_RETURN(UniqueFd mount, CloneMount(layer->mount_path));
@@ -122,6 +174,11 @@ absl::StatusOr<LaunchRequest> Sandbox::Resources::MakeLaunchRequest(
 }
 
 absl::StatusOr<SandboxFiles> Sandbox::Resources::OpenFiles() const {
+  if (disk == nullptr) {
+    return DetailedError(absl::StatusCode::kFailedPrecondition,
+                         "the files of this sandbox are gone: the host was restarted since",
+                         {"SANDBOX_STOPPED", {}});
+  }
   SandboxFiles files;
   constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
   ASSIGN_OR_RETURN(files.upper, OpenAt(disk->root_fd(), "upper", kFlags));
@@ -134,11 +191,17 @@ absl::StatusOr<SandboxFiles> Sandbox::Resources::OpenFiles() const {
   return files;
 }
 
+void Sandbox::Resources::Leave() {
+  if (disk != nullptr) disk->LeaveImage();
+  if (ids.has_value()) ids->Abandon();
+}
+
 void Sandbox::Resources::GiveBack() {
   if (cgroup != nullptr && !cgroup->Remove().ok() && ended.ok()) {
     ended = absl::InternalError("processes are left in the sandbox's cgroup");
   }
-  (void)::unlink(socket_path.c_str());  // never made when the launch failed early
+  // Never made when the launch failed early.
+  if (!socket_path.empty()) (void)::unlink(socket_path.c_str());
   archiver.reset();
   // What cannot be removed now goes when the daemon starts anew.
   if (!output_path.empty()) (void)RemoveTreeAt(AT_FDCWD, output_path);

@@ -22,6 +22,20 @@ struct Sandbox::Resources {
   static absl::StatusOr<std::unique_ptr<Resources>> Acquire(const SandboxDeps& deps,
                                                             const SandboxBlueprint& blueprint);
 
+  // Of a sandbox that an earlier daemon made and whose init lives; all or nothing. NOT_FOUND: init
+  // has ended. What is found of init goes to `init`.
+  static absl::StatusOr<std::unique_ptr<Resources>> FindRunning(const SandboxDeps& deps,
+                                                                const SandboxBlueprint& blueprint,
+                                                                const SandboxRow& row,
+                                                                const LoopDevices& devices,
+                                                                LaunchedInit* init);
+  // Of one whose init has ended: what its files need. Its processes are killed and its cgroups
+  // removed first. Never null; without a disk when that cannot be read any more.
+  static std::unique_ptr<Resources> FindStopped(const SandboxDeps& deps,
+                                                const SandboxBlueprint& blueprint,
+                                                const SandboxRow& row, const LoopDevices& devices,
+                                                bool same_boot);
+
   // The directory for the output of ended execs.
   absl::Status OpenArchive(const SandboxDeps& deps, const std::string& id);
 
@@ -34,6 +48,9 @@ struct Sandbox::Resources {
   // Removes the cgroups, the socket, the output, the disk; the ids last. When processes could not
   // be ended, the ids are not given back: a range with a live process is never leased again.
   void GiveBack();
+
+  // Keeps all of it on the host when this is destroyed.
+  void Leave();
 
   // Destroyed from the bottom up: the disk goes before the ids that its files were shown with.
   WorkQueue* cleanup = nullptr;

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "exec/exec_record.h"
 #include "linux/file_io.h"
 #include "linux/process.h"
 #include "sandbox/resources.h"
@@ -28,6 +29,12 @@ absl::Status NotRunning(SandboxState state, absl::string_view why) {
       absl::StrCat("the sandbox is ", state == SandboxState::kStopped ? "stopped" : "being deleted",
                    why.empty() ? "" : ": ", why),
       {"SANDBOX_STOPPED", {{"stop_reason", std::string(why)}}});
+}
+
+absl::Status ShuttingDown() {
+  return DetailedError(absl::StatusCode::kUnavailable,
+                       "the daemon is stopping, the sandbox runs on; connect again",
+                       {"SHUTTING_DOWN", {}});
 }
 
 }  // namespace
@@ -118,56 +125,87 @@ void Sandbox::OnExecFrame(const InitFrame& frame) {
   exec->OnFrame(frame,
                 {limits.memory_bytes, limits.pids_max, limits.disk_bytes, limits.disk_inodes});
   if (!ends) return;
+  RecordEndLater({exec, frame.kind == FrameKind::kEnd});
+}
+
+void Sandbox::RecordEndLater(EndedExec ended) {
   std::weak_ptr<Sandbox> weak = weak_from_this();
-  deps_.cleanup->Run([weak, exec, held = frame.kind == FrameKind::kEnd] {
-    if (auto self = weak.lock()) self->RecordEnd(exec, held);
+  deps_.cleanup->Run([weak, ended = std::move(ended)] {
+    if (auto self = weak.lock()) self->RecordEnd(ended);
   });
 }
 
-void Sandbox::RecordEnd(const std::shared_ptr<Exec>& exec, bool acknowledge) {
+absl::Status Sandbox::Record(const Exec& exec) const {
+  if (deps_.state == nullptr) return absl::OkStatus();
+  const std::optional<ExecOutcome> outcome = exec.outcome();
+  if (!outcome.has_value()) return absl::InternalError("an exec without an end was recorded");
+  return deps_.state->ArchiveExec({id(), exec.number(), exec.id(),
+                                   EncodeExecRecord(exec.id(), exec.spec()),
+                                   EncodeExecOutcome(*outcome)});
+}
+
+void Sandbox::RecordEnd(const EndedExec& ended) {
   std::shared_ptr<ExecArchiver> archiver;
   std::shared_ptr<SandboxCgroup> cgroup;
+  std::deque<EndedExec> due;
   {
     absl::MutexLock lock(&mutex_);
-    if (resources_ == nullptr) return;  // deleted meanwhile
+    if (resources_ == nullptr) return;  // deleted, or left to the next daemon
     archiver = resources_->archiver;
     cgroup = resources_->cgroup;
+    due = std::exchange(unrecorded_, {});
+    due.push_back(ended);
   }
   // When it fails the output stays in memory for a while, and then is a gap.
-  if (archiver != nullptr) (void)archiver->Save(exec);
-  if (acknowledge) {
-    // Without the acknowledgement init repeats the end after a reconnection.
-    (void)init_->Send(FrameKind::kAckEnd, exec->number(), "");
-    absl::MutexLock lock(&mutex_);
-    --unacknowledged_;
+  if (archiver != nullptr) (void)archiver->Save(ended.exec);
+  for (const EndedExec& one : due) {
+    if (!Record(*one.exec).ok()) {
+      absl::MutexLock lock(&mutex_);
+      unrecorded_.push_back(one);
+    } else if (one.held) {
+      // Only now: a daemon that dies before has the same told again to the next one.
+      (void)init_->Send(FrameKind::kAckEnd, one.exec->number(), "");
+      absl::MutexLock lock(&mutex_);
+      --unacknowledged_;
+    }
   }
   // What could not be removed now goes with the sandbox's own cgroup.
-  if (!exec->spec().keep_survivors) (void)cgroup->RemoveExecLeaf(exec->number());
+  if (cgroup != nullptr && !ended.exec->spec().keep_survivors) {
+    (void)cgroup->RemoveExecLeaf(ended.exec->number());
+  }
 }
 
 void Sandbox::OnInitGone(absl::string_view why) {
   std::vector<std::shared_ptr<Exec>> open;
-  uint64_t watches[2] = {0, 0};
+  bool stopped = false;
   {
     absl::MutexLock lock(&mutex_);
-    if (state_ == SandboxState::kRunning) {
+    if (left_) return;
+    stopped = state_ == SandboxState::kRunning;
+    if (stopped) {
       state_ = SandboxState::kStopped;
       stop_reason_ = std::string(why);
     }
     for (auto& [number, exec] : by_number_) open.push_back(exec);
     by_number_.clear();
+  }
+  StopWatching();
+  if (stopped && deps_.state != nullptr) deps_.state->NoteStopped(id(), std::string(why));
+  for (const auto& exec : open) {
+    exec->OnSandboxGone();
+    RecordEndLater({exec, /*held=*/false});
+  }
+}
+
+void Sandbox::StopWatching() {
+  uint64_t watches[2] = {0, 0};
+  {
+    absl::MutexLock lock(&mutex_);
     watches[0] = std::exchange(socket_watch_, 0);
     watches[1] = std::exchange(pidfd_watch_, 0);
   }
   for (uint64_t watch : watches) {
     if (watch != 0) deps_.events->Remove(watch);
-  }
-  for (const auto& exec : open) {
-    exec->OnSandboxGone();
-    std::weak_ptr<Sandbox> weak = weak_from_this();
-    deps_.cleanup->Run([weak, exec] {
-      if (auto self = weak.lock()) self->RecordEnd(exec, false);
-    });
   }
 }
 
@@ -189,6 +227,7 @@ void Sandbox::ForgetOldExecs() {
       if (oldest == execs_.end() || it->second->number() < oldest->second->number()) oldest = it;
     }
     if (oldest == execs_.end()) return;
+    if (deps_.state != nullptr) deps_.state->EraseExecBehind(id(), oldest->second->number());
     if (resources_ != nullptr && resources_->archiver != nullptr) {
       resources_->archiver->store()->Remove(oldest->second->number());
     }
@@ -236,6 +275,7 @@ absl::StatusOr<std::shared_ptr<Exec>> Sandbox::StartExec(const std::string& exec
         absl::StrCat("exec ", exec_id, " was started with another spec; choose another id"),
         {"EXEC_ID_REUSED", {}});
   }
+  if (left_) return ShuttingDown();
   if (state_ != SandboxState::kRunning) return NotRunning(state_, stop_reason_);
   if (by_number_.size() >= kOpenExecsMax) {
     return DetailedError(absl::StatusCode::kResourceExhausted,
@@ -248,8 +288,8 @@ absl::StatusOr<std::shared_ptr<Exec>> Sandbox::StartExec(const std::string& exec
                          {"EXEC_LIMIT", {{"limit", absl::StrCat(kExecsHeldMax)}}});
   }
   RETURN_IF_ERROR(CheckOutputMemory(spec));
-  ASSIGN_OR_RETURN(OutputRegion region,
-                   OutputRegion::Create(spec, EncodeExecRecord(exec_id, spec)));
+  const std::string record = EncodeExecRecord(exec_id, spec);
+  ASSIGN_OR_RETURN(OutputRegion region, OutputRegion::Create(spec, record));
   const uint32_t number = next_exec_no_++;
   ASSIGN_OR_RETURN(const UniqueFd log, MakeLog(spec, number));
   ASSIGN_OR_RETURN(const ExecLeaf leaf, resources_->cgroup->CreateExecLeaf(number));
@@ -267,6 +307,10 @@ absl::StatusOr<std::shared_ptr<Exec>> Sandbox::StartExec(const std::string& exec
     by_number_.erase(number);
     (void)resources_->cgroup->RemoveExecLeaf(number);  // empty; else it goes with the sandbox
     return Annotate(sent, "the sandbox's init does not answer");
+  }
+  // Behind: until it is written, the region tells the next daemon the same.
+  if (deps_.state != nullptr) {
+    deps_.state->PutExecBehind({id(), number, exec_id, record, std::nullopt});
   }
   return exec;
 }
@@ -308,10 +352,18 @@ std::vector<std::shared_ptr<Exec>> Sandbox::ListExecs() const {
 
 absl::StatusOr<SandboxUsage> Sandbox::Usage() const {
   absl::MutexLock lock(&mutex_);
+  if (left_) return ShuttingDown();
   if (resources_ == nullptr) return NotRunning(SandboxState::kDeleting, "");
-  ASSIGN_OR_RETURN(const CgroupEvents events, resources_->cgroup->Events());
-  ASSIGN_OR_RETURN(const DiskUsage disk, resources_->disk->Usage());
   SandboxUsage usage;
+  CgroupEvents events;
+  DiskUsage disk;
+  // Stopped before this daemon started: some of it is not there any more.
+  if (resources_->cgroup != nullptr) {
+    ASSIGN_OR_RETURN(events, resources_->cgroup->Events());
+  }
+  if (resources_->disk != nullptr) {
+    ASSIGN_OR_RETURN(disk, resources_->disk->Usage());
+  }
   usage.memory_bytes = events.memory_usage_bytes;
   usage.memory_peak_bytes = events.memory_peak_bytes;
   usage.cpu_us = events.cpu_usage_us;
@@ -326,6 +378,7 @@ absl::StatusOr<SandboxUsage> Sandbox::Usage() const {
 
 absl::StatusOr<SandboxFiles> Sandbox::OpenFiles() const {
   absl::MutexLock lock(&mutex_);
+  if (left_) return ShuttingDown();
   if (resources_ == nullptr) return NotRunning(SandboxState::kDeleting, "");
   return resources_->OpenFiles();
 }
@@ -340,11 +393,28 @@ std::unique_ptr<Sandbox::Resources> Sandbox::KillAndDetach() {
   }
   // Init's death ends its pid namespace, and with it everything inside; the cgroup kill also
   // reaches what has no pid there yet. Either alone is enough.
-  (void)SignalPidFd(pidfd_.get(), SIGKILL);
-  (void)resources->cgroup->Kill();
-  resources->ended = WaitPidFd(pidfd_.get(), kKillTimeoutMs);
+  if (pidfd_.valid()) {  // else it was stopped before this daemon started
+    (void)SignalPidFd(pidfd_.get(), SIGKILL);
+    (void)resources->cgroup->Kill();
+    resources->ended = WaitPidFd(pidfd_.get(), kKillTimeoutMs);
+  }
   OnInitGone("deleted");
   return resources;
+}
+
+void Sandbox::Leave() {
+  std::unique_ptr<Resources> resources;
+  std::vector<std::shared_ptr<Exec>> execs;
+  {
+    absl::MutexLock lock(&mutex_);
+    resources = std::move(resources_);
+    if (resources == nullptr) return;
+    left_ = true;
+    for (auto& [number, exec] : by_number_) execs.push_back(exec);
+  }
+  StopWatching();
+  resources->Leave();
+  for (const auto& exec : execs) exec->OnDaemonLeaves(ShuttingDown());
 }
 
 void Sandbox::Release(std::unique_ptr<Resources> resources) {

@@ -3,6 +3,7 @@
 #define GLOVEBOX_SANDBOX_SANDBOX_H_
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,8 +25,10 @@
 #include "launcher/seccomp_compiler.h"
 #include "linux/cgroup.h"
 #include "linux/event_loop.h"
+#include "linux/loop_device.h"
 #include "sandbox/id_ranges.h"
 #include "sandbox/sandbox_spec.h"
+#include "sandbox/state_db.h"
 #include "snapshot/disk.h"
 #include "snapshot/layer.h"
 
@@ -46,7 +49,8 @@ struct SandboxDeps {
   ArchiveLimits archive_limits;
   // Of a sandbox's memory limit: what the regions of its running commands may have together.
   uint32_t output_memory_percent = 50;
-  int landlock_abi = 0;  // of the kernel; 0 where it has none and the operator allows that
+  int landlock_abi = 0;      // of the kernel; 0 where it has none and the operator allows that
+  StateDb* state = nullptr;  // for the next daemon; null: nobody takes this daemon's sandboxes over
 };
 
 // A directory or file of the host shown read-only, its owner as the command user (worker
@@ -64,7 +68,7 @@ struct SandboxBlueprint {
   std::optional<Layer> snapshot;
   std::vector<OwnedBind> owned_binds;
   bool root_inside = false;
-  bool commands_as_root = false;  // only with root_inside
+  bool commands_as_root = false;             // only with root_inside
   const SeccompPrograms* filters = nullptr;  // of its tier; null: SandboxDeps::filters
   std::string workdir = "/";
 };
@@ -76,13 +80,26 @@ struct SandboxFiles {
   Layers View(std::string root) const;
 };
 
+// What an earlier daemon knew of a sandbox, and what is known of the host.
+struct SandboxTraces {
+  SandboxRow row;
+  std::vector<ExecRow> execs;
+  bool same_boot = false;  // the row is of this boot of the host
+  // Why nothing more than its results can be had; OK for what is to be adopted.
+  absl::Status unusable;
+};
+
 // Thread-safe.
 class Sandbox : public std::enable_shared_from_this<Sandbox> {
  public:
   // Returns when init is ready for commands. On an error nothing is left.
   static absl::StatusOr<std::shared_ptr<Sandbox>> Start(const SandboxDeps& deps,
                                                         SandboxBlueprint blueprint);
-  ~Sandbox();  // ends it, if End was not called
+  // Takes over a sandbox of an earlier daemon: running when its init lives and can be spoken to,
+  // stopped with the reason otherwise; then its processes are gone when this returns.
+  static std::shared_ptr<Sandbox> Adopt(const SandboxDeps& deps, SandboxBlueprint blueprint,
+                                        const LoopDevices& devices, SandboxTraces traces);
+  ~Sandbox();  // ends it, if neither End nor Leave was called
 
   const std::string& id() const { return blueprint_.id; }
   const SandboxLimits& limits() const { return blueprint_.limits; }
@@ -90,6 +107,8 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   SandboxState state() const ABSL_LOCKS_EXCLUDED(mutex_);
   std::string stop_reason() const ABSL_LOCKS_EXCLUDED(mutex_);
   int32_t init_host_pid() const { return init_host_pid_; }
+  // Fills the fields of `row` that only the sandbox knows: where it is on the host.
+  void Describe(SandboxRow* row) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Starts a command. With the id of an exec that is there and the same spec: that exec (a retry is
   // safe); with another spec ALREADY_EXISTS. FAILED_PRECONDITION with reason SANDBOX_STOPPED;
@@ -113,6 +132,9 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   // kWait: on this thread, and everything is gone when it returns.
   enum class CleanUp { kQueue, kWait };
   absl::Status End(CleanUp clean_up) ABSL_LOCKS_EXCLUDED(mutex_);
+  // For a daemon that stops: lets go of everything and leaves it as it is, for the next daemon.
+  // Calls fail from now on with UNAVAILABLE, reason SHUTTING_DOWN; followers of output get that.
+  void Leave() ABSL_LOCKS_EXCLUDED(mutex_);
   // End, and then the disk is the caller's; all else is given back before it returns.
   absl::StatusOr<std::unique_ptr<Disk>> EndAndTakeDisk() ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -121,16 +143,27 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
 
   Sandbox(const SandboxDeps& deps, SandboxBlueprint blueprint, std::unique_ptr<Resources> resources,
           LaunchedInit launched);
+  absl::Status AdoptExecs(HeldExecs held, const std::vector<ExecRow>& rows)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void RestoreExecs(const std::vector<ExecRow>& rows) ABSL_LOCKS_EXCLUDED(mutex_);
+  void RemoveIdleLeaves() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status WatchInit();
   void OnSocketReadable();
   void OnInitGone(absl::string_view why) ABSL_LOCKS_EXCLUDED(mutex_);
   void OnExecFrame(const InitFrame& frame) ABSL_LOCKS_EXCLUDED(mutex_);
+  void StopWatching() ABSL_LOCKS_EXCLUDED(mutex_);
+  struct EndedExec {
+    std::shared_ptr<Exec> exec;
+    bool held = false;  // by init, until it is acknowledged
+  };
+  void RecordEndLater(EndedExec ended);
+  absl::Status Record(const Exec& exec) const;
   // On the clean-up queue.
   void RecordEnd(const std::shared_ptr<Exec>& exec, bool acknowledge) ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status CheckOutputMemory(const ExecSpec& spec) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckOutputMemory(const ExecSpec& spec) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<UniqueFd> MakeLog(const ExecSpec& spec, uint32_t number) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RecordEnd(const EndedExec& ended) ABSL_LOCKS_EXCLUDED(mutex_);
   void ForgetOldExecs() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::unique_ptr<Resources> KillAndDetach() ABSL_LOCKS_EXCLUDED(mutex_);
   static void Release(std::unique_ptr<Resources> resources);
@@ -143,12 +176,15 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
 
   mutable absl::Mutex mutex_;
   SandboxState state_ ABSL_GUARDED_BY(mutex_) = SandboxState::kRunning;
+  bool left_ ABSL_GUARDED_BY(mutex_) = false;
   std::string stop_reason_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Resources> resources_ ABSL_GUARDED_BY(mutex_);
   uint32_t next_exec_no_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<std::string, std::shared_ptr<Exec>, std::less<>> execs_ ABSL_GUARDED_BY(mutex_);
   std::map<uint32_t, std::shared_ptr<Exec>> by_number_ ABSL_GUARDED_BY(mutex_);  // without an end
   size_t unacknowledged_ ABSL_GUARDED_BY(mutex_) = 0;  // ended, and init still holds them
+  // Ended, but state.db could not be written; init still holds them. Tried again with the next end.
+  std::deque<EndedExec> unrecorded_ ABSL_GUARDED_BY(mutex_);
   uint64_t socket_watch_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t pidfd_watch_ ABSL_GUARDED_BY(mutex_) = 0;
 };

@@ -70,6 +70,20 @@ absl::StatusOr<const SeccompPrograms*> FiltersOf(std::optional<SeccompTier> aske
       {"SECCOMP_TIER_NOT_ALLOWED", {{"tier", SeccompTierName(tier)}, {"allowed", names}}});
 }
 
+// Before anything of it is torn down: what has no record is removed by the next daemon. When the
+// state directory cannot be written, deleting is what makes room, so it goes on without.
+void Forget(StateDb* state, const std::string& id) {
+  if (state == nullptr || state->EraseSandbox(id).ok()) return;
+  state->EraseSandboxBehind(id);
+}
+
+// A worker sandbox is worth nothing without the call that it works for: no daemon takes it over.
+SandboxDeps WithoutRecords(SandboxDeps deps) {
+  deps.state = nullptr;
+  deps.output_directory.clear();
+  return deps;
+}
+
 }  // namespace
 
 SandboxManager::SandboxManager(SandboxDeps deps, SnapshotStore* snapshots, ImageStore* images,
@@ -78,10 +92,12 @@ SandboxManager::SandboxManager(SandboxDeps deps, SnapshotStore* snapshots, Image
       snapshots_(snapshots),
       images_(images),
       limits_(std::move(limits)),
-      workers_(deps_, images_),
+      workers_(WithoutRecords(deps_), images_),
       git_importer_(snapshots_, &workers_, ImportLimits{}) {}
 
-SandboxManager::~SandboxManager() { Shutdown(); }
+SandboxManager::~SandboxManager() {
+  (void)Shutdown(deps_.state == nullptr ? OnShutdown::kEnd : OnShutdown::kLeave);
+}
 
 absl::StatusOr<SandboxManager::Admission> SandboxManager::Admit(const CreateOptions& options) {
   absl::MutexLock lock(&mutex_);
@@ -101,7 +117,7 @@ absl::StatusOr<SandboxManager::Admission> SandboxManager::Admit(const CreateOpti
                          {"HOST_FULL", {{"limit", absl::StrCat(limits_.sandboxes_max)}}});
   }
   const std::string id = NewRandomId();
-  entries_[id] = {options, deps_.clock->Now(), nullptr, {}};
+  entries_[id] = {options, deps_.clock->Now(), nullptr, {}, ""};
   if (!options.request_id.empty()) by_request_[options.request_id] = id;
   ++creating_;
   return Admission{id, true};
@@ -153,7 +169,7 @@ SandboxInfo SandboxManager::Describe(const Entry& entry) {
 
 absl::StatusOr<SandboxManager::Entry> SandboxManager::Assemble(const std::string& id,
                                                                const CreateOptions& options) {
-  Entry entry{options, absl::InfinitePast(), nullptr, {}};
+  Entry entry{options, deps_.clock->Now(), nullptr, {}, ""};
   SandboxBlueprint blueprint;
   blueprint.id = id;
   blueprint.limits = options.limits;
@@ -161,6 +177,8 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::Assemble(const std::string
   ASSIGN_OR_RETURN(blueprint.filters, FiltersOf(options.seccomp, limits_));
   blueprint.workdir = kCommandHome;
   ASSIGN_OR_RETURN(blueprint.image, images_->Lease(options.image));
+  ASSIGN_OR_RETURN(const ImageInfo image, images_->Find(options.image));
+  entry.image_digest = image.digest;
   std::string digest = options.snapshot;
   if (options.repository.has_value()) {
     ASSIGN_OR_RETURN(const SnapshotInfo imported, ImportRepository(*options.repository, nullptr));
@@ -172,7 +190,24 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::Assemble(const std::string
     blueprint.workdir = kWorkspace;
   }
   ASSIGN_OR_RETURN(entry.sandbox, Sandbox::Start(deps_, std::move(blueprint)));
+  // From here on it outlives this daemon; before, the next one would sweep it away.
+  if (const absl::Status recorded = Record(entry); !recorded.ok()) {
+    (void)entry.sandbox->End(Sandbox::CleanUp::kQueue);  // the record's failure is what matters
+    return recorded;
+  }
   return entry;
+}
+
+absl::Status SandboxManager::Record(const Entry& entry) const {
+  if (deps_.state == nullptr) return absl::OkStatus();
+  SandboxRow row;
+  entry.sandbox->Describe(&row);
+  row.boot_id = boot_id_;
+  row.created = entry.created;
+  row.options = entry.options;
+  row.image_digest = entry.image_digest;
+  if (entry.snapshot.has_value()) row.snapshot_digest = entry.snapshot->digest;
+  return deps_.state->PutSandbox(row);
 }
 
 absl::StatusOr<SandboxInfo> SandboxManager::Create(const CreateOptions& asked) {
@@ -195,6 +230,7 @@ absl::StatusOr<SandboxInfo> SandboxManager::Create(const CreateOptions& asked) {
   }
   ++counts_.created_total;
   Entry& entry = entries_[id];
+  entry.created = made->created;
   entry.sandbox = made->sandbox;
   entry.snapshot = made->snapshot;
   return Describe(entry);
@@ -239,6 +275,7 @@ absl::Status SandboxManager::Delete(absl::string_view id, Sandbox::CleanUp clean
     entries_.erase(it);
     ++counts_.deleted_total;
   }
+  Forget(deps_.state, sandbox->id());
   return sandbox->End(clean_up);
 }
 
@@ -276,7 +313,7 @@ ManagerCounts SandboxManager::Counts() const {
   return counts;
 }
 
-void SandboxManager::Shutdown() {
+size_t SandboxManager::Shutdown(OnShutdown what) {
   std::map<std::string, Entry, std::less<>> ending;
   {
     absl::MutexLock lock(&mutex_);
@@ -290,12 +327,18 @@ void SandboxManager::Shutdown() {
     mutex_.Await(absl::Condition(&settled));
     ending.swap(entries_);
     by_request_.clear();
-    counts_.deleted_total += ending.size();
+    if (what == OnShutdown::kEnd) counts_.deleted_total += ending.size();
   }
   for (auto& [id, entry] : ending) {
+    if (what == OnShutdown::kLeave) {
+      entry.sandbox->Leave();
+      continue;
+    }
+    Forget(deps_.state, id);
     // What would not end is reported by the process that is left; nothing more can be done here.
     (void)entry.sandbox->End(Sandbox::CleanUp::kQueue);
   }
+  return what == OnShutdown::kLeave ? ending.size() : 0;
 }
 
 }  // namespace glovebox

@@ -37,6 +37,13 @@ struct ManagerLimits {
   SeccompTier seccomp_default = kDefaultSeccompTier;
 };
 
+// What became of the sandboxes of an earlier daemon.
+struct AdoptionReport {
+  size_t running = 0;
+  size_t stopped = 0;
+  std::vector<std::string> problems;  // a line each, for the log
+};
+
 struct ManagerCounts {
   uint64_t sandboxes = 0;
   uint64_t created_total = 0;
@@ -51,7 +58,13 @@ class SandboxManager {
   // The collaborators outlive the manager.
   SandboxManager(SandboxDeps deps, SnapshotStore* snapshots, ImageStore* images,
                  ManagerLimits limits);
-  ~SandboxManager();  // ends every sandbox
+  // Leaves every sandbox to the next daemon; ends them where no record is kept.
+  ~SandboxManager();
+
+  // Takes over what an earlier daemon left, several at a time, before the first other call. Removes
+  // sockets and output of sandboxes that have no record. One that cannot be taken over is ended,
+  // stays as stopped, and does not keep the others.
+  AdoptionReport Adopt(StateDb::Contents contents, const std::string& boot_id);
 
   absl::StatusOr<SandboxInfo> Create(const CreateOptions& options);
 
@@ -72,8 +85,11 @@ class SandboxManager {
 
   ManagerCounts Counts() const;
 
-  // From now on Create answers UNAVAILABLE with reason SHUTTING_DOWN; every sandbox is deleted.
-  void Shutdown();
+  // From now on Create answers UNAVAILABLE with reason SHUTTING_DOWN; every sandbox is deleted
+  // (kEnd), or left to the next daemon with its commands running (kLeave; imports end). Returns how
+  // many were left.
+  enum class OnShutdown { kLeave, kEnd };
+  size_t Shutdown(OnShutdown what);
 
  private:
   struct Entry {
@@ -81,6 +97,7 @@ class SandboxManager {
     absl::Time created;
     std::shared_ptr<Sandbox> sandbox;  // null while it is being created
     std::optional<SnapshotInfo> snapshot;
+    std::string image_digest;
   };
 
   // Reserves a new id; or finds the entry of an earlier request with the same request id.
@@ -93,10 +110,15 @@ class SandboxManager {
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Everything that takes time; fills sandbox and snapshot.
   absl::StatusOr<Entry> Assemble(const std::string& id, const CreateOptions& options);
+  absl::Status Record(const Entry& entry) const;
+  absl::StatusOr<Entry> AdoptOne(SandboxTraces traces, const LoopDevices& devices);
+  void SweepNames(const std::string& directory, AdoptionReport* report) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
   static SandboxInfo Describe(const Entry& entry);
   absl::Status CheckImportPath(const std::string& path) const;
 
   const SandboxDeps deps_;
+  std::string boot_id_;  // set by Adopt
   SnapshotStore* const snapshots_;
   ImageStore* const images_;
   const ManagerLimits limits_;

@@ -41,7 +41,11 @@ class WatchedCall::Core : public std::enable_shared_from_this<WatchedCall::Core>
     if (watch_ != 0) exec.Unwatch(watch_);
     // Watched before it is looked at: a change after the look is not missed.
     watch_ = exec.Watch([self = shared_from_this()] { self->Run(); });
-    if (std::optional<absl::Status> status = attempt_(exec); status.has_value()) End(*status);
+    if (std::optional<absl::Status> status = attempt_(exec); status.has_value()) {
+      End(*status);
+    } else if (const absl::Status left = exec.left(); !left.ok()) {
+      End(left);
+    }
   }
 
   void End(const absl::Status& status) {

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -33,10 +34,17 @@ std::string ParentOf(const std::string& path) { return path.substr(0, path.rfind
 
 }  // namespace
 
-absl::StatusOr<UniqueFd> MountImage(const std::string& image_path, bool read_only) {
+absl::StatusOr<UniqueFd> MountImage(const std::string& image_path, bool read_only,
+                                    const LoopDevices* devices) {
   ASSIGN_OR_RETURN(const UniqueFd image,
                    OpenAt(AT_FDCWD, image_path, (read_only ? O_RDONLY : O_RDWR) | O_NOFOLLOW));
-  ASSIGN_OR_RETURN(const LoopDevice loop, AttachLoopDevice(image.get(), read_only));
+  std::optional<LoopDevice> loop;
+  if (devices != nullptr) {
+    ASSIGN_OR_RETURN(loop, devices->Open(image.get(), read_only));
+  }
+  if (!loop.has_value()) {
+    ASSIGN_OR_RETURN(loop, AttachLoopDevice(image.get(), read_only));
+  }
   std::vector<std::pair<std::string, std::string>> options;
   uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME;
   if (read_only) {
@@ -48,14 +56,15 @@ absl::StatusOr<UniqueFd> MountImage(const std::string& image_path, bool read_onl
     // tables which are holes already.
     options = {{"noinit_itable", ""}, {"nobarrier", ""}, {"errors", "remount-ro"}};
   }
-  return MakeMount("ext4", loop.path, options, attributes);
+  return MakeMount("ext4", loop->path, options, attributes);
 }
 
 absl::StatusOr<std::unique_ptr<Disk>> DiskAttacher::Attach(const std::string& image_path,
                                                            const std::string& mount_path,
                                                            bool read_only,
-                                                           std::shared_ptr<DiskRemover> remover) {
-  ASSIGN_OR_RETURN(const UniqueFd mount, MountImage(image_path, read_only));
+                                                           std::shared_ptr<DiskRemover> remover,
+                                                           const LoopDevices* devices) {
+  ASSIGN_OR_RETURN(const UniqueFd mount, MountImage(image_path, read_only, devices));
   ASSIGN_OR_RETURN(UniqueFd root, OpenAt(mount.get(), ".", O_RDONLY | O_DIRECTORY));
   RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, mount_path, 0700));
   const absl::Status attached = AttachMount(mount.get(), mount_path);
@@ -74,6 +83,11 @@ Disk::Disk(std::string image_path, std::string mount_path, UniqueFd root, bool o
       root_(std::move(root)),
       owns_image_(owns_image),
       remover_(std::move(remover)) {}
+
+std::string Disk::name() const {
+  const std::string file = image_path_.substr(image_path_.rfind('/') + 1);
+  return file.substr(0, file.find('.'));
+}
 
 Disk::~Disk() {
   root_.Reset();  // else the file system would outlive the mount

@@ -7,11 +7,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
+#include "linux/loop_device.h"
 
 namespace glovebox {
 
@@ -32,11 +34,16 @@ class Disk {
   Disk(const Disk&) = delete;
   Disk& operator=(const Disk&) = delete;
 
+  // Names the image below the factory's directory, for DiskFactory::Adopt.
+  std::string name() const;
   const std::string& mount_path() const { return mount_path_; }
   const std::string& image_path() const { return image_path_; }
   int root_fd() const { return root_.get(); }  // O_RDONLY directory at the root of the disk
 
   absl::StatusOr<DiskUsage> Usage() const;
+
+  // From now on destruction only detaches: the image stays for the next daemon.
+  void LeaveImage() { owns_image_ = false; }
 
   // Detaches the disk and moves its image to `image_path` (same file system), read-only from now
   // on. Flushes first, so that what is committed survives a crash of the host. The disk must have
@@ -64,8 +71,9 @@ class DiskFactory {
   static constexpr int kStockMax = 64;
 
   // Works below `directory` (templates/, images/, mounts/), removing what an earlier process left
-  // there. The caller is in a private mount namespace.
-  static absl::StatusOr<std::unique_ptr<DiskFactory>> Open(const std::string& directory);
+  // there, but for the images named in `kept`. The caller is in a private mount namespace.
+  static absl::StatusOr<std::unique_ptr<DiskFactory>> Open(const std::string& directory,
+                                                           const std::set<std::string>& kept = {});
   ~DiskFactory();  // returns when every disk destroyed before is gone from the host
 
   // A blank disk with `upper/` (mode 0755, uid 0) and `work/`. `bytes` is the size of the image,
@@ -73,6 +81,11 @@ class DiskFactory {
   // least 16384 (or what fits). INVALID_ARGUMENT with reason DISK_SIZE_INVALID outside of
   // kBytesMin..kBytesMax or above one inode per 4 KiB.
   absl::StatusOr<std::unique_ptr<Disk>> Create(uint64_t bytes, uint64_t inodes);
+
+  // A kept image again. When it is on one of `devices` (a sandbox still has it mounted) that very
+  // device is mounted once more, which shares its superblock. NOT_FOUND when there is no such
+  // image.
+  absl::StatusOr<std::unique_ptr<Disk>> Adopt(const std::string& name, const LoopDevices& devices);
 
   // Attaches a sealed image read-only; the image file stays when the disk goes.
   absl::StatusOr<std::unique_ptr<Disk>> OpenSealed(const std::string& image_path);

@@ -12,15 +12,18 @@
 
 namespace glovebox {
 
-// A detached mount of an ext4 image through a loop device that goes with it.
-absl::StatusOr<UniqueFd> MountImage(const std::string& image_path, bool read_only);
+// A detached mount of an ext4 image through a loop device that goes with it: one of `devices` (may
+// be null) that has the image already, else a new one.
+absl::StatusOr<UniqueFd> MountImage(const std::string& image_path, bool read_only,
+                                    const LoopDevices* devices = nullptr);
 
 class DiskAttacher {
  public:
   // Mounts the image at `mount_path`, which is made. On failure nothing is left but the image.
   static absl::StatusOr<std::unique_ptr<Disk>> Attach(const std::string& image_path,
                                                       const std::string& mount_path, bool read_only,
-                                                      std::shared_ptr<DiskRemover> remover);
+                                                      std::shared_ptr<DiskRemover> remover,
+                                                      const LoopDevices* devices = nullptr);
 };
 
 }  // namespace glovebox

@@ -55,17 +55,25 @@ absl::StatusOr<DiskSize> Normalize(uint64_t bytes, uint64_t inodes) {
 
 // Mounts of a dead process went with its namespace; those of this one (a factory opened again) are
 // detached.
-absl::Status RemoveLeftovers(const std::string& directory) {
+absl::Status RemoveLeftovers(const std::string& directory, const std::set<std::string>& kept) {
   const std::string mounts = absl::StrCat(directory, "/mounts");
   ASSIGN_OR_RETURN(const std::vector<std::string> names,
                    ListDirectoryAt(AT_FDCWD, mounts, kLeftoversMax));
   for (const std::string& name : names) {
     RETURN_IF_ERROR(DetachMount(absl::StrCat(mounts, "/", name)));
   }
-  for (const char* name : {"templates", "images", "mounts"}) {
+  for (const char* name : {"templates", "mounts"}) {
     const std::string path = absl::StrCat(directory, "/", name);
     RETURN_IF_ERROR(RemoveTreeAt(AT_FDCWD, path));
     RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, path, 0700));
+  }
+  const std::string images = absl::StrCat(directory, "/images");
+  RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, images, 0700));
+  ASSIGN_OR_RETURN(const std::vector<std::string> files,
+                   ListDirectoryAt(AT_FDCWD, images, kLeftoversMax));
+  for (const std::string& file : files) {
+    if (kept.contains(file.substr(0, file.find('.')))) continue;
+    RETURN_IF_ERROR(RemoveTreeAt(AT_FDCWD, absl::StrCat(images, "/", file)));
   }
   return absl::OkStatus();
 }
@@ -84,9 +92,13 @@ struct DiskFactory::State {
     return absl::StrCat(directory, "/mounts/", id);
   }
 
+  std::string ImagePath(const std::string& id) const {
+    return absl::StrCat(directory, "/images/", id, ".img");
+  }
+
   absl::StatusOr<std::unique_ptr<Disk>> Make(const DiskSize& size) {
     const std::string id = NewRandomId();
-    const std::string image_path = absl::StrCat(directory, "/images/", id, ".img");
+    const std::string image_path = ImagePath(id);
     absl::Cleanup remove = [&] { (void)::unlink(image_path.c_str()); };  // or the next Open does
     {
       ASSIGN_OR_RETURN(const UniqueFd blank, templates.Open(size.bytes, size.inodes));
@@ -115,10 +127,11 @@ DiskFactory::~DiskFactory() {
   remover->Drain();
 }
 
-absl::StatusOr<std::unique_ptr<DiskFactory>> DiskFactory::Open(const std::string& directory) {
+absl::StatusOr<std::unique_ptr<DiskFactory>> DiskFactory::Open(const std::string& directory,
+                                                               const std::set<std::string>& kept) {
   RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, directory, 0700));
   RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, absl::StrCat(directory, "/mounts"), 0700));
-  RETURN_IF_ERROR(RemoveLeftovers(directory));
+  RETURN_IF_ERROR(RemoveLeftovers(directory, kept));
   return std::unique_ptr<DiskFactory>(new DiskFactory(std::make_unique<State>(directory)));
 }
 
@@ -127,6 +140,14 @@ absl::StatusOr<std::unique_ptr<Disk>> DiskFactory::Create(uint64_t bytes, uint64
   std::unique_ptr<Disk> disk = state_->stock.Take(size);
   if (disk != nullptr) return disk;
   return state_->Make(size);
+}
+
+absl::StatusOr<std::unique_ptr<Disk>> DiskFactory::Adopt(const std::string& name,
+                                                         const LoopDevices& devices) {
+  // A name from a record: it must not lead anywhere else.
+  RETURN_IF_ERROR(ParseSandboxId(name).status());
+  return DiskAttacher::Attach(state_->ImagePath(name), state_->NewMountPath(NewRandomId()),
+                              /*read_only=*/false, state_->remover, &devices);
 }
 
 void DiskFactory::WaitForRemovals() { state_->remover->Drain(); }

@@ -28,6 +28,8 @@ namespace glovebox {
 namespace {
 
 constexpr size_t kGenerationsListMax = 1000;
+constexpr size_t kGenerationDigits = 32;
+constexpr char kDigestPrefix[] = "sha256:";
 constexpr unsigned kAgentId = 1000;
 
 struct Directory {
@@ -147,8 +149,13 @@ absl::Status PlaceGeneration(const std::string& staged, const std::string& path,
   return absl::OkStatus();
 }
 
+// The directory of a generation, from "sha256:..." or bare hex digits.
+std::string GenerationOf(absl::string_view digest) {
+  return std::string(absl::StripPrefix(digest, kDigestPrefix).substr(0, kGenerationDigits));
+}
+
 // What cannot be removed (a mount of this namespace) stays until another time.
-absl::Status RemoveOld(const std::string& directory, const std::string& current) {
+absl::Status RemoveOld(const std::string& directory, const std::set<std::string>& kept) {
   ASSIGN_OR_RETURN(const std::vector<std::string> names,
                    ListDirectoryAt(AT_FDCWD, directory, kGenerationsListMax));
   std::vector<std::pair<int64_t, std::string>> by_age;
@@ -158,7 +165,7 @@ absl::Status RemoveOld(const std::string& directory, const std::string& current)
     if (::lstat(path.c_str(), &status) != 0) continue;
     if (absl::StartsWith(name, ".staged-")) {
       (void)RemoveTreeAt(AT_FDCWD, path);
-    } else if (name != current) {
+    } else if (!kept.contains(name)) {
       by_age.emplace_back(-status.st_mtim.tv_sec, path);
     }
   }
@@ -182,12 +189,15 @@ absl::Status MountReadOnly(const std::string& root_path) {
 
 }  // namespace
 
-HostImage::HostImage(std::string mount_path, std::string digest)
-    : mount_path_(std::move(mount_path)), digest_(std::move(digest)) {}
+HostImage::HostImage(std::string directory, std::string mount_path, std::string digest)
+    : directory_(std::move(directory)),
+      mount_path_(std::move(mount_path)),
+      digest_(std::move(digest)) {}
 
 HostImage::~HostImage() { (void)DetachMount(mount_path_); }  // or it ends with the namespace
 
-absl::StatusOr<std::unique_ptr<HostImage>> HostImage::Build(const std::string& directory) {
+absl::StatusOr<std::unique_ptr<HostImage>> HostImage::Build(const std::string& directory,
+                                                            const std::set<std::string>& used) {
   const std::string parent = absl::StrCat(directory, "/host-image");
   RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, parent, 0700));
   const std::string staged = absl::StrCat(parent, "/.staged-", NewRandomId());
@@ -195,13 +205,31 @@ absl::StatusOr<std::unique_ptr<HostImage>> HostImage::Build(const std::string& d
   RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, staged, 0700));
   RETURN_IF_ERROR(WriteRoot(absl::StrCat(staged, "/root")));
   ASSIGN_OR_RETURN(const std::string digest, DigestOf(absl::StrCat(staged, "/root")));
-  const std::string generation = digest.substr(0, 32);
+  const std::string generation = GenerationOf(digest);
   const std::string path = absl::StrCat(parent, "/", generation);
   RETURN_IF_ERROR(PlaceGeneration(staged, path, digest));
-  RETURN_IF_ERROR(RemoveOld(parent, generation));
+  std::set<std::string> kept = {generation};
+  for (const std::string& one : used) kept.insert(GenerationOf(one));
+  RETURN_IF_ERROR(RemoveOld(parent, kept));
   const std::string root_path = absl::StrCat(path, "/root");
   RETURN_IF_ERROR(MountReadOnly(root_path));
-  return std::unique_ptr<HostImage>(new HostImage(root_path, absl::StrCat("sha256:", digest)));
+  return std::unique_ptr<HostImage>(
+      new HostImage(parent, root_path, absl::StrCat(kDigestPrefix, digest)));
+}
+
+absl::StatusOr<RootLayers> HostImage::LayersOf(absl::string_view digest) const {
+  if (digest == digest_) return Layers();
+  RETURN_IF_ERROR(ParseDigest(digest).status());
+  const std::string root_path = absl::StrCat(directory_, "/", GenerationOf(digest), "/root");
+  struct stat status {};
+  if (::lstat(root_path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
+    return RootLayers{.layers = {Layer{nullptr, root_path, ""}},
+                      .binds = {HostBind{"/usr", "/usr"}},
+                      .environment = DefaultImageEnvironment()};
+  }
+  return DetailedError(absl::StatusCode::kNotFound,
+                       absl::StrCat("the generation ", digest, " of the image host is gone"),
+                       {"IMAGE_NOT_FOUND", {{"digest", std::string(digest)}}});
 }
 
 RootLayers HostImage::Layers() const {

@@ -143,6 +143,14 @@ absl::StatusOr<RootLayers> ImageStore::Lease(absl::string_view name) {
   return RootLayers{.layers = {*layer}, .binds = {}, .environment = DefaultImageEnvironment()};
 }
 
+absl::StatusOr<RootLayers> ImageStore::LeaseAgain(absl::string_view name,
+                                                  absl::string_view digest) {
+  ASSIGN_OR_RETURN(const ImageInfo info, Find(name));
+  if (info.built_in) return state_->host->LayersOf(digest);
+  if (info.digest != digest) return NotFound(absl::StrCat(info.name, "@", digest));
+  return Lease(name);
+}
+
 absl::Status ImageStore::Delete(absl::string_view name) {
   ASSIGN_OR_RETURN(const ImageInfo info, Find(name));
   if (info.built_in) {

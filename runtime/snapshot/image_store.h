@@ -46,6 +46,11 @@ class ImageStore {
   // Uppermost layer first. Holding the layers keeps the image.
   absl::StatusOr<RootLayers> Lease(absl::string_view name);
 
+  // The image of this name with exactly this content, for a sandbox that was made from it: `host`
+  // in the generation of that time. NOT_FOUND with reason IMAGE_NOT_FOUND when it is another by
+  // now.
+  absl::StatusOr<RootLayers> LeaseAgain(absl::string_view name, absl::string_view digest);
+
   // FAILED_PRECONDITION with reason IMAGE_IN_USE while leased, IMAGE_NAME_RESERVED for `host`.
   absl::Status Delete(absl::string_view name);
 

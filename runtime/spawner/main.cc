@@ -25,9 +25,15 @@ bool CheckInitFd(SpawnFailure* failure) {
          Succeeded(raw::CloseRange(kSpawnerInitFd + 1, ~0U, 0), kStep, "close_range", failure);
 }
 
+// A session of its own, for itself and every init: what a terminal sends to the daemon (Ctrl-C, a
+// hang-up) is not for sandboxes that outlive it.
+bool LeaveTerminal(SpawnFailure* failure) {
+  return Succeeded(raw::Call(__NR_setsid), SetupStep::kReceiveRequest, "setsid", failure);
+}
+
 bool StartUp(SpawnFailure* failure) {
-  return CheckInitFd(failure) && ResetSignals(failure) && EnterSpawnerRoot(failure) &&
-         ReducePrivilege(failure);
+  return CheckInitFd(failure) && LeaveTerminal(failure) && ResetSignals(failure) &&
+         EnterSpawnerRoot(failure) && ReducePrivilege(failure);
 }
 
 // False when the daemon has closed its end: then there is nothing left to do.

@@ -77,11 +77,12 @@ absl::StatusOr<Daemon> Daemon::Start(const std::string& program, const Workspace
   RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, state, 0700));
   ASSIGN_OR_RETURN(UniqueFd log, OpenAt(AT_FDCWD, workspace.path() + "/daemon.log",
                                         O_WRONLY | O_CREAT | O_APPEND, 0600));
-  ASSIGN_OR_RETURN(Companion process,
-                   Companion::Start({{program, "--state-dir", state, "--runtime-dir",
-                                      workspace.path() + "/run", "--socket", socket},
-                                     {{log.get(), 1}, {log.get(), 2}}},
-                                    kEndGraceMs));
+  ASSIGN_OR_RETURN(
+      Companion process,
+      Companion::Start({{program, "--on-shutdown", "end", "--state-dir", state, "--runtime-dir",
+                         workspace.path() + "/run", "--socket", socket},
+                        {{log.get(), 1}, {log.get(), 2}}},
+                       kEndGraceMs));
   return Daemon(std::move(process), socket);
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
@@ -29,10 +30,43 @@ absl::StatusOr<std::unique_ptr<SandboxWorld>> SandboxWorld::Make(Without without
   char directory[] = "/tmp/gbw.XXXXXX";
   if (::mkdtemp(directory) == nullptr) return ErrnoError(errno, "mkdtemp");
   world->directory_ = directory;
-  const auto below = [&](const char* name) { return absl::StrCat(directory, "/", name); };
+  RETURN_IF_ERROR(world->Build(absl::StrCat("test-", NewRandomId().substr(0, 8)), without));
+  return world;
+}
+
+absl::StatusOr<std::unique_ptr<SandboxWorld>> SandboxWorld::MakeLasting(
+    const std::string& directory) {
+  std::unique_ptr<SandboxWorld> world(new SandboxWorld);
+  world->directory_ = directory;
+  world->lasting_ = true;
+  RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, directory, 0700));
+  const std::string name = directory.substr(directory.rfind('/') + 1);
+  RETURN_IF_ERROR(world->Build(absl::StrCat("test-", name.substr(0, 8)), Without{}));
+  return world;
+}
+
+absl::Status SandboxWorld::OpenRecords(const std::string& path, StateDb::Contents* found,
+                                       std::set<std::string>* sandboxes,
+                                       std::set<std::string>* disks) {
+  ASSIGN_OR_RETURN(state_, StateDb::Open(path, nullptr));
+  ASSIGN_OR_RETURN(*found, state_->Load());
+  for (const SandboxRow& row : found->sandboxes) {
+    sandboxes->insert(row.id);
+    disks->insert(row.disk);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SandboxWorld::Build(const std::string& instance, Without without) {
+  SandboxWorld* const world = this;
+  const auto below = [&](const char* name) { return absl::StrCat(directory_, "/", name); };
   for (const char* name : {"run", "ids", "disks", "store", "cgroup2", "output"}) {
     RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, below(name), 0700));
   }
+  StateDb::Contents found;
+  std::set<std::string> sandboxes;
+  std::set<std::string> disks;
+  if (lasting_) RETURN_IF_ERROR(OpenRecords(below("state.db"), &found, &sandboxes, &disks));
   world->filters_ = CompileSeccomp(SeccompTier::kBuild, RefusalForm::kErrno);
   if (without.filters) {
     world->filters_.allow_list = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
@@ -40,11 +74,10 @@ absl::StatusOr<std::unique_ptr<SandboxWorld>> SandboxWorld::Make(Without without
   }
   ASSIGN_OR_RETURN(CgroupHost host, DetectCgroupHost());
   if (host.v2_mount.empty()) RETURN_IF_ERROR(MountCgroup2(below("cgroup2"), &host));
-  ASSIGN_OR_RETURN(
-      world->cgroups_,
-      CgroupDriver::Open(host, {absl::StrCat("test-", NewRandomId().substr(0, 8)), ""}));
-  ASSIGN_OR_RETURN(world->ids_, IdRanges::Open(below("ids"), 0x68000000, 1024));
-  ASSIGN_OR_RETURN(world->disks_, DiskFactory::Open(below("disks")));
+  ASSIGN_OR_RETURN(world->cgroups_, CgroupDriver::Open(host, {instance, ""}));
+  RETURN_IF_ERROR(world->cgroups_->RemoveLeftovers(sandboxes));
+  ASSIGN_OR_RETURN(world->ids_, IdRanges::Open(below("ids"), 0x68000000, 1024, instance));
+  ASSIGN_OR_RETURN(world->disks_, DiskFactory::Open(below("disks"), disks));
   ASSIGN_OR_RETURN(world->host_, HostImage::Build(below("store")));
   ASSIGN_OR_RETURN(world->snapshots_,
                    SnapshotStore::Open(below("store"), world->disks_.get(), &world->clock_));
@@ -65,13 +98,18 @@ absl::StatusOr<std::unique_ptr<SandboxWorld>> SandboxWorld::Make(Without without
                    below("run"),
                    below("output"),
                    {}};
+  deps.state = state_.get();
   deps.landlock_abi = without.landlock ? 0 : LandlockAbi();
   world->manager_ = std::make_unique<SandboxManager>(deps, world->snapshots_.get(),
                                                      world->images_.get(), ManagerLimits{});
-  return world;
+  if (lasting_) adoption_ = world->manager_->Adopt(std::move(found), "this boot");
+  return absl::OkStatus();
 }
 
 SandboxWorld::~SandboxWorld() {
+  if (manager_ != nullptr && !lasting_) {
+    (void)manager_->Shutdown(SandboxManager::OnShutdown::kEnd);
+  }
   manager_.reset();
   cleanup_.reset();
   events_.reset();
@@ -81,6 +119,7 @@ SandboxWorld::~SandboxWorld() {
   host_.reset();
   disks_.reset();
   ids_.reset();
+  if (lasting_) return;
   if (cgroups_ != nullptr) {
     if (absl::Status removed = cgroups_->RemoveInstance(); !removed.ok()) std::abort();
   }

@@ -4,6 +4,7 @@
 #define GLOVEBOX_TESTS_SUPPORT_SANDBOX_WORLD_H_
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "linux/cgroup.h"
 #include "linux/event_loop.h"
 #include "sandbox/sandbox_manager.h"
+#include "sandbox/state_db.h"
 #include "snapshot/disk.h"
 #include "snapshot/host_image.h"
 #include "snapshot/image_store.h"
@@ -33,6 +35,12 @@ class SandboxWorld {
   };
   static absl::StatusOr<std::unique_ptr<SandboxWorld>> Make() { return Make(Without{}); }
   static absl::StatusOr<std::unique_ptr<SandboxWorld>> Make(Without without);
+  // As a daemon with state.db below `directory` (absolute, its last component a random id; made if
+  // need be). Its sandboxes outlive it and its process, and the next one of the same directory
+  // takes them over. EndAll ends it all instead.
+  static absl::StatusOr<std::unique_ptr<SandboxWorld>> MakeLasting(const std::string& directory);
+  void EndAll() { lasting_ = false; }
+  const AdoptionReport& adoption() const { return adoption_; }
   ~SandboxWorld();
 
   SandboxManager& manager() { return *manager_; }
@@ -41,9 +49,16 @@ class SandboxWorld {
 
  private:
   SandboxWorld() = default;
+  absl::Status Build(const std::string& instance, Without without);
+  absl::Status OpenRecords(const std::string& path, StateDb::Contents* found,
+                           std::set<std::string>* sandboxes, std::set<std::string>* disks);
+
+  bool lasting_ = false;
+  AdoptionReport adoption_;
 
   // In reverse order of destruction.
   std::string directory_;
+  std::unique_ptr<StateDb> state_;
   RealClock clock_;
   SeccompPrograms filters_;
   std::unique_ptr<CgroupDriver> cgroups_;

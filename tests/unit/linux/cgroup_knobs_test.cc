@@ -79,7 +79,7 @@ TEST_F(CgroupKnobs, AValueThatDoesNotHoldIsAnErrorThatNamesBoth) {
 TEST_F(CgroupKnobs, V2EventsAreReadFromTheirFiles) {
   PutV2Files();
   absl::StatusOr<std::unique_ptr<CgroupControllers>> controllers =
-      MakeV2Controllers(Directory(), kLimits);
+      MakeV2Controllers(Directory(), &kLimits);
   ASSERT_TRUE(controllers.ok()) << controllers.status();
   Put("memory.events", "low 0\nhigh 0\nmax 4\noom 2\noom_kill 3\noom_group_kill 0\n");
   Put("memory.current", "8192\n");

@@ -1,0 +1,283 @@
+#include "sandbox/state_db.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "base/status.h"
+#include "sandbox/state_schema.h"
+
+namespace glovebox {
+namespace {
+
+// How long writes that failed wait when nobody writes anything else.
+constexpr absl::Duration kRetryInterval = absl::Seconds(1);
+
+constexpr char kPutSandbox[] =
+    "INSERT INTO sandboxes (id, boot_id, created_us, options, workdir, image_digest, "
+    "snapshot_digest, host_id_first, disk, stop_reason) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+constexpr char kLoadSandboxes[] =
+    "SELECT id, boot_id, created_us, options, workdir, image_digest, snapshot_digest, "
+    "host_id_first, disk, stop_reason FROM sandboxes";
+constexpr char kLoadExecs[] =
+    "SELECT sandbox_id, exec_no, exec_id, spec, \"end\" FROM execs ORDER BY sandbox_id, exec_no";
+constexpr char kPutExec[] =
+    "INSERT INTO execs (sandbox_id, exec_no, exec_id, spec) "
+    "SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM sandboxes WHERE id = ?1) "
+    "ON CONFLICT DO NOTHING";
+constexpr char kArchiveExec[] =
+    "INSERT INTO execs (sandbox_id, exec_no, exec_id, spec, \"end\") "
+    "SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM sandboxes WHERE id = ?1) "
+    "ON CONFLICT DO UPDATE SET \"end\" = excluded.\"end\"";
+
+SandboxRow ReadSandbox(const SqliteStatement& row, std::string* options) {
+  SandboxRow read;
+  read.id = row.Text(0);
+  read.boot_id = row.Text(1);
+  read.created = absl::FromUnixMicros(row.Number(2));
+  *options = row.Text(3);
+  read.workdir = row.Text(4);
+  read.image_digest = row.Text(5);
+  read.snapshot_digest = row.Text(6);
+  read.host_id_first = static_cast<uint32_t>(row.Number(7));
+  read.disk = row.Text(8);
+  if (!row.IsNull(9)) read.stop_reason = row.Text(9);
+  return read;
+}
+
+}  // namespace
+
+struct StateDb::Statements {
+  SqliteStatement begin, commit, rollback;
+  SqliteStatement put_sandbox, erase_sandbox, note_stopped;
+  SqliteStatement put_exec, archive_exec, erase_exec;
+
+  static absl::StatusOr<std::unique_ptr<Statements>> Prepare(sqlite3* db, const std::string& path) {
+    const auto prepare = [&](const char* sql) { return SqliteStatement::Prepare(db, path, sql); };
+    ASSIGN_OR_RETURN(SqliteStatement begin, prepare("BEGIN IMMEDIATE"));
+    ASSIGN_OR_RETURN(SqliteStatement commit, prepare("COMMIT"));
+    ASSIGN_OR_RETURN(SqliteStatement rollback, prepare("ROLLBACK"));
+    ASSIGN_OR_RETURN(SqliteStatement put_sandbox, prepare(kPutSandbox));
+    ASSIGN_OR_RETURN(SqliteStatement erase_sandbox, prepare("DELETE FROM sandboxes WHERE id = ?1"));
+    ASSIGN_OR_RETURN(SqliteStatement note_stopped,
+                     prepare("UPDATE sandboxes SET stop_reason = ?2 WHERE id = ?1"));
+    ASSIGN_OR_RETURN(SqliteStatement put_exec, prepare(kPutExec));
+    ASSIGN_OR_RETURN(SqliteStatement archive_exec, prepare(kArchiveExec));
+    ASSIGN_OR_RETURN(SqliteStatement erase_exec,
+                     prepare("DELETE FROM execs WHERE sandbox_id = ?1 AND exec_no = ?2"));
+    return std::unique_ptr<Statements>(
+        new Statements{std::move(begin), std::move(commit), std::move(rollback),
+                       std::move(put_sandbox), std::move(erase_sandbox), std::move(note_stopped),
+                       std::move(put_exec), std::move(archive_exec), std::move(erase_exec)});
+  }
+};
+
+StateDb::StateDb(std::string path, SqliteHandle db, std::unique_ptr<Statements> statements,
+                 HealthCallback on_health)
+    : path_(std::move(path)),
+      on_health_(std::move(on_health)),
+      db_(std::move(db)),
+      statements_(std::move(statements)),
+      writer_([this] { Loop(); }) {}
+
+absl::StatusOr<std::unique_ptr<StateDb>> StateDb::Open(const std::string& path,
+                                                       HealthCallback on_health) {
+  ASSIGN_OR_RETURN(SqliteHandle db, OpenStateFile(path, kSchemaVersion));
+  ASSIGN_OR_RETURN(std::unique_ptr<Statements> statements, Statements::Prepare(db.get(), path));
+  return std::unique_ptr<StateDb>(
+      new StateDb(path, std::move(db), std::move(statements), std::move(on_health)));
+}
+
+StateDb::~StateDb() {
+  {
+    absl::MutexLock lock(&mutex_);
+    closing_ = true;
+  }
+  writer_.join();
+}
+
+absl::StatusOr<StateDb::Contents> StateDb::Load() {
+  Contents contents;
+  ASSIGN_OR_RETURN(SqliteStatement sandboxes,
+                   SqliteStatement::Prepare(db_.get(), path_, kLoadSandboxes));
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool more, sandboxes.Step());
+    if (!more) break;
+    std::string text;
+    SandboxRow row = ReadSandbox(sandboxes, &text);
+    absl::StatusOr<CreateOptions> options = ParseOptions(text);
+    if (!options.ok()) {
+      contents.unusable.push_back(absl::StrCat(row.id, ": ", options.status().message()));
+      continue;
+    }
+    row.options = *std::move(options);
+    contents.sandboxes.push_back(std::move(row));
+  }
+  ASSIGN_OR_RETURN(SqliteStatement execs, SqliteStatement::Prepare(db_.get(), path_, kLoadExecs));
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool more, execs.Step());
+    if (!more) return contents;
+    ExecRow row{execs.Text(0), static_cast<uint32_t>(execs.Number(1)), execs.Text(2), execs.Text(3),
+                std::nullopt};
+    if (!execs.IsNull(4)) row.end = execs.Text(4);
+    contents.execs.push_back(std::move(row));
+  }
+}
+
+absl::Status StateDb::PutSandbox(const SandboxRow& row) {
+  return WriteAndWait([&row](Statements& statements) {
+    SqliteStatement& put = statements.put_sandbox;
+    put.Bind(1, row.id)
+        .Bind(2, row.boot_id)
+        .Bind(3, absl::ToUnixMicros(row.created))
+        .Bind(4, FormatOptions(row.options))
+        .Bind(5, row.workdir)
+        .Bind(6, row.image_digest)
+        .Bind(7, row.snapshot_digest)
+        .Bind(8, int64_t{row.host_id_first})
+        .Bind(9, row.disk);
+    if (row.stop_reason.has_value()) {
+      put.Bind(10, *row.stop_reason);
+    } else {
+      put.BindNull(10);
+    }
+    return put.Run();
+  });
+}
+
+absl::Status StateDb::EraseSandbox(const std::string& id) {
+  return WriteAndWait(
+      [&id](Statements& statements) { return statements.erase_sandbox.Bind(1, id).Run(); });
+}
+
+absl::Status StateDb::ArchiveExec(const ExecRow& row) {
+  return WriteAndWait([&row](Statements& statements) {
+    return statements.archive_exec.Bind(1, row.sandbox_id)
+        .Bind(2, int64_t{row.exec_no})
+        .Bind(3, row.exec_id)
+        .BindBlob(4, row.spec)
+        .BindBlob(5, row.end.value_or(""))
+        .Run();
+  });
+}
+
+void StateDb::EraseSandboxBehind(const std::string& id) {
+  WriteBehind([id](Statements& statements) { return statements.erase_sandbox.Bind(1, id).Run(); });
+}
+
+void StateDb::NoteStopped(const std::string& id, const std::string& reason) {
+  WriteBehind([id, reason](Statements& statements) {
+    return statements.note_stopped.Bind(1, id).Bind(2, reason).Run();
+  });
+}
+
+void StateDb::PutExecBehind(const ExecRow& row) {
+  WriteBehind([row](Statements& statements) {
+    return statements.put_exec.Bind(1, row.sandbox_id)
+        .Bind(2, int64_t{row.exec_no})
+        .Bind(3, row.exec_id)
+        .BindBlob(4, row.spec)
+        .Run();
+  });
+}
+
+void StateDb::EraseExecBehind(const std::string& sandbox_id, uint32_t exec_no) {
+  WriteBehind([sandbox_id, exec_no](Statements& statements) {
+    return statements.erase_exec.Bind(1, sandbox_id).Bind(2, int64_t{exec_no}).Run();
+  });
+}
+
+absl::Status StateDb::WriteAndWait(Act act) {
+  absl::Status result;
+  absl::Notification done;
+  {
+    absl::MutexLock lock(&mutex_);
+    waiting_.push_back({std::move(act), [&](const absl::Status& status) {
+                          result = status;
+                          done.Notify();
+                        }});
+  }
+  done.WaitForNotification();
+  return result;
+}
+
+void StateDb::WriteBehind(Act act) {
+  absl::MutexLock lock(&mutex_);
+  waiting_.push_back({std::move(act), nullptr});
+}
+
+void StateDb::Flush() {
+  (void)WriteAndWait([](Statements&) { return absl::OkStatus(); });  // failures are retried anyway
+}
+
+void StateDb::NoteHealth(const absl::Status& status) {
+  const bool changed = status.ok() != health_.ok();
+  health_ = status;
+  if (changed && on_health_) on_health_(status);
+}
+
+absl::Status StateDb::Commit(const std::deque<Write>& batch) {
+  absl::Status status = statements_->begin.Run();
+  if (!status.ok()) return status;
+  for (const Write& write : batch) {
+    status = write.act(*statements_);
+    if (!status.ok()) break;
+  }
+  if (status.ok()) status = statements_->commit.Run();
+  // Some errors have rolled back already, as the autocommit flag shows.
+  if (!status.ok() && sqlite3_get_autocommit(db_.get()) == 0) (void)statements_->rollback.Run();
+  return status;
+}
+
+std::deque<StateDb::Write> StateDb::CommitOneByOne(std::deque<Write> batch) {
+  std::deque<Write> again;
+  for (Write& write : batch) {
+    std::deque<Write> single;
+    single.push_back(std::move(write));
+    const absl::Status status = Commit(single);
+    NoteHealth(status);
+    if (single.front().done) {
+      single.front().done(status);
+    } else if (!status.ok() && !absl::IsInternal(status)) {
+      again.push_back(std::move(single.front()));
+    }
+  }
+  while (again.size() > kBehindMax) again.pop_front();
+  return again;
+}
+
+void StateDb::Loop() {
+  std::deque<Write> again;
+  for (;;) {
+    std::deque<Write> batch = std::exchange(again, {});
+    bool last = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      const auto wanted = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+        return closing_ || !waiting_.empty();
+      };
+      mutex_.AwaitWithTimeout(absl::Condition(&wanted),
+                              batch.empty() ? absl::InfiniteDuration() : kRetryInterval);
+      std::move(waiting_.begin(), waiting_.end(), std::back_inserter(batch));
+      waiting_.clear();
+      last = closing_;
+    }
+    if (!batch.empty()) {
+      const absl::Status committed = Commit(batch);
+      if (committed.ok()) {
+        NoteHealth(committed);
+        for (const Write& write : batch) {
+          if (write.done) write.done(absl::OkStatus());
+        }
+      } else {
+        again = CommitOneByOne(std::move(batch));
+      }
+    }
+    if (last) return;
+  }
+}
+
+}  // namespace glovebox

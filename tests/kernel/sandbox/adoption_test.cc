@@ -1,0 +1,211 @@
+// A process with sandboxes is killed, another takes them over: what gloveboxd does, without gRPC.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <functional>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/ids.h"
+#include "linux/mount.h"
+#include "linux/process.h"
+#include "tests/support/must_run.h"
+#include "tests/support/sandbox_world.h"
+
+namespace glovebox {
+namespace {
+
+constexpr char kTalker[] =
+    "i=0; while [ ! -e ~/stop ]; do i=$((i+1)); echo $i; sleep 0.01; done; exit 7";
+
+class AdoptionTest : public testing::Test {
+ protected:
+  void SetUp() override { SKIP_UNLESS(::geteuid() == 0, "needs root"); }
+  void TearDown() override {
+    if (std::filesystem::exists(directory_)) (void)Adopt();
+    if (world_ != nullptr) world_->EndAll();
+    world_.reset();
+    EXPECT_FALSE(std::filesystem::exists(directory_));
+  }
+
+  // Runs `act` with a world in a process of its own, which is killed when it has said what it had
+  // to say.
+  std::string KilledAfter(const std::function<std::string(SandboxWorld&)>& act) {
+    int words[2];
+    EXPECT_EQ(::pipe(words), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      // Mounts of a dead daemon go with its namespace.
+      auto world = EnterPrivateMountNamespace().ok() ? SandboxWorld::MakeLasting(directory_)
+                                                     : absl::InternalError("mounts");
+      const std::string said =
+          world.ok() ? act(**world) : absl::StrCat("no world: ", world.status().message());
+      (void)!::write(words[1], said.data(), said.size());
+      ::close(words[1]);
+      for (;;) ::pause();
+    }
+    ::close(words[1]);
+    std::string said;
+    char buffer[256];
+    for (ssize_t count = 0; (count = ::read(words[0], buffer, sizeof buffer)) > 0;) {
+      said.append(buffer, static_cast<size_t>(count));
+    }
+    ::close(words[0]);
+    EXPECT_EQ(::kill(child, SIGKILL), 0);
+    EXPECT_EQ(::waitpid(child, nullptr, 0), child);
+    return said;
+  }
+
+  SandboxWorld& Adopt() {
+    world_.reset();
+    auto world = SandboxWorld::MakeLasting(directory_);
+    EXPECT_TRUE(world.ok()) << world.status();
+    if (world.ok()) world_ = *std::move(world);
+    return *world_;
+  }
+
+  std::shared_ptr<Sandbox> Find(const std::string& id) {
+    auto sandbox = world_->manager().Find(id);
+    EXPECT_TRUE(sandbox.ok()) << sandbox.status();
+    return sandbox.ok() ? *sandbox : nullptr;
+  }
+
+  static std::string CreateIn(SandboxWorld& world) {
+    CreateOptions options;
+    options.request_id = "request";
+    options.labels = {{"a", "b"}};
+    const auto made = world.manager().Create(options);
+    return made.ok() ? made->id : absl::StrCat("create: ", made.status().message());
+  }
+
+  const std::string directory_ = "/tmp/" + NewRandomId();
+  std::unique_ptr<SandboxWorld> world_;
+};
+
+TEST_F(AdoptionTest, ARunningCommandIsTakenOverWithEveryByteAndItsEnd) {
+  const std::string id = KilledAfter([](SandboxWorld& world) {
+    const std::string made = CreateIn(world);
+    const auto sandbox = world.manager().Find(made);
+    if (!sandbox.ok()) return made;
+    const auto exec = (*sandbox)->StartExec("talker", Shell(kTalker));
+    return exec.ok() ? made : std::string(exec.status().message());
+  });
+  Adopt();
+  EXPECT_EQ(world_->adoption().running, 1u) << testing::PrintToString(world_->adoption().problems);
+  const auto sandbox = Find(id);
+  ASSERT_NE(sandbox, nullptr);
+  EXPECT_EQ(sandbox->state(), SandboxState::kRunning);
+  CreateOptions again;
+  again.request_id = "request";
+  again.labels = {{"a", "b"}};
+  const auto twin = world_->manager().Create(again);
+  ASSERT_TRUE(twin.ok()) << twin.status();
+  EXPECT_EQ(twin->id, id) << "a repeated request is the same sandbox";
+  const auto stopped = RunIn(*sandbox, Shell("touch ~/stop; echo ok"));
+  ASSERT_TRUE(stopped.ok()) << stopped.status();
+  EXPECT_EQ(stopped->out, "ok\n");
+  const auto exec = sandbox->FindExec("talker");
+  ASSERT_TRUE(exec.ok()) << exec.status();
+  const auto talk = Collect(*exec);
+  ASSERT_TRUE(talk.ok()) << talk.status();
+  EXPECT_EQ(talk->result.exit_code, 7);
+  EXPECT_EQ(talk->gap_bytes, 0u);
+  int line = 0;
+  for (absl::string_view text : absl::StrSplit(talk->out, '\n', absl::SkipEmpty())) {
+    EXPECT_EQ(text, absl::StrCat(++line));
+  }
+  EXPECT_GT(line, 0);
+  const auto files = sandbox->OpenFiles();
+  ASSERT_TRUE(files.ok()) << files.status();
+  EXPECT_EQ(::faccessat(files->upper.get(), "home/agent/stop", F_OK, 0), 0);
+  EXPECT_TRUE(sandbox->Usage().ok());
+}
+
+TEST_F(AdoptionTest, WhatEndedIsReadableUnderEveryLaterDaemon) {
+  const std::string id = KilledAfter([](SandboxWorld& world) {
+    const std::string made = CreateIn(world);
+    const auto sandbox = world.manager().Find(made);
+    if (!sandbox.ok()) return made;
+    const auto exec = (*sandbox)->StartExec("short", Shell("echo done; exit 5"));
+    if (exec.ok()) (void)Collect(*exec);
+    return made;
+  });
+  for (int daemon = 0; daemon < 3; ++daemon) {
+    Adopt();
+    const auto exec = Find(id)->FindExec("short");
+    ASSERT_TRUE(exec.ok()) << exec.status();
+    const auto outcome = Collect(*exec);
+    ASSERT_TRUE(outcome.ok()) << outcome.status();
+    EXPECT_EQ(outcome->out, "done\n");
+    EXPECT_EQ(outcome->result.exit_code, 5);
+  }
+}
+
+TEST_F(AdoptionTest, ASandboxWhoseInitDiedMeanwhileIsStoppedWithItsFilesAndResults) {
+  const std::string said = KilledAfter([](SandboxWorld& world) {
+    const std::string made = CreateIn(world);
+    const auto sandbox = world.manager().Find(made);
+    if (!sandbox.ok()) return made;
+    (void)RunIn(**sandbox, Shell("echo kept > ~/file"));
+    (void)(*sandbox)->StartExec("open", Shell("sleep 600"));
+    return absl::StrCat(made, " ", (*sandbox)->init_host_pid());
+  });
+  const std::vector<std::string> words = absl::StrSplit(said, ' ');
+  ASSERT_EQ(words.size(), 2u) << said;
+  const long pidfd = ::syscall(SYS_pidfd_open, std::stoi(words[1]), 0);
+  ASSERT_GE(pidfd, 0);
+  const UniqueFd init(static_cast<int>(pidfd));
+  ASSERT_EQ(SignalPidFd(init.get(), SIGKILL), absl::OkStatus());
+  ASSERT_EQ(WaitPidFd(init.get(), 10'000), absl::OkStatus());
+  for (int daemon = 0; daemon < 2; ++daemon) {
+    Adopt();
+    const auto sandbox = Find(words[0]);
+    ASSERT_NE(sandbox, nullptr);
+    EXPECT_EQ(sandbox->state(), SandboxState::kStopped);
+    EXPECT_THAT(sandbox->stop_reason(), testing::HasSubstr("ended while no gloveboxd ran"));
+    const auto exec = sandbox->FindExec("open");
+    ASSERT_TRUE(exec.ok()) << exec.status();
+    EXPECT_EQ((*exec)->Snapshot().result->cause, ExecResult::Cause::kSandboxGone);
+    const auto files = sandbox->OpenFiles();
+    ASSERT_TRUE(files.ok()) << files.status();
+    EXPECT_EQ(::faccessat(files->upper.get(), "home/agent/file", F_OK, 0), 0);
+    EXPECT_TRUE(sandbox->Usage().ok());
+  }
+  EXPECT_EQ(world_->manager().Delete(words[0], Sandbox::CleanUp::kWait), absl::OkStatus());
+}
+
+TEST_F(AdoptionTest, AWorldThatIsLeftInOrderIsTakenOverToo) {
+  Adopt();
+  const std::string id = CreateIn(*world_);
+  ASSERT_TRUE(Find(id)->StartExec("talker", Shell(kTalker)).ok());
+  Adopt();
+  const auto sandbox = Find(id);
+  ASSERT_NE(sandbox, nullptr);
+  EXPECT_EQ(sandbox->state(), SandboxState::kRunning);
+  ASSERT_TRUE(RunIn(*sandbox, Shell("touch ~/stop")).ok());
+  const auto talk = Collect(*sandbox->FindExec("talker"));
+  ASSERT_TRUE(talk.ok()) << talk.status();
+  EXPECT_EQ(talk->result.exit_code, 7);
+}
+
+TEST_F(AdoptionTest, ASandboxWithoutARecordIsRemoved) {
+  const std::string id = KilledAfter([](SandboxWorld& world) { return CreateIn(world); });
+  {
+    const auto state = StateDb::Open(directory_ + "/state.db", nullptr);
+    ASSERT_TRUE(state.ok()) << state.status();
+    ASSERT_EQ((*state)->EraseSandbox(id), absl::OkStatus());
+  }
+  Adopt();
+  EXPECT_TRUE(world_->manager().List().empty());
+  for (const char* name : {"run", "output", "disks/images"}) {
+    EXPECT_TRUE(std::filesystem::is_empty(absl::StrCat(directory_, "/", name))) << name;
+  }
+}
+
+}  // namespace
+}  // namespace glovebox

@@ -1,0 +1,236 @@
+#include "sandbox/state_db.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "base/status.h"
+#include "tests/support/temporary_directory.h"
+
+namespace glovebox {
+namespace {
+
+SandboxRow Row(const std::string& id) {
+  SandboxRow row;
+  row.id = id;
+  row.boot_id = "boot";
+  row.created = absl::FromUnixMicros(1'700'000'000'123'456);
+  row.options.request_id = "request-" + id;
+  row.workdir = "/workspace";
+  row.image_digest = "sha256:image";
+  row.snapshot_digest = "sha256:snapshot";
+  row.host_id_first = 0x70010000;
+  row.disk = "disk-" + id;
+  return row;
+}
+
+ExecRow Command(const std::string& id, uint32_t number) {
+  return {id, number, absl::StrCat("exec-", number), std::string("sp\0ec", 5), std::nullopt};
+}
+
+std::string ReasonOf(const absl::Status& status) {
+  const auto detail = GetErrorDetail(status);
+  return detail.has_value() ? detail->reason : "";
+}
+
+class StateDbTest : public testing::Test {
+ protected:
+  std::unique_ptr<StateDb> Open() {
+    auto db = StateDb::Open(path_, nullptr);
+    EXPECT_TRUE(db.ok()) << db.status();
+    return db.ok() ? *std::move(db) : nullptr;
+  }
+  absl::Status Refusal() { return StateDb::Open(path_, nullptr).status(); }
+  StateDb::Contents Load() {
+    const auto db = Open();
+    auto contents = db->Load();
+    EXPECT_TRUE(contents.ok()) << contents.status();
+    return contents.ok() ? *std::move(contents) : StateDb::Contents{};
+  }
+  void Sql(const char* sql) {
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open(path_.c_str(), &db), SQLITE_OK);
+    const SqliteHandle handle(db);
+    ASSERT_EQ(sqlite3_exec(db, sql, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db);
+  }
+
+  TemporaryDirectory directory_;
+  const std::string path_ = directory_.Join("state.db");
+};
+
+TEST_F(StateDbTest, WhatWasWrittenIsThereAtTheNextOpen) {
+  {
+    const auto db = Open();
+    SandboxRow stopped = Row("b");
+    stopped.stop_reason = "its init process ended";
+    EXPECT_EQ(db->PutSandbox(Row("a")), absl::OkStatus());
+    EXPECT_EQ(db->PutSandbox(stopped), absl::OkStatus());
+    db->PutExecBehind(Command("a", 1));
+    ExecRow ended = Command("a", 2);
+    ended.end = std::string("e\0d", 3);
+    EXPECT_EQ(db->ArchiveExec(ended), absl::OkStatus());
+  }
+  const StateDb::Contents contents = Load();
+  ASSERT_EQ(contents.sandboxes.size(), 2u);
+  const SandboxRow& a = contents.sandboxes[0];
+  EXPECT_EQ(a.id, "a");
+  EXPECT_EQ(a.boot_id, "boot");
+  EXPECT_EQ(a.created, Row("a").created);
+  EXPECT_TRUE(a.options == Row("a").options);
+  EXPECT_EQ(a.workdir, "/workspace");
+  EXPECT_EQ(a.image_digest, "sha256:image");
+  EXPECT_EQ(a.snapshot_digest, "sha256:snapshot");
+  EXPECT_EQ(a.host_id_first, 0x70010000u);
+  EXPECT_EQ(a.disk, "disk-a");
+  EXPECT_FALSE(a.stop_reason.has_value());
+  EXPECT_EQ(contents.sandboxes[1].stop_reason, "its init process ended");
+  ASSERT_EQ(contents.execs.size(), 2u);
+  EXPECT_EQ(contents.execs[0].spec, std::string("sp\0ec", 5));
+  EXPECT_FALSE(contents.execs[0].end.has_value());
+  EXPECT_EQ(contents.execs[1].exec_id, "exec-2");
+  EXPECT_EQ(contents.execs[1].end, std::string("e\0d", 3));
+}
+
+TEST_F(StateDbTest, ErasingASandboxErasesItsExecs) {
+  {
+    const auto db = Open();
+    ASSERT_EQ(db->PutSandbox(Row("a")), absl::OkStatus());
+    ASSERT_EQ(db->PutSandbox(Row("b")), absl::OkStatus());
+    db->PutExecBehind(Command("a", 1));
+    db->PutExecBehind(Command("b", 1));
+    EXPECT_EQ(db->EraseSandbox("a"), absl::OkStatus());
+    EXPECT_EQ(db->EraseSandbox("a"), absl::OkStatus()) << "twice is fine";
+    db->PutExecBehind(Command("a", 2));  // late: its sandbox is gone
+  }
+  const StateDb::Contents contents = Load();
+  ASSERT_EQ(contents.execs.size(), 1u);
+  EXPECT_EQ(contents.execs[0].sandbox_id, "b");
+}
+
+TEST_F(StateDbTest, AnArchivedEndIsNeverTakenBack) {
+  {
+    const auto db = Open();
+    ASSERT_EQ(db->PutSandbox(Row("a")), absl::OkStatus());
+    ExecRow ended = Command("a", 1);
+    ended.end = "end";
+    ASSERT_EQ(db->ArchiveExec(ended), absl::OkStatus());
+    db->PutExecBehind(Command("a", 1));
+  }
+  EXPECT_EQ(Load().execs.at(0).end, "end");
+}
+
+TEST_F(StateDbTest, ADaemonKilledAtAnyMomentLosesNothingThatWasAnswered) {
+  for (int round = 0; round < 5; ++round) {
+    int answered[2];
+    ASSERT_EQ(::pipe(answered), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      auto db = StateDb::Open(path_, nullptr);
+      for (int i = 0; db.ok(); ++i) {
+        const std::string id = absl::StrCat(round, "-", i);
+        if (!(*db)->PutSandbox(Row(id)).ok()) break;
+        if (::write(answered[1], "x", 1) != 1) break;
+      }
+      ::_exit(1);
+    }
+    ::close(answered[1]);
+    char byte = 0;
+    int count = 0;
+    for (; count < 20 + round * 37 && ::read(answered[0], &byte, 1) == 1; ++count) {
+    }
+    ASSERT_EQ(::kill(child, SIGKILL), 0);
+    while (::read(answered[0], &byte, 1) == 1) ++count;
+    ::close(answered[0]);
+    ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+    int found = 0;
+    for (const SandboxRow& row : Load().sandboxes) {
+      found += row.id.substr(0, row.id.find('-')) == absl::StrCat(round) ? 1 : 0;
+    }
+    EXPECT_GE(found, count);
+    EXPECT_LE(found, count + 1) << "at most the one that was committed and not yet answered";
+  }
+}
+
+TEST_F(StateDbTest, AFullFileSystemIsATypedErrorAndHealsByItself) {
+  absl::Notification failing;
+  absl::Notification well;
+  auto db = StateDb::Open(
+      path_, [&](const absl::Status& status) { (status.ok() ? well : failing).Notify(); });
+  ASSERT_TRUE(db.ok());
+  ASSERT_EQ((*db)->PutSandbox(Row("a")), absl::OkStatus());
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  ASSERT_NE(::signal(SIGXFSZ, SIG_IGN), SIG_ERR);
+  const rlimit none{4096, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &none), 0);
+  const absl::Status refused = (*db)->PutSandbox(Row("b"));
+  (*db)->PutExecBehind(Command("a", 1));
+  failing.WaitForNotification();
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_EQ(ReasonOf(refused), "STATE_NOT_WRITABLE") << refused;
+  well.WaitForNotification();  // what was written behind was tried again
+  EXPECT_EQ((*db)->PutSandbox(Row("c")), absl::OkStatus());
+  db->reset();
+  const StateDb::Contents contents = Load();
+  ASSERT_EQ(contents.sandboxes.size(), 2u) << "b was refused";
+  EXPECT_EQ(contents.execs.size(), 1u);
+}
+
+TEST_F(StateDbTest, ADamagedFileIsRefusedAndKept) {
+  ASSERT_EQ(Open()->PutSandbox(Row("a")), absl::OkStatus());
+  std::string bytes;
+  {
+    std::ifstream file(path_, std::ios::binary);
+    bytes.assign(std::istreambuf_iterator<char>(file), {});
+  }
+  ASSERT_GT(bytes.size(), 8192u);
+  const auto refuse = [&](std::string damaged) {
+    std::ofstream(path_, std::ios::binary | std::ios::trunc) << damaged;
+    const absl::Status status = Refusal();
+    EXPECT_EQ(ReasonOf(status), "STATE_DB_DAMAGED") << status;
+    EXPECT_EQ(std::filesystem::file_size(path_), damaged.size()) << "nothing is made anew";
+  };
+  std::string garbled = bytes;
+  std::fill(garbled.begin() + 4096, garbled.end(), '\x5a');
+  refuse(garbled);
+  refuse(bytes.substr(0, 5000));
+  refuse("this is no database at all, but it is long enough to be looked at by SQLite");
+  refuse("");
+}
+
+TEST_F(StateDbTest, AnotherProgramsDatabaseIsRefused) {
+  Sql("CREATE TABLE sandboxes (a)");
+  EXPECT_EQ(ReasonOf(Refusal()), "STATE_DB_DAMAGED");
+}
+
+TEST_F(StateDbTest, ANewerSchemaIsRefusedWithTheVersions) {
+  Open();
+  Sql("PRAGMA user_version = 99");
+  const absl::Status status = Refusal();
+  EXPECT_EQ(ReasonOf(status), "STATE_DB_NEWER");
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("99"));
+}
+
+TEST_F(StateDbTest, OneUnreadableRowDoesNotKeepTheOthers) {
+  {
+    const auto db = Open();
+    ASSERT_EQ(db->PutSandbox(Row("a")), absl::OkStatus());
+    ASSERT_EQ(db->PutSandbox(Row("b")), absl::OkStatus());
+  }
+  Sql("UPDATE sandboxes SET options = 'x' WHERE id = 'a'");
+  const StateDb::Contents contents = Load();
+  ASSERT_EQ(contents.sandboxes.size(), 1u);
+  EXPECT_EQ(contents.sandboxes[0].id, "b");
+  EXPECT_THAT(contents.unusable, testing::ElementsAre(testing::StartsWith("a: ")));
+}
+
+}  // namespace
+}  // namespace glovebox
