@@ -35,11 +35,25 @@ class Daemon:
         self.log = open(self.root / "log", "w+b")
         self.process = None
 
-    def start(self):
-        self.process = subprocess.Popen(
-            [BIN / "gloveboxd", "--state-dir", self.state, "--runtime-dir", self.root / "run", "--socket", self.socket],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+    def program(self, *options):
+        return [BIN / "gloveboxd", "--state-dir", self.state, "--runtime-dir", self.root / "run", "--socket",
+                self.socket, *options]
+
+    def start(self, *options, wrapper=(), on_shutdown="end"):
+        """Starts it anew or again; `wrapper` is a command line that runs the daemon's."""
+        self.process = subprocess.Popen([*wrapper, *self.program("--on-shutdown", on_shutdown, *options)],
+                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         wait_until(self._serves, "the daemon serves")
+
+    def kill(self):
+        """As a crash would: nothing of it runs any more when this returns."""
+        self.process.kill()
+        self.process.wait(timeout=DEADLINE_S)
+
+    def end_sandboxes(self):
+        """The operator's way to end what a daemon left."""
+        return subprocess.run(self.program("--end-sandboxes"), stdin=subprocess.DEVNULL, stdout=self.log,
+                              stderr=self.log, timeout=DEADLINE_S).returncode
 
     def _serves(self):
         if self.process.poll() is not None:

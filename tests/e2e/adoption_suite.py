@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+"""The daemon is killed, stopped and started anew: commands run on, and the next daemon has every byte and every end."""
+
+import concurrent.futures
+import json
+import os
+import pathlib
+import pty
+import signal
+import subprocess
+import time
+import unittest
+
+import daemon
+
+# Numbered lines on both streams until a file says stop; then a code of its own.
+TALKER = "i=0; while [ ! -e ~/stop ]; do i=$((i+1)); echo out $i; echo err $i >&2; sleep 0.01; done; echo last; exit 7"
+MANY = 200
+
+
+class Adoption(unittest.TestCase):
+    def setUp(self):
+        if os.geteuid() != 0:
+            if os.environ.get("GLOVEBOX_TESTS_MUST_RUN"):
+                raise AssertionError("needs root, and GLOVEBOX_TESTS_MUST_RUN forbids to skip")
+            raise unittest.SkipTest("needs root")
+        self.daemon = daemon.Daemon()
+        self.daemon.start()
+        self.addCleanup(self.prove_nothing_is_left)
+
+    def prove_nothing_is_left(self):
+        if self.daemon.process.poll() is not None:
+            self.daemon.start()
+        log = self.daemon.read_log()
+        left = self.daemon.stop()
+        self.assertEqual(left, [], log)
+
+    def restart(self, *options, **more):
+        self.daemon.kill()
+        self.daemon.start(*options, **more)
+
+    def ok(self, *arguments, **options):
+        done = self.daemon.cli(*arguments, **options)
+        self.assertEqual(done.returncode, 0, f"{arguments}: {done.stderr.decode(errors='replace')}")
+        return done.stdout.decode()
+
+    def create(self, *options):
+        return self.ok("create", *options).strip()
+
+    def start_talker(self, sandbox, name="talker"):
+        self.ok("exec", "-d", "--exec-id", name, sandbox, "--", "sh", "-c", TALKER)
+
+    def status(self, sandbox, name):
+        return json.loads(self.ok("exec-status", "--json", sandbox, name))
+
+    def inspect(self, sandbox):
+        return json.loads(self.ok("inspect", sandbox))
+
+    def check_talk(self, sandbox, name="talker"):
+        """Every line once and in order, and the right end."""
+        done = self.daemon.cli("logs", "-f", sandbox, name)
+        for stream, word in ((done.stdout, "out"), (done.stderr, "err")):
+            lines = [line for line in stream.decode().splitlines() if line.startswith(word + " ")]
+            self.assertEqual(lines, [f"{word} {i + 1}" for i in range(len(lines))])
+            self.assertGreater(len(lines), 0)
+        self.assertIn(b"last\n", done.stdout)
+        end = self.status(sandbox, name)
+        self.assertEqual((end["state"], end["cause"], end["exit_code"]), ("ended", "EXITED", 7), end)
+
+    def test_a_killed_daemon_costs_a_running_command_nothing(self):
+        sandbox = self.create("--label", "a=b")
+        self.start_talker(sandbox)
+        for _ in range(3):
+            self.restart()
+        self.assertEqual(self.status(sandbox, "talker")["state"], "running")
+        self.assertEqual(self.inspect(sandbox)["labels"], {"a": "b"})
+        # What is new works beside what was taken over.
+        self.assertEqual(self.ok("exec", sandbox, "--", "sh", "-c", "touch ~/stop; echo new"), "new\n")
+        self.check_talk(sandbox)
+        self.assertIn("stop", self.ok("changes", sandbox))
+
+    def test_an_end_that_nobody_saw_is_told_by_the_next_daemon(self):
+        sandbox = self.create()
+        self.ok("exec", "-d", "--exec-id", "short", sandbox, "--", "sh", "-c", "sleep 0.3; echo done; exit 5")
+        pid = self.daemon.process.pid
+        self.daemon.kill()
+        self.assertFalse(pathlib.Path(f"/proc/{pid}").exists())
+        daemon.wait_until(lambda: not self.runs_inside("sleep 0.3"), "the command ends while no daemon runs")
+        self.daemon.start()
+        done = self.daemon.cli("logs", "-f", sandbox, "short")
+        self.assertEqual(done.stdout, b"done\n")
+        end = self.status(sandbox, "short")
+        self.assertEqual((end["cause"], end["exit_code"]), ("EXITED", 5))
+        # And by the one after that, from the archive: init has forgotten it by now.
+        self.restart()
+        self.assertEqual(self.daemon.cli("logs", sandbox, "short").stdout, b"done\n")
+        self.assertEqual(self.status(sandbox, "short")["exit_code"], 5)
+
+    @staticmethod
+    def runs_inside(text):
+        for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                if path.read_bytes().replace(b"\0", b" ").decode(errors="replace").strip() == text:
+                    return True
+            except OSError:
+                continue
+        return False
+
+    def test_a_sandbox_whose_init_died_meanwhile_is_stopped_with_a_reason(self):
+        sandbox = self.create()
+        self.ok("exec", sandbox, "--", "sh", "-c", "echo kept > ~/file")
+        self.ok("exec", "-d", "--exec-id", "open", sandbox, "--", "sleep", "600")
+        self.ok("exec", "--exec-id", "ended", sandbox, "--", "echo", "archived")
+        init = self.inspect(sandbox).get("init_pid") or self.init_of(sandbox)
+        self.daemon.kill()
+        os.kill(init, signal.SIGKILL)
+        self.daemon.start()
+        info = self.inspect(sandbox)
+        self.assertEqual(info["state"], "stopped")
+        self.assertIn("ended while no gloveboxd ran", info["stop_reason"])
+        self.assertEqual(self.status(sandbox, "open")["cause"], "SANDBOX_GONE")
+        self.assertEqual(self.daemon.cli("logs", sandbox, "ended").stdout, b"archived\n")
+        self.assertIn("home/agent/file", self.ok("changes", sandbox))
+        self.restart()
+        self.assertEqual(self.status(sandbox, "open")["cause"], "SANDBOX_GONE")
+        self.ok("rm", sandbox)
+
+    def init_of(self, sandbox):
+        for path in pathlib.Path("/sys/fs/cgroup").glob(f"**/glovebox-{self.daemon.instance()}/{sandbox}/cgroup.procs"):
+            text = path.read_text().split()
+            if text:
+                return int(text[0])
+        raise AssertionError("no init")
+
+    def test_sigterm_leaves_or_ends_as_configured(self):
+        sandbox = self.create()
+        self.start_talker(sandbox)
+        self.daemon.process.kill()
+        self.daemon.process.wait()
+        self.daemon.start(on_shutdown="leave")
+        follower = self.daemon.popen("logs", "-f", sandbox, "talker")
+        follower.stdout.readline()
+        self.daemon.process.terminate()
+        self.assertEqual(self.daemon.process.wait(timeout=daemon.DEADLINE_S), 0)
+        self.assertTrue(self.init_of(sandbox))
+        follower.kill()
+        follower.communicate()
+        self.daemon.start(on_shutdown="end")
+        self.ok("exec", sandbox, "--", "touch", "/home/agent/stop")
+        self.check_talk(sandbox)
+
+    def test_end_sandboxes_ends_what_a_daemon_left(self):
+        for _ in range(3):
+            self.start_talker(self.create())
+        self.daemon.kill()
+        self.assertEqual(self.daemon.end_sandboxes(), 0)
+        instance = self.daemon.instance()
+        self.assertEqual(self.daemon._left_on_host(instance), [])
+        self.daemon.start()
+        self.assertEqual(self.ok("ls", "-q"), "")
+
+    def test_a_second_daemon_is_refused_and_a_death_frees_the_state_directory(self):
+        second = subprocess.run(self.daemon.program(), capture_output=True, timeout=daemon.DEADLINE_S)
+        self.assertEqual(second.returncode, 1)
+        self.assertIn(b"STATE_DIR_IN_USE", second.stderr)
+        self.restart()
+
+    def test_ctrl_c_in_the_daemons_terminal_is_not_for_the_sandboxes(self):
+        sandbox = self.create()
+        self.start_talker(sandbox)
+        self.daemon.kill()
+        child, terminal = pty.fork()
+        if child == 0:
+            program = [str(word) for word in self.daemon.program("--on-shutdown", "leave")]
+            os.execv(program[0], program)
+        daemon.wait_until(lambda: self.daemon.cli("ls", "-q").returncode == 0, "the daemon serves in a terminal")
+        other = self.create()
+        os.write(terminal, b"\x03")
+        daemon.wait_until(lambda: os.waitpid(child, os.WNOHANG)[0] == child, "the daemon ends")
+        os.close(terminal)
+        self.daemon.start()
+        self.ok("exec", sandbox, "--", "touch", "/home/agent/stop")
+        self.check_talk(sandbox)
+        self.assertEqual(self.inspect(other)["state"], "running")
+
+    def test_many_sandboxes_are_taken_over_quickly(self):
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: self.create(), range(MANY)))
+        self.daemon.kill()
+        begin = time.monotonic()
+        self.daemon.start()
+        seconds = time.monotonic() - begin
+        print(f"took over {MANY} sandboxes, start to serving: {seconds:.2f} s")
+        states = [sandbox["state"] for sandbox in json.loads(self.ok("ls", "--json"))]
+        self.assertEqual(states, ["running"] * MANY)
+        self.assertLess(seconds, 20)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""The daemon is killed by SIGKILL at the system calls of creating, running, ending and deleting, one after another.
+
+strace tells which system calls an operation makes, by thread, and then kills the daemon at the n-th call of a kind
+(-e inject=...:signal=SIGKILL:when=n). Nothing of the programs under test knows about it. Here a spread of all points is
+taken; GLOVEBOX_CRASH_POINTS=all takes every one (tests/soak/crash_points).
+"""
+
+import collections
+import json
+import os
+import pathlib
+import re
+import subprocess
+import unittest
+
+import daemon
+
+POINTS = os.environ.get("GLOVEBOX_CRASH_POINTS", "6")
+# Calls that change nothing that outlives the process: a kill there is a kill at the next one that does.
+IDLE = {"futex", "epoll_wait", "epoll_pwait", "poll", "ppoll", "clock_nanosleep", "restart_syscall", "gettid", "madvise",
+        "sched_yield", "rt_sigprocmask", "brk", "mprotect", "munmap", "mmap", "getrandom", "lseek", "fstat", "newfstatat",
+        "exit", "rseq", "set_robust_list", "getpid", "nanosleep", "prctl", "sched_getaffinity", "read", "pread64", "fcntl",
+        "getsockopt", "access", "readlink", "statx", "getdents64", "epoll_ctl", "eventfd2", "recvfrom", "accept4", "accept",
+        "getsockname", "getpeername", "setsockopt", "shutdown", "geteuid", "clone3", "clone"}
+LINE = re.compile(r"^(\d+)\s+(\w+)\(")
+
+
+class Tracer:
+    """strace attached to every thread of the daemon."""
+
+    def __init__(self, pid, *options):
+        self.process = subprocess.Popen(["strace", "-f", "-p", str(pid), *options], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        # One line per thread that it attached to; the first says that it is there, the rest follows at once.
+        first = self.process.stderr.readline()
+        if "attached" not in first:
+            raise AssertionError(f"strace: {first}")
+        threads = len(os.listdir(f"/proc/{pid}/task"))
+        daemon.wait_until(lambda: self._traced(pid) >= threads, "strace traces every thread")
+
+    def _traced(self, pid):
+        count = 0
+        for task in pathlib.Path(f"/proc/{pid}/task").glob("*/status"):
+            try:
+                count += "TracerPid:\t0\n" not in task.read_text()
+            except OSError:
+                count += 1  # a thread that ended meanwhile
+        return count
+
+    def stop(self):
+        self.process.terminate()
+        self.process.communicate(timeout=daemon.DEADLINE_S)
+
+
+class Crash(unittest.TestCase):
+    def setUp(self):
+        if os.geteuid() != 0:
+            if os.environ.get("GLOVEBOX_TESTS_MUST_RUN"):
+                raise AssertionError("needs root, and GLOVEBOX_TESTS_MUST_RUN forbids to skip")
+            raise unittest.SkipTest("needs root")
+        self.daemon = daemon.Daemon()
+        self.daemon.start()
+        self.addCleanup(self.prove_nothing_is_left)
+
+    def prove_nothing_is_left(self):
+        log = self.daemon.read_log()
+        left = self.daemon.stop()
+        self.assertEqual(left, [], log)
+
+    def ok(self, *arguments):
+        done = self.daemon.cli(*arguments)
+        self.assertEqual(done.returncode, 0, f"{arguments}: {done.stderr.decode(errors='replace')}\n{self.daemon.read_log()}")
+        return done.stdout.decode()
+
+    def points(self, operation):
+        """(system call, which one of that kind in its thread), spread over the operation."""
+        trace = self.daemon.root / "trace"
+        tracer = Tracer(self.daemon.process.pid, "-o", str(trace))
+        operation()
+        self.settle()
+        tracer.stop()
+        seen, points = collections.Counter(), []
+        for line in trace.read_text(errors="replace").splitlines():
+            match = LINE.match(line)
+            if match and match.group(2) not in IDLE:
+                seen[match.groups()] += 1
+                point = (match.group(2), seen[match.groups()])
+                if point not in points:
+                    points.append(point)
+        self.assertGreater(len(points), 3, "the operation was traced")
+        if POINTS == "all":
+            return points
+        step = max(1, len(points) // int(POINTS))
+        return points[::step]
+
+    def settle(self):
+        """What an operation leaves to the background is done when a whole exec has come and gone."""
+        self.ok("version")
+
+    def crash_at(self, point, operation):
+        """Whether the daemon died at the point (and not after the operation)."""
+        name, number = point
+        tracer = Tracer(self.daemon.process.pid, "-o", "/dev/null", "-e", f"trace={name}", "-e",
+                        f"inject={name}:signal=SIGKILL:when={number}")
+        try:
+            operation()
+        except AssertionError:
+            pass  # the answer may be lost with the daemon
+        struck = self.daemon.process.poll() is not None
+        if not struck:
+            self.daemon.kill()
+        self.daemon.process.wait(timeout=daemon.DEADLINE_S)
+        tracer.stop()
+        self.daemon.start()
+        return struck
+
+    def each_point(self, prepare, operation, check):
+        """Runs `operation(subject)` with a crash at each point; `check(subject)` is asked of the next daemon."""
+        first = prepare()
+        points = self.points(lambda: operation(first))
+        check(first)
+        struck = 0
+        for point in points:
+            with self.subTest(point=point):
+                subject = prepare()
+                struck += self.crash_at(point, lambda one=subject: operation(one))
+                check(subject)
+        self.assertGreaterEqual(struck * 2, len(points), "the daemon was hit while it worked")
+        print(f"{self.id()}: {len(points)} points, {struck} during the operation")
+
+    def known(self):
+        return {one["id"]: one["state"] for one in json.loads(self.ok("ls", "--json"))}
+
+    def test_create(self):
+        def check(_):
+            # Made and whole, or not there at all.
+            for sandbox, state in self.known().items():
+                self.assertEqual(state, "running")
+                self.assertEqual(self.ok("exec", sandbox, "--", "echo", "works"), "works\n")
+                self.ok("rm", sandbox)
+            self.assertEqual(self.known(), {})
+            self.nothing_of_sandboxes()
+
+        self.each_point(lambda: None, lambda _: self.ok("create"), check)
+
+    def nothing_of_sandboxes(self):
+        """Cgroups, sockets and output are gone; disks in stock are the daemon's own."""
+        instance = self.daemon.instance()
+        run = self.daemon.root / "run" / instance
+
+        def looked():
+            return (self.daemon.sandbox_cgroups(), sorted(os.listdir(run)), sorted(os.listdir(self.daemon.state / "output")))
+
+        daemon.wait_until(lambda: looked() == ([], [], []), f"nothing of a sandbox is left: {looked()}")
+
+    def test_exec_from_start_to_archive(self):
+        sandbox = self.ok("create").strip()
+        self.addCleanup(self.daemon.cli, "rm", "--force", sandbox)
+        numbers = iter(range(1_000_000))
+
+        def run(name):
+            self.ok("exec", "--exec-id", name, sandbox, "--", "sh", "-c", "echo out; echo err >&2; exit 3")
+
+        def operation(name):
+            try:
+                run(name)
+            except AssertionError:
+                pass  # exit code 3 is the command's
+
+        def check(name):
+            done = self.daemon.cli("logs", "-f", sandbox, name)
+            if b"no exec" in done.stderr:
+                # Never reached init, so it never ran, and the same id starts it now.
+                operation(name)
+                done = self.daemon.cli("logs", "-f", sandbox, name)
+            end = json.loads(self.ok("exec-status", "--json", sandbox, name))
+            if end["cause"] == "SPAWN_FAILED":
+                return  # its start died with the daemon, and says so
+            self.assertEqual((end["cause"], end["exit_code"]), ("EXITED", 3), end)
+            self.assertEqual((done.stdout, done.stderr.splitlines()[:1]), (b"out\n", [b"err"]))
+
+        self.each_point(lambda: f"e{next(numbers)}", operation, check)
+
+    def test_delete(self):
+        def check(sandbox):
+            state = self.known().get(sandbox)
+            if state is not None:
+                # Not begun: then it is as it was.
+                self.assertEqual(state, "running")
+                self.assertEqual(self.ok("exec", sandbox, "--", "echo", "works"), "works\n")
+                self.ok("rm", sandbox)
+            self.nothing_of_sandboxes()
+
+        self.each_point(lambda: self.ok("create").strip(), lambda sandbox: self.ok("rm", sandbox), check)
+
+    def test_while_init_sets_up(self):
+        """The daemon dies while init stands still at one of its own steps: nothing of that sandbox is left."""
+        spawner = next(pid for pid in self.daemon.descendants()
+                       if pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"glovebox-spawner"))
+        trace = self.daemon.root / "trace"
+        tracer = Tracer(spawner, "-o", str(trace))
+        self.ok("rm", self.ok("create").strip())
+        tracer.stop()
+        seen, points = collections.Counter(), []
+        for line in trace.read_text(errors="replace").splitlines():
+            match = LINE.match(line)
+            if match and int(match.group(1)) != spawner and match.group(2) not in IDLE:
+                seen[match.groups()] += 1
+                points.append((match.group(2), seen[match.groups()]))
+        if POINTS != "all":
+            points = points[:: max(1, len(points) // int(POINTS))]
+        for name, number in points:
+            with self.subTest(point=(name, number)):
+                spawner = next(pid for pid in self.daemon.descendants()
+                               if pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"glovebox-spawner"))
+                tracer = Tracer(spawner, "-o", "/dev/null", "-e", f"trace={name}", "-e",
+                                f"inject={name}:delay_enter=5000000:when={number}")
+                creating = self.daemon.popen("create")
+                daemon.wait_until(lambda: self.daemon.sandbox_cgroups() or creating.poll() is not None, "it begins")
+                self.daemon.kill()
+                creating.communicate()
+                tracer.process.kill()
+                tracer.process.communicate()
+                self.daemon.start()
+                self.assertEqual(self.known(), {})
+                self.nothing_of_sandboxes()
+
+
+if __name__ == "__main__":
+    unittest.main()
