@@ -1,11 +1,12 @@
 // glovebox changes: which files differ from the state in which the sandbox was made.
-#include <grpcpp/client_context.h>
 
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "base/escape.h"
 #include "base/status.h"
+#include "glovebox/v1/change.pb.h"
+#include "tools/glovebox/calls.h"
 #include "tools/glovebox/end_report.h"
 #include "tools/glovebox/failure.h"
 #include "tools/glovebox/invocation.h"
@@ -33,10 +34,8 @@ absl::StatusOr<std::vector<v1::Change>> Fetch(const Invocation& invocation,
   request.set_page_size(kPageSize);
   std::vector<v1::Change> out;
   do {
-    grpc::ClientContext context;
     v1::ListChangesResponse response;
-    const grpc::Status status = connection->changes().ListChanges(&context, request, &response);
-    if (!status.ok()) return connection->Explain(status);
+    RETURN_IF_ERROR(Call(*connection, request, &response));
     for (v1::Change& change : *response.mutable_changes()) out.push_back(std::move(change));
     request.set_page_token(response.next_page_token());
   } while (!request.page_token().empty());
@@ -63,19 +62,19 @@ int Changes(const Invocation& invocation, const Options& options) {
 
 }  // namespace
 
-void AddChanges(CLI::App& app, Invocation& invocation) {
+void AddChanges(Verb app, Invocation& invocation) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb =
+  Verb verb =
       AddVerb(app, invocation, "changes",
               "List changed files: A, M, D or T (type), a tab, the path; escaped for terminals",
               "  glovebox changes 3f2a\n"
               "  glovebox changes -z 3f2a | cut -z -f 2- | xargs -0 ls -d --",
               [&invocation, options] { return Changes(invocation, *options); });
-  verb->add_option("ID", options->sandbox, "Sandbox")->required();
-  verb->add_option("--path", options->path,
-                   "Only this and what is below it; / for the whole root (the workdir)")
-      ->type_name("PATH");
-  verb->add_flag("-z,--null", options->nul, "Raw paths, each item ended by NUL");
+  verb.AddOption("ID", options->sandbox, "Sandbox").Required();
+  verb.AddOption("--path", options->path,
+                 "Only this and what is below it; / for the whole root (the workdir)")
+      .TypeName("PATH");
+  verb.AddFlag("-z,--null", options->nul, "Raw paths, each item ended by NUL");
 }
 
 }  // namespace glovebox

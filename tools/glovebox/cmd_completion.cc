@@ -9,19 +9,19 @@
 
 namespace glovebox {
 
-void AddCompletion(CLI::App& app, Invocation& invocation) {
+void AddCompletion(Verb app, Invocation& invocation) {
   auto shell = std::make_shared<std::string>();
-  CLI::App* verb = AddVerb(app, invocation, "completion", "Print a completion script for a shell",
-                           "  source <(glovebox completion bash)\n"
-                           "  glovebox completion fish | source",
-                           [&app, shell] {
-                             const auto script = CompletionScript(*shell, app);
-                             if (!script.ok()) {
-                               return Fail("completion", script.status(), kExitUsage);
-                             }
-                             return Print(*script);
-                           });
-  verb->add_option("SHELL", *shell, "bash, zsh or fish")->required();
+  Verb verb = AddVerb(app, invocation, "completion", "Print a completion script for a shell",
+                      "  source <(glovebox completion bash)\n"
+                      "  glovebox completion fish | source",
+                      [app, shell] {
+                        const auto script = CompletionScript(*shell, app.app());
+                        if (!script.ok()) {
+                          return Fail("completion", script.status(), kExitUsage);
+                        }
+                        return Print(*script);
+                      });
+  verb.AddOption("SHELL", *shell, "bash, zsh or fish").Required();
 }
 
 }  // namespace glovebox

@@ -182,9 +182,9 @@ int Cp(const Invocation& invocation, const Options& options) {
 
 }  // namespace
 
-void AddCp(CLI::App& app, Invocation& invocation) {
+void AddCp(Verb app, Invocation& invocation) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb =
+  Verb verb =
       AddVerb(app, invocation, "cp", "Copy files from or to a sandbox",
               "  glovebox cp 3f2a:build/out.log .\n"
               "  glovebox cp src/. 3f2a:/workspace\n"
@@ -193,10 +193,10 @@ void AddCp(CLI::App& app, Invocation& invocation) {
               "As with docker cp: into a directory that exists, under a new name where none does,\n"
               "and \"dir/.\" is the content of dir. \"-\" is a tar stream.",
               [&invocation, options] { return Cp(invocation, *options); });
-  verb->add_option("FROM", options->from, "ID:PATH, a local path, or -")->required();
-  verb->add_option("TO", options->to, "A local path, ID:PATH, or -")->required();
-  verb->add_option("--limit", options->limit, "Most bytes that a sandbox may send (16GiB)")
-      ->type_name("SIZE");
+  verb.AddOption("FROM", options->from, "ID:PATH, a local path, or -").Required();
+  verb.AddOption("TO", options->to, "A local path, ID:PATH, or -").Required();
+  verb.AddOption("--limit", options->limit, "Most bytes that a sandbox may send (16GiB)")
+      .TypeName("SIZE");
 }
 
 }  // namespace glovebox

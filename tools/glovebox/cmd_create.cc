@@ -21,22 +21,21 @@ int Create(const Invocation& invocation, const SandboxOptions& options) {
   if (!connection.ok()) return Fail("create", connection.status(), kExitFailure);
   const auto request = PrepareCreate(**connection, options);
   if (!request.ok()) return Fail("create", request.status(), kExitFailure);
-  grpc::ClientContext context;
-  const auto sandbox = CreateSandbox(**connection, &context, *request);
+  const auto sandbox = CreateSandbox(**connection, nullptr, *request);
   if (!sandbox.ok()) return Fail("create", sandbox.status(), kExitFailure);
   return Print(invocation.json ? Pretty(SandboxJson(*sandbox)) : absl::StrCat(sandbox->id(), "\n"));
 }
 
 }  // namespace
 
-void AddCreate(CLI::App& app, Invocation& invocation) {
+void AddCreate(Verb app, Invocation& invocation) {
   auto options = std::make_shared<SandboxOptions>();
-  CLI::App* verb = AddVerb(app, invocation, "create", "Make a sandbox and print its id",
-                           "  glovebox create\n"
-                           "  glovebox create --repo ~/src/zlib@v1.3 --memory 2GiB --cpus 2\n"
-                           "  id=$(glovebox create --repo .) && glovebox exec $id -- make test",
-                           [&invocation, options] { return Create(invocation, *options); });
-  AddCreateOptions(*verb, *options);
+  Verb verb = AddVerb(app, invocation, "create", "Make a sandbox and print its id",
+                      "  glovebox create\n"
+                      "  glovebox create --repo ~/src/zlib@v1.3 --memory 2GiB --cpus 2\n"
+                      "  id=$(glovebox create --repo .) && glovebox exec $id -- make test",
+                      [&invocation, options] { return Create(invocation, *options); });
+  AddCreateOptions(verb, *options);
 }
 
 }  // namespace glovebox

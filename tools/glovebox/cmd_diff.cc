@@ -1,11 +1,12 @@
 // glovebox diff: what changed, as a patch for git apply.
-#include <grpcpp/client_context.h>
 
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "base/escape.h"
 #include "base/status.h"
+#include "glovebox/v1/change.pb.h"
+#include "tools/glovebox/calls.h"
 #include "tools/glovebox/end_report.h"
 #include "tools/glovebox/failure.h"
 #include "tools/glovebox/invocation.h"
@@ -34,24 +35,24 @@ void NoteSkipped(const v1::DiffSummary& summary) {
 
 int Stream(const Invocation& invocation, Connection& connection,
            const v1::DiffSandboxRequest& request) {
-  grpc::ClientContext context;
-  const auto reader = connection.changes().DiffSandbox(&context, request);
-  v1::DiffSandboxResponse response;
   std::string patch;  // of --json alone
   v1::DiffSummary summary;
   bool complete = false;
-  while (reader->Read(&response)) {
-    if (response.has_summary()) {
-      summary = response.summary();
-      complete = true;
-    } else if (invocation.json) {
-      patch += response.chunk();
-    } else if (const int code = Print(response.chunk()); code != 0) {
-      return code;
-    }
-  }
-  const grpc::Status status = reader->Finish();
-  if (!status.ok()) return Fail("diff", connection.Explain(status), kExitFailure);
+  int unprinted = 0;
+  const absl::Status status =
+      CallStream(connection, request, [&](v1::DiffSandboxResponse& response) -> absl::Status {
+        if (response.has_summary()) {
+          summary = response.summary();
+          complete = true;
+        } else if (invocation.json) {
+          patch += response.chunk();
+        } else {
+          unprinted = Print(response.chunk());
+        }
+        return unprinted == 0 ? absl::OkStatus() : absl::CancelledError("nobody reads");
+      });
+  if (unprinted != 0) return unprinted;
+  if (!status.ok()) return Fail("diff", status, kExitFailure);
   if (!complete) {
     return Fail("diff", absl::DataLossError("the stream broke: the patch is not complete"),
                 kExitFailure);
@@ -79,15 +80,15 @@ int Diff(const Invocation& invocation, const Options& options) {
 
 }  // namespace
 
-void AddDiff(CLI::App& app, Invocation& invocation) {
+void AddDiff(Verb app, Invocation& invocation) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb = AddVerb(app, invocation, "diff",
-                           "Print what changed as a patch; what has no form in it, on stderr",
-                           "  glovebox diff 3f2a > change.patch\n"
-                           "  glovebox diff 3f2a | git apply --index",
-                           [&invocation, options] { return Diff(invocation, *options); });
-  verb->add_option("ID", options->sandbox, "Sandbox")->required();
-  verb->add_option("--path", options->path, "Only this and what is below it")->type_name("PATH");
+  Verb verb = AddVerb(app, invocation, "diff",
+                      "Print what changed as a patch; what has no form in it, on stderr",
+                      "  glovebox diff 3f2a > change.patch\n"
+                      "  glovebox diff 3f2a | git apply --index",
+                      [&invocation, options] { return Diff(invocation, *options); });
+  verb.AddOption("ID", options->sandbox, "Sandbox").Required();
+  verb.AddOption("--path", options->path, "Only this and what is below it").TypeName("PATH");
 }
 
 }  // namespace glovebox

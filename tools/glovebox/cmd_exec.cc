@@ -1,11 +1,11 @@
 // glovebox exec: runs a command in a sandbox.
-#include <grpcpp/client_context.h>
 
 #include <cstdlib>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "tools/glovebox/attached_command.h"
+#include "tools/glovebox/calls.h"
 #include "tools/glovebox/end_report.h"
 #include "tools/glovebox/exec_options.h"
 #include "tools/glovebox/failure.h"
@@ -27,14 +27,13 @@ struct Options {
 
 int StartDetached(const Invocation& invocation, Connection& connection, const std::string& id,
                   const Options& options, const v1::ExecSpec& spec) {
-  grpc::ClientContext context;
   v1::StartExecRequest request;
   request.set_sandbox_id(id);
   request.set_exec_id(options.exec_id.empty() ? NewExecId() : options.exec_id);
   *request.mutable_spec() = spec;
   v1::StartExecResponse response;
-  const grpc::Status status = connection.execs().StartExec(&context, request, &response);
-  if (!status.ok()) return Fail("exec", connection.Explain(status), kExitGlovebox);
+  const absl::Status status = Call(connection, request, &response);
+  if (!status.ok()) return Fail("exec", status, kExitGlovebox);
   return Print(invocation.json ? Pretty(ExecJson(response.exec()))
                                : absl::StrCat(response.exec().exec_id(), "\n"));
 }
@@ -49,6 +48,8 @@ int Exec(const Invocation& invocation, const Options& options) {
                                            "would be there to give input"),
                 kExitGlovebox);
   }
+  const auto reconnect = ReconnectPolicyOf(options.exec.reconnect);
+  if (!reconnect.ok()) return Fail("exec", reconnect.status(), kExitGlovebox);
   if (!options.detach) BlockSignals();
   auto connection = Connection::Open(invocation.socket);
   if (!connection.ok()) return Fail("exec", connection.status(), kExitGlovebox);
@@ -56,29 +57,33 @@ int Exec(const Invocation& invocation, const Options& options) {
   if (!id.ok()) return Fail("exec", id.status(), kExitGlovebox);
   if (options.detach) return StartDetached(invocation, **connection, *id, options, *spec);
   Interrupts interrupts;
-  const std::string exec_id = options.exec_id.empty() ? NewExecId() : options.exec_id;
-  return RunAttached(**connection, interrupts,
-                     {*id, exec_id, *spec, options.exec.interactive, invocation.json});
+  AttachedCommand command;
+  command.sandbox_id = *id;
+  command.exec_id = options.exec_id.empty() ? NewExecId() : options.exec_id;
+  command.spec = *spec;
+  command.interactive = options.exec.interactive;
+  command.json = invocation.json;
+  command.reconnect = *reconnect;
+  return RunAttached(**connection, interrupts, command);
 }
 
 }  // namespace
 
-void AddExec(CLI::App& app, Invocation& invocation) {
+void AddExec(Verb app, Invocation& invocation) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb =
-      AddVerb(app, invocation, "exec",
-              "Run a command in a sandbox: exec [OPTIONS] ID -- COMMAND [ARGUMENT...]",
-              "  glovebox exec 3f2a -- make test\n"
-              "  glovebox exec -i 3f2a -- tar -x < files.tar\n"
-              "  glovebox exec -it 3f2a -- bash\n"
-              "  e=$(glovebox exec --detach 3f2a -- make) && glovebox logs -f 3f2a $e\n"
-              "The exit code is the command's own; see glovebox --help for 124 to 127.",
-              [&invocation, options] { return Exec(invocation, *options); });
-  verb->add_option("ID", options->sandbox, "Sandbox")->required();
-  verb->add_flag("-d,--detach", options->detach, "Print the exec's id and leave it running");
-  verb->add_option("--exec-id", options->exec_id, "Name of the exec, unique in the sandbox")
-      ->type_name("E");
-  AddExecOptions(*verb, options->exec);
+  Verb verb = AddVerb(app, invocation, "exec",
+                      "Run a command in a sandbox: exec [OPTIONS] ID -- COMMAND [ARGUMENT...]",
+                      "  glovebox exec 3f2a -- make test\n"
+                      "  glovebox exec -i 3f2a -- tar -x < files.tar\n"
+                      "  glovebox exec -it 3f2a -- bash\n"
+                      "  e=$(glovebox exec --detach 3f2a -- make) && glovebox logs -f 3f2a $e\n"
+                      "The exit code is the command's own; see glovebox --help for 124 to 127.",
+                      [&invocation, options] { return Exec(invocation, *options); });
+  verb.AddOption("ID", options->sandbox, "Sandbox").Required();
+  verb.AddFlag("-d,--detach", options->detach, "Print the exec's id and leave it running");
+  verb.AddOption("--exec-id", options->exec_id, "Name of the exec, unique in the sandbox")
+      .TypeName("E");
+  AddExecOptions(verb, options->exec);
 }
 
 }  // namespace glovebox

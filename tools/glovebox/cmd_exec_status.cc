@@ -63,14 +63,14 @@ int ExecStatus(const Invocation& invocation, const Options& options) {
 
 }  // namespace
 
-void AddExecStatus(CLI::App& app, Invocation& invocation) {
+void AddExecStatus(Verb app, Invocation& invocation) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb = AddVerb(app, invocation, "exec-status", "Show how a command is, or how it ended",
-                           "  glovebox exec-status 3f2a build\n"
-                           "  glovebox exec-status --json 3f2a build | jq .exit_code",
-                           [&invocation, options] { return ExecStatus(invocation, *options); });
-  verb->add_option("ID", options->sandbox, "Sandbox")->required();
-  verb->add_option("EXEC", options->exec_id, "Exec")->required();
+  Verb verb = AddVerb(app, invocation, "exec-status", "Show how a command is, or how it ended",
+                      "  glovebox exec-status 3f2a build\n"
+                      "  glovebox exec-status --json 3f2a build | jq .exit_code",
+                      [&invocation, options] { return ExecStatus(invocation, *options); });
+  verb.AddOption("ID", options->sandbox, "Sandbox").Required();
+  verb.AddOption("EXEC", options->exec_id, "Exec").Required();
 }
 
 }  // namespace glovebox

@@ -1,5 +1,4 @@
 // glovebox image ls, import, rm: roots for sandboxes.
-#include <grpcpp/client_context.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/escape.h"
 #include "base/status.h"
+#include "tools/glovebox/calls.h"
 #include "tools/glovebox/end_report.h"
 #include "tools/glovebox/failure.h"
 #include "tools/glovebox/invocation.h"
@@ -59,17 +59,13 @@ absl::StatusOr<v1::ImportImageRequest> RequestFor(const std::string& name,
 
 absl::StatusOr<v1::Image> ImportImage(Connection& connection,
                                       const v1::ImportImageRequest& request) {
-  grpc::ClientContext context;
-  const auto reader = connection.snapshots().ImportImage(&context, request);
-  v1::ImportImageResponse response;
   v1::Image image;
   ProgressLine line;
-  while (reader->Read(&response)) {
+  RETURN_IF_ERROR(CallStream(connection, request, [&](v1::ImportImageResponse& response) {
     if (response.has_progress()) line.Show(response.progress());
     if (response.has_image()) image = response.image();
-  }
-  const grpc::Status status = reader->Finish();
-  if (!status.ok()) return connection.Explain(status);
+    return absl::OkStatus();
+  }));
   if (image.digest().empty()) return absl::DataLossError("the stream broke before its end");
   return image;
 }
@@ -90,17 +86,14 @@ int Rm(const Invocation& invocation, const std::vector<std::string>& names) {
   int code = 0;
   Json removed = Json::array();
   for (const std::string& name : names) {
-    grpc::ClientContext context;
     v1::DeleteImageRequest request;
     request.set_name(name);
     v1::DeleteImageResponse response;
-    const grpc::Status status =
-        (*connection)->snapshots().DeleteImage(&context, request, &response);
+    const absl::Status status = Call(**connection, request, &response);
     if (status.ok()) {
       removed.push_back(name);
     } else {
-      code = Fail(absl::StrCat("image rm ", EscapeForPeople(name, 80)),
-                  (*connection)->Explain(status), kExitFailure);
+      code = Fail(absl::StrCat("image rm ", EscapeForPeople(name, 80)), status, kExitFailure);
     }
   }
   if (invocation.json) (void)Print(Pretty({{"removed", removed}}));  // `code` is what counts
@@ -109,23 +102,22 @@ int Rm(const Invocation& invocation, const std::vector<std::string>& names) {
 
 }  // namespace
 
-void AddImage(CLI::App& app, Invocation& invocation) {
-  CLI::App* image = app.add_subcommand("image", "Show, import and remove images (roots)");
-  image->require_subcommand(1);
-  AddVerb(*image, invocation, "ls", "List images", "  glovebox image ls",
+void AddImage(Verb app, Invocation& invocation) {
+  Verb image = app.AddGroup("image", "Show, import and remove images (roots)");
+  AddVerb(image, invocation, "ls", "List images", "  glovebox image ls",
           [&invocation] { return Ls(invocation); });
   auto name = std::make_shared<std::string>();
   auto source = std::make_shared<std::string>();
-  CLI::App* import = AddVerb(
-      *image, invocation, "import", "Make an image of a tar file or a directory; print its digest",
-      "  glovebox image import debian debian.tar.zst",
-      [&invocation, name, source] { return Import(invocation, *name, *source); });
-  import->add_option("NAME", *name, "Name of the image")->required();
-  import->add_option("PATH", *source, "Tar file (plain, gzip, xz, zstd) or directory")->required();
+  Verb import = AddVerb(image, invocation, "import",
+                        "Make an image of a tar file or a directory; print its digest",
+                        "  glovebox image import debian debian.tar.zst",
+                        [&invocation, name, source] { return Import(invocation, *name, *source); });
+  import.AddOption("NAME", *name, "Name of the image").Required();
+  import.AddOption("PATH", *source, "Tar file (plain, gzip, xz, zstd) or directory").Required();
   auto names = std::make_shared<std::vector<std::string>>();
-  CLI::App* rm = AddVerb(*image, invocation, "rm", "Remove images", "  glovebox image rm debian",
-                         [&invocation, names] { return Rm(invocation, *names); });
-  rm->add_option("NAME", *names, "Images")->required();
+  Verb rm = AddVerb(image, invocation, "rm", "Remove images", "  glovebox image rm debian",
+                    [&invocation, names] { return Rm(invocation, *names); });
+  rm.AddOption("NAME", *names, "Images").Required();
 }
 
 }  // namespace glovebox

@@ -27,12 +27,12 @@ int Inspect(const Invocation& invocation, const std::string& id) {
 
 }  // namespace
 
-void AddInspect(CLI::App& app, Invocation& invocation) {
+void AddInspect(Verb app, Invocation& invocation) {
   auto id = std::make_shared<std::string>();
-  CLI::App* verb = AddVerb(app, invocation, "inspect", "Show a sandbox as JSON",
-                           "  glovebox inspect 3f2a | jq .limits",
-                           [&invocation, id] { return Inspect(invocation, *id); });
-  verb->add_option("ID", *id, "Sandbox")->required();
+  Verb verb = AddVerb(app, invocation, "inspect", "Show a sandbox as JSON",
+                      "  glovebox inspect 3f2a | jq .limits",
+                      [&invocation, id] { return Inspect(invocation, *id); });
+  verb.AddOption("ID", *id, "Sandbox").Required();
 }
 
 }  // namespace glovebox

@@ -18,6 +18,7 @@ struct Options {
   std::string exec_id;
   bool follow = false;
   bool timestamps = false;
+  ReconnectOptions reconnect;
 };
 
 absl::Status Show(const Invocation& invocation, const Options& options) {
@@ -26,7 +27,8 @@ absl::Status Show(const Invocation& invocation, const Options& options) {
   ASSIGN_OR_RETURN(*request.mutable_sandbox_id(), ResolveSandbox(*connection, options.sandbox));
   request.set_exec_id(options.exec_id);
   request.set_no_follow(!options.follow);
-  ExecStream stream(*connection, request);
+  ASSIGN_OR_RETURN(const ReconnectPolicy reconnect, ReconnectPolicyOf(options.reconnect));
+  ExecStream stream(*connection, request, reconnect);
   FrameOutput output;
   output.json = invocation.json;
   output.timestamps = options.timestamps;
@@ -46,18 +48,19 @@ int Logs(const Invocation& invocation, const Options& options) {
 
 }  // namespace
 
-void AddLogs(CLI::App& app, Invocation& invocation) {
+void AddLogs(Verb app, Invocation& invocation) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb = AddVerb(app, invocation, "logs",
-                           "Show a command's output: stdout on stdout, stderr on stderr",
-                           "  glovebox logs 3f2a build\n"
-                           "  glovebox logs -f --timestamps 3f2a build",
-                           [&invocation, options] { return Logs(invocation, *options); });
-  verb->add_option("ID", options->sandbox, "Sandbox")->required();
-  verb->add_option("EXEC", options->exec_id, "Exec")->required();
-  verb->add_flag("-f,--follow", options->follow, "Go on until the command has ended");
-  verb->add_flag("--timestamps", options->timestamps,
-                 "Begin each line with the host's monotonic time in seconds");
+  Verb verb = AddVerb(app, invocation, "logs",
+                      "Show a command's output: stdout on stdout, stderr on stderr",
+                      "  glovebox logs 3f2a build\n"
+                      "  glovebox logs -f --timestamps 3f2a build",
+                      [&invocation, options] { return Logs(invocation, *options); });
+  verb.AddOption("ID", options->sandbox, "Sandbox").Required();
+  verb.AddOption("EXEC", options->exec_id, "Exec").Required();
+  verb.AddFlag("-f,--follow", options->follow, "Go on until the command has ended");
+  verb.AddFlag("--timestamps", options->timestamps,
+               "Begin each line with the host's monotonic time in seconds");
+  AddReconnectOptions(verb, options->reconnect);
 }
 
 }  // namespace glovebox

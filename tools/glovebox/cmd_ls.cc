@@ -68,17 +68,16 @@ int Ls(const Invocation& invocation, const Options& options) {
 
 }  // namespace
 
-void AddLs(CLI::App& app, Invocation& invocation) {
+void AddLs(Verb app, Invocation& invocation) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb = AddVerb(app, invocation, "ls", "List the sandboxes of this host",
-                           "  glovebox ls\n"
-                           "  glovebox ls -q --label task=17 | xargs -r glovebox rm",
-                           [&invocation, options] { return Ls(invocation, *options); });
-  verb->add_flag("-q,--quiet", options->quiet, "Ids only, one a line");
-  verb->add_option("--label", options->labels, "Only those with this label; may be repeated")
-      ->type_name("K=V")
-      ->expected(1)
-      ->take_all();
+  Verb verb = AddVerb(app, invocation, "ls", "List the sandboxes of this host",
+                      "  glovebox ls\n"
+                      "  glovebox ls -q --label task=17 | xargs -r glovebox rm",
+                      [&invocation, options] { return Ls(invocation, *options); });
+  verb.AddFlag("-q,--quiet", options->quiet, "Ids only, one a line");
+  verb.AddOption("--label", options->labels, "Only those with this label; may be repeated")
+      .TypeName("K=V")
+      .Repeated();
 }
 
 }  // namespace glovebox

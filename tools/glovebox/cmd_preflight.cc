@@ -1,11 +1,12 @@
 // glovebox preflight: what this host enforces, what it lacks, and what to do about it.
-#include <grpcpp/client_context.h>
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
 #include "base/escape.h"
 #include "base/status.h"
+#include "glovebox/v1/node.pb.h"
 #include "linux/kernel_features.h"
+#include "tools/glovebox/calls.h"
 #include "tools/glovebox/end_report.h"
 #include "tools/glovebox/failure.h"
 #include "tools/glovebox/invocation.h"
@@ -77,10 +78,8 @@ v1::Node ProbeHere() {
 
 absl::StatusOr<v1::Node> AskDaemon(const Invocation& invocation) {
   ASSIGN_OR_RETURN(const auto connection, Connection::Open(invocation.socket));
-  grpc::ClientContext context;
   v1::GetNodeResponse response;
-  const grpc::Status status = connection->node().GetNode(&context, {}, &response);
-  if (!status.ok()) return connection->Explain(status);
+  RETURN_IF_ERROR(Call(*connection, v1::GetNodeRequest(), &response));
   return response.node();
 }
 
@@ -113,7 +112,7 @@ int Preflight(const Invocation& invocation) {
 
 }  // namespace
 
-void AddPreflight(CLI::App& app, Invocation& invocation) {
+void AddPreflight(Verb app, Invocation& invocation) {
   AddVerb(app, invocation, "preflight",
           "Show what this host enforces and lacks, with the remedy; exit code 1 when it lacks any",
           "  glovebox preflight\n"

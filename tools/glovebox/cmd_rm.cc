@@ -1,5 +1,4 @@
 // glovebox rm: ends and removes sandboxes.
-#include <grpcpp/client_context.h>
 
 #include <memory>
 
@@ -26,8 +25,7 @@ absl::Status RemoveOne(Connection& connection, const std::string& text, bool for
                        std::string* removed) {
   const auto id = ResolveSandbox(connection, text);
   if (!id.ok()) return force && absl::IsNotFound(id.status()) ? absl::OkStatus() : id.status();
-  grpc::ClientContext context;
-  absl::Status status = DeleteSandbox(connection, &context, *id, force);
+  absl::Status status = DeleteSandbox(connection, nullptr, *id, force);
   if (status.ok()) *removed = *id;
   return status;
 }
@@ -53,15 +51,15 @@ int Rm(const Invocation& invocation, const Options& options) {
 
 }  // namespace
 
-void AddRm(CLI::App& app, Invocation& invocation) {
+void AddRm(Verb app, Invocation& invocation) {
   auto options = std::make_shared<Options>();
-  CLI::App* verb = AddVerb(app, invocation, "rm",
-                           "End all commands of sandboxes and remove them with their files",
-                           "  glovebox rm 3f2a 91bc\n"
-                           "  glovebox ls -q | xargs -r glovebox rm --force",
-                           [&invocation, options] { return Rm(invocation, *options); });
-  verb->add_option("ID", options->ids, "Sandboxes")->required();
-  verb->add_flag("-f,--force", options->force, "A sandbox that is not there is no error");
+  Verb verb = AddVerb(app, invocation, "rm",
+                      "End all commands of sandboxes and remove them with their files",
+                      "  glovebox rm 3f2a 91bc\n"
+                      "  glovebox ls -q | xargs -r glovebox rm --force",
+                      [&invocation, options] { return Rm(invocation, *options); });
+  verb.AddOption("ID", options->ids, "Sandboxes").Required();
+  verb.AddFlag("-f,--force", options->force, "A sandbox that is not there is no error");
 }
 
 }  // namespace glovebox

@@ -1,5 +1,4 @@
 // glovebox snapshot ls, import, rm: prepared trees for /workspace.
-#include <grpcpp/client_context.h>
 #include <unistd.h>
 
 #include <memory>
@@ -7,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/escape.h"
 #include "base/status.h"
+#include "tools/glovebox/calls.h"
 #include "tools/glovebox/end_report.h"
 #include "tools/glovebox/failure.h"
 #include "tools/glovebox/invocation.h"
@@ -45,17 +45,13 @@ absl::StatusOr<v1::Snapshot> ImportSnapshot(Connection& connection,
   v1::ImportSnapshotRequest request;
   request.mutable_repository()->set_path(repository.path);
   request.mutable_repository()->set_commit(repository.commit);
-  grpc::ClientContext context;
-  const auto reader = connection.snapshots().ImportSnapshot(&context, request);
-  v1::ImportSnapshotResponse response;
   v1::Snapshot snapshot;
   ProgressLine line;
-  while (reader->Read(&response)) {
+  RETURN_IF_ERROR(CallStream(connection, request, [&](v1::ImportSnapshotResponse& response) {
     if (response.has_progress()) line.Show(response.progress());
     if (response.has_snapshot()) snapshot = response.snapshot();
-  }
-  const grpc::Status status = reader->Finish();
-  if (!status.ok()) return connection.Explain(status);
+    return absl::OkStatus();
+  }));
   if (snapshot.digest().empty()) return absl::DataLossError("the stream broke before its end");
   return snapshot;
 }
@@ -73,12 +69,10 @@ int Import(const Invocation& invocation, const std::string& source) {
 
 absl::StatusOr<std::string> RemoveOne(Connection& connection, const std::string& text) {
   ASSIGN_OR_RETURN(std::string digest, ResolveSnapshot(connection, text));
-  grpc::ClientContext context;
   v1::DeleteSnapshotRequest request;
   request.set_digest(digest);
   v1::DeleteSnapshotResponse response;
-  const grpc::Status status = connection.snapshots().DeleteSnapshot(&context, request, &response);
-  if (!status.ok()) return connection.Explain(status);
+  RETURN_IF_ERROR(Call(connection, request, &response));
   return digest;
 }
 
@@ -102,24 +96,23 @@ int Rm(const Invocation& invocation, const std::vector<std::string>& digests) {
 
 }  // namespace
 
-void AddSnapshot(CLI::App& app, Invocation& invocation) {
-  CLI::App* snapshot =
-      app.add_subcommand("snapshot", "Show, import and remove snapshots (trees for /workspace)");
-  snapshot->require_subcommand(1);
-  AddVerb(*snapshot, invocation, "ls", "List snapshots", "  glovebox snapshot ls",
+void AddSnapshot(Verb app, Invocation& invocation) {
+  Verb snapshot =
+      app.AddGroup("snapshot", "Show, import and remove snapshots (trees for /workspace)");
+  AddVerb(snapshot, invocation, "ls", "List snapshots", "  glovebox snapshot ls",
           [&invocation] { return Ls(invocation); });
   auto source = std::make_shared<std::string>();
-  CLI::App* import = AddVerb(*snapshot, invocation, "import",
-                             "Make a snapshot of a repository at a commit; print its digest",
-                             "  glovebox snapshot import ~/src/zlib@v1.3",
-                             [&invocation, source] { return Import(invocation, *source); });
-  import->add_option("PATH[@COMMIT]", *source, "Git repository or bundle, at a commit or ref")
-      ->required();
+  Verb import = AddVerb(snapshot, invocation, "import",
+                        "Make a snapshot of a repository at a commit; print its digest",
+                        "  glovebox snapshot import ~/src/zlib@v1.3",
+                        [&invocation, source] { return Import(invocation, *source); });
+  import.AddOption("PATH[@COMMIT]", *source, "Git repository or bundle, at a commit or ref")
+      .Required();
   auto digests = std::make_shared<std::vector<std::string>>();
-  CLI::App* rm =
-      AddVerb(*snapshot, invocation, "rm", "Remove snapshots", "  glovebox snapshot rm sha256:3f2a",
+  Verb rm =
+      AddVerb(snapshot, invocation, "rm", "Remove snapshots", "  glovebox snapshot rm sha256:3f2a",
               [&invocation, digests] { return Rm(invocation, *digests); });
-  rm->add_option("DIGEST", *digests, "Snapshots")->required();
+  rm.AddOption("DIGEST", *digests, "Snapshots").Required();
 }
 
 }  // namespace glovebox

@@ -1,10 +1,9 @@
 // glovebox version: of this program, and of the daemon when one answers.
-#include <grpcpp/client_context.h>
-
-#include <chrono>
 
 #include "absl/strings/str_cat.h"
 #include "base/escape.h"
+#include "glovebox/v1/node.pb.h"
+#include "tools/glovebox/calls.h"
 #include "tools/glovebox/invocation.h"
 #include "tools/glovebox/json_shapes.h"
 #include "tools/glovebox/print.h"
@@ -12,7 +11,7 @@
 namespace glovebox {
 namespace {
 
-constexpr std::chrono::seconds kCallTime(5);
+constexpr absl::Duration kCallTime = absl::Seconds(5);
 
 int Version(const Invocation& invocation) {
   Json out;
@@ -21,11 +20,9 @@ int Version(const Invocation& invocation) {
   std::string text = absl::StrCat("glovebox ", GLOVEBOX_VERSION, "\n");
   auto connection = Connection::Open(invocation.socket);
   if (connection.ok()) {
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kCallTime);
+    CallControl control(kCallTime);
     v1::GetNodeResponse response;
-    const grpc::Status status = (*connection)->node().GetNode(&context, {}, &response);
-    if (status.ok()) {
+    if (Call(**connection, v1::GetNodeRequest(), &response, &control).ok()) {
       const v1::Version& version = response.node().version();
       out["daemon"] = NodeJson(response.node())["version"];
       absl::StrAppend(&text, "gloveboxd ", EscapeForPeople(version.glovebox(), 100), " on Linux ",
@@ -40,7 +37,7 @@ int Version(const Invocation& invocation) {
 
 }  // namespace
 
-void AddVersion(CLI::App& app, Invocation& invocation) {
+void AddVersion(Verb app, Invocation& invocation) {
   AddVerb(app, invocation, "version", "Show the versions of this program and of the daemon",
           "  glovebox version --json | jq -r .client",
           [&invocation] { return Version(invocation); });

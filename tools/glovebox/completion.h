@@ -3,10 +3,13 @@
 #ifndef GLOVEBOX_TOOLS_COMPLETION_H_
 #define GLOVEBOX_TOOLS_COMPLETION_H_
 
-#include <CLI/CLI.hpp>
 #include <string>
 
 #include "absl/status/statusor.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
 
 namespace glovebox {
 

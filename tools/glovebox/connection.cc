@@ -8,13 +8,17 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/escape.h"
+#include "base/keepalive.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
-#include "tools/glovebox/failure.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
 #include "tools/glovebox/repository_argument.h"
+#include "tools/glovebox/stubs.h"
 
 namespace glovebox {
 namespace {
@@ -89,23 +93,52 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(absl::string_view s
   arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
+  // A daemon that hangs, or a machine that was moved, says no farewell.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kClientPingEveryMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPingAnswerWithinMs);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // a command may be silent for hours
   auto channel = grpc::CreateCustomChannel(absl::StrCat("unix:", path),
                                            grpc::InsecureChannelCredentials(), arguments);
-  return std::unique_ptr<Connection>(new Connection(std::move(path), channel));
+  auto stubs = std::make_unique<Stubs>(
+      Stubs{v1::SandboxService::NewStub(channel), v1::ExecService::NewStub(channel),
+            v1::ChangeService::NewStub(channel), v1::SnapshotService::NewStub(channel),
+            v1::NodeService::NewStub(channel)});
+  return std::unique_ptr<Connection>(new Connection(std::move(path), std::move(stubs)));
 }
 
-Connection::Connection(std::string socket, const std::shared_ptr<grpc::Channel>& channel)
-    : socket_(std::move(socket)),
-      sandboxes_(v1::SandboxService::NewStub(channel)),
-      execs_(v1::ExecService::NewStub(channel)),
-      changes_(v1::ChangeService::NewStub(channel)),
-      snapshots_(v1::SnapshotService::NewStub(channel)),
-      node_(v1::NodeService::NewStub(channel)) {}
+Connection::Connection(std::string socket, std::unique_ptr<Stubs> stubs)
+    : socket_(std::move(socket)), stubs_(std::move(stubs)) {}
 
-absl::Status Connection::Explain(const grpc::Status& status) const {
+Connection::~Connection() = default;
+
+absl::Status FromGrpc(const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  std::string message = status.error_message();
+  ErrorDetail detail;
+  google::rpc::Status rich;
+  if (rich.ParseFromString(status.error_details())) {
+    for (const auto& any : rich.details()) {
+      google::rpc::ErrorInfo info;
+      google::rpc::BadRequest request;
+      if (any.Is<google::rpc::ErrorInfo>() && any.UnpackTo(&info)) {
+        detail.reason = info.reason();
+        detail.metadata = {info.metadata().begin(), info.metadata().end()};
+      } else if (any.Is<google::rpc::BadRequest>() && any.UnpackTo(&request)) {
+        for (const auto& violation : request.field_violations()) {
+          if (message.find(violation.description()) != std::string::npos) continue;
+          absl::StrAppend(&message, "; ", violation.field(), ": ", violation.description());
+        }
+      }
+    }
+  }
+  if (message.empty()) message = "the daemon gave no message";
+  return DetailedError(static_cast<absl::StatusCode>(status.error_code()), message, detail);
+}
+
+absl::Status Explain(const Connection& connection, const grpc::Status& status) {
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE && status.error_details().empty()) {
-    if (absl::Status probe = ProbeSocket(socket_); !probe.ok()) return probe;
+    if (absl::Status probe = ProbeSocket(connection.socket()); !probe.ok()) return probe;
   }
   return FromGrpc(status);
 }

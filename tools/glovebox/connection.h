@@ -1,8 +1,7 @@
-// The way to the daemon: one channel, the services on it, and a useful answer when nobody is there.
+// The way to the daemon, and a useful answer when nobody is there. The calls are in calls.h and
+// exec_stream.h.
 #ifndef GLOVEBOX_TOOLS_CONNECTION_H_
 #define GLOVEBOX_TOOLS_CONNECTION_H_
-
-#include <grpcpp/channel.h>
 
 #include <memory>
 #include <string>
@@ -10,11 +9,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "glovebox/v1/change.grpc.pb.h"
-#include "glovebox/v1/exec.grpc.pb.h"
-#include "glovebox/v1/node.grpc.pb.h"
-#include "glovebox/v1/sandbox.grpc.pb.h"
-#include "glovebox/v1/snapshot.grpc.pb.h"
 
 namespace glovebox {
 
@@ -24,30 +18,26 @@ inline constexpr char kDefaultSocket[] = "/run/glovebox/glovebox.sock";
 // and what to do; INVALID_ARGUMENT when the path cannot be a socket's.
 absl::Status ProbeSocket(const std::string& path);
 
-// Thread-safe, as gRPC's channel and stubs are.
+struct Stubs;  // stubs.h
+
+// Thread-safe. One channel, which connects again by itself when the daemon comes back.
 class Connection {
  public:
   // Fails as ProbeSocket does.
   static absl::StatusOr<std::unique_ptr<Connection>> Open(absl::string_view socket);
 
-  // FromGrpc; when the daemon has gone meanwhile, ProbeSocket's words.
-  absl::Status Explain(const grpc::Status& status) const;
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
 
-  v1::SandboxService::Stub& sandboxes() { return *sandboxes_; }
-  v1::ExecService::Stub& execs() { return *execs_; }
-  v1::ChangeService::Stub& changes() { return *changes_; }
-  v1::SnapshotService::Stub& snapshots() { return *snapshots_; }
-  v1::NodeService::Stub& node() { return *node_; }
+  const std::string& socket() const { return socket_; }
+  Stubs& stubs() { return *stubs_; }
 
  private:
-  Connection(std::string socket, const std::shared_ptr<grpc::Channel>& channel);
+  Connection(std::string socket, std::unique_ptr<Stubs> stubs);
 
   const std::string socket_;
-  const std::unique_ptr<v1::SandboxService::Stub> sandboxes_;
-  const std::unique_ptr<v1::ExecService::Stub> execs_;
-  const std::unique_ptr<v1::ChangeService::Stub> changes_;
-  const std::unique_ptr<v1::SnapshotService::Stub> snapshots_;
-  const std::unique_ptr<v1::NodeService::Stub> node_;
+  const std::unique_ptr<Stubs> stubs_;
 };
 
 }  // namespace glovebox

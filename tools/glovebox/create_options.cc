@@ -46,28 +46,25 @@ absl::Status AddLimits(const SandboxOptions& options, v1::SandboxLimits* limits)
 
 }  // namespace
 
-void AddCreateOptions(CLI::App& verb, SandboxOptions& options) {
-  verb.add_option("--image", options.image, "Image of the root (host)")->type_name("NAME");
-  auto* repository = verb.add_option("--repo", options.repository,
+void AddCreateOptions(Verb verb, SandboxOptions& options) {
+  verb.AddOption("--image", options.image, "Image of the root (host)").TypeName("NAME");
+  Option repository = verb.AddOption("--repo", options.repository,
                                      "Git repository or bundle for /workspace, at a commit or ref")
-                         ->type_name("PATH[@COMMIT]");
-  verb.add_option("--snapshot", options.snapshot, "Snapshot for /workspace")
-      ->type_name("DIGEST")
-      ->excludes(repository);
-  verb.add_option("--memory", options.memory, "Memory limit, e.g. 512MiB or 1g")->type_name("SIZE");
-  verb.add_option("--pids", options.pids, "Limit of processes and threads")->type_name("N");
-  verb.add_option("--disk", options.disk, "Limit of what can be written")->type_name("SIZE");
-  verb.add_option("--inodes", options.inodes, "Limit of files that can be made")->type_name("N");
-  verb.add_option("--cpus", options.cpus, "CPU limit, e.g. 1 or 0.5")->type_name("N");
-  verb.add_option("--label", options.labels, "Label; may be repeated")
-      ->type_name("K=V")
-      ->expected(1)
-      ->take_all();
-  verb.add_flag("--root-inside", options.root_inside,
-                "Commands may be user 0 of the sandbox's own user namespace");
-  verb.add_option("--seccomp", options.seccomp,
-                  "System calls that commands may make: strict, build (default), nested, i386")
-      ->type_name("TIER");
+                          .TypeName("PATH[@COMMIT]");
+  verb.AddOption("--snapshot", options.snapshot, "Snapshot for /workspace")
+      .TypeName("DIGEST")
+      .Excludes(repository);
+  verb.AddOption("--memory", options.memory, "Memory limit, e.g. 512MiB or 1g").TypeName("SIZE");
+  verb.AddOption("--pids", options.pids, "Limit of processes and threads").TypeName("N");
+  verb.AddOption("--disk", options.disk, "Limit of what can be written").TypeName("SIZE");
+  verb.AddOption("--inodes", options.inodes, "Limit of files that can be made").TypeName("N");
+  verb.AddOption("--cpus", options.cpus, "CPU limit, e.g. 1 or 0.5").TypeName("N");
+  verb.AddOption("--label", options.labels, "Label; may be repeated").TypeName("K=V").Repeated();
+  verb.AddFlag("--root-inside", options.root_inside,
+               "Commands may be user 0 of the sandbox's own user namespace");
+  verb.AddOption("--seccomp", options.seccomp,
+                 "System calls that commands may make: strict, build (default), nested, i386")
+      .TypeName("TIER");
 }
 
 absl::StatusOr<v1::CreateSandboxRequest> BuildCreateRequest(const SandboxOptions& options) {

@@ -2,12 +2,12 @@
 #ifndef GLOVEBOX_TOOLS_CREATE_OPTIONS_H_
 #define GLOVEBOX_TOOLS_CREATE_OPTIONS_H_
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "glovebox/v1/sandbox.pb.h"
+#include "tools/glovebox/verb.h"
 
 namespace glovebox {
 
@@ -20,7 +20,7 @@ struct SandboxOptions {
   std::string seccomp;
 };
 
-void AddCreateOptions(CLI::App& verb, SandboxOptions& options);
+void AddCreateOptions(Verb verb, SandboxOptions& options);
 
 // INVALID_ARGUMENT naming the option. The snapshot stays as typed; a repository's path is made
 // absolute.

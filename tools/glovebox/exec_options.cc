@@ -7,21 +7,22 @@
 
 namespace glovebox {
 
-void AddExecOptions(CLI::App& verb, ExecOptions& options) {
-  verb.add_flag("-i,--interactive", options.interactive, "Give our standard input to the command");
-  verb.add_flag("-t,--tty", options.terminal, "Give the command a terminal");
-  verb.add_option("-e,--env", options.environment, "Environment variable; may be repeated")
-      ->type_name("K=V")
-      ->expected(1)
-      ->take_all();
-  verb.add_option("-w,--workdir", options.working_directory,
-                  "Directory to start in (/workspace when there is a repository)")
-      ->type_name("DIR");
-  verb.add_option("-u,--user", options.user, "Name, UID or UID:GID inside (agent)")
-      ->type_name("USER");
-  verb.add_option("--timeout", options.timeout,
-                  "End the command after so long, e.g. 10s or 1m30s; exit code 124")
-      ->type_name("TIME");
+void AddExecOptions(Verb verb, ExecOptions& options) {
+  verb.AddFlag("-i,--interactive", options.interactive, "Give our standard input to the command");
+  verb.AddFlag("-t,--tty", options.terminal, "Give the command a terminal");
+  verb.AddOption("-e,--env", options.environment, "Environment variable; may be repeated")
+      .TypeName("K=V")
+      .Repeated();
+  verb.AddOption("-w,--workdir", options.working_directory,
+                 "Directory to start in (/workspace when there is a repository)")
+      .TypeName("DIR");
+  verb.AddOption("-u,--user", options.user, "Name, UID or UID:GID inside (agent)").TypeName("USER");
+  verb.AddOption("--timeout", options.timeout,
+                 "End the command after so long, e.g. 10s or 1m30s; exit code 124")
+      .TypeName("TIME");
+  verb.AddFlagOrValue("--full-log", options.full_log,
+                      "Keep all output on the sandbox's disk, or at most so much: --full-log=2G");
+  AddReconnectOptions(verb, options.reconnect);
 }
 
 absl::StatusOr<v1::ExecSpec> BuildExecSpec(const ExecOptions& options,
@@ -48,6 +49,12 @@ absl::StatusOr<v1::ExecSpec> BuildExecSpec(const ExecOptions& options,
     if (term != nullptr) spec.mutable_environment()->insert({"TERM", term});
   } else if (options.interactive) {
     spec.set_stdin_mode(v1::STDIN_MODE_PIPE);
+  }
+  if (options.full_log == "true") {
+    spec.mutable_full_log();
+  } else if (!options.full_log.empty()) {
+    ASSIGN_OR_RETURN(const uint64_t bytes, ParseSize(options.full_log));
+    spec.mutable_full_log()->set_limit_bytes(bytes);
   }
   if (!options.timeout.empty()) {
     ASSIGN_OR_RETURN(const absl::Duration limit, ParseTimeout(options.timeout));

@@ -2,7 +2,6 @@
 #ifndef GLOVEBOX_TOOLS_EXEC_OPTIONS_H_
 #define GLOVEBOX_TOOLS_EXEC_OPTIONS_H_
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,7 +9,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "glovebox/v1/exec.pb.h"
+#include "tools/glovebox/reconnect.h"
 #include "tools/glovebox/terminal.h"
+#include "tools/glovebox/verb.h"
 
 namespace glovebox {
 
@@ -20,10 +21,12 @@ struct ExecOptions {
   std::vector<std::string> environment;  // K=V
   std::string working_directory;
   std::string user;
-  std::string timeout;  // "": none
+  std::string timeout;   // "": none
+  std::string full_log;  // "": none, "true": as long as the daemon says, or a size
+  ReconnectOptions reconnect;
 };
 
-void AddExecOptions(CLI::App& verb, ExecOptions& options);
+void AddExecOptions(Verb verb, ExecOptions& options);
 
 // INVALID_ARGUMENT without a command, for "K" instead of "K=V", for a wrong timeout. `term` is this
 // process's TERM, which a command with a terminal gets unless the options say otherwise; null when

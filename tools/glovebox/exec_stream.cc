@@ -1,131 +1,121 @@
 #include "tools/glovebox/exec_stream.h"
 
-#include <algorithm>
-#include <chrono>
+#include <grpcpp/client_context.h>
+
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/escape.h"
-#include "tools/glovebox/failure.h"
+#include "base/status.h"
+#include "tools/glovebox/controlled_call.h"
+#include "tools/glovebox/stubs.h"
 
 namespace glovebox {
-namespace {
 
-constexpr int kRetriesMax = 5;
-constexpr std::chrono::milliseconds kFirstDelay(100);
+// One call, RunExec or AttachExec.
+class ExecStream::Reader {
+ public:
+  Reader(Connection& connection, const v1::RunExecRequest& request, CallControl* control)
+      : call_(control), run_(connection.stubs().execs->RunExec(call_.context(), request)) {}
+  Reader(Connection& connection, const v1::AttachExecRequest& request, CallControl* control)
+      : call_(control), attach_(connection.stubs().execs->AttachExec(call_.context(), request)) {}
 
-// Another try can help: the daemon went away or is restarted, or the transport broke.
-bool IsBrokenConnection(const grpc::Status& status) {
-  switch (static_cast<int>(status.error_code())) {
-    case grpc::StatusCode::OK:  // ended without an end frame
-    case grpc::StatusCode::UNAVAILABLE:
-      return true;
-    case grpc::StatusCode::INTERNAL:
-    case grpc::StatusCode::UNKNOWN:
-      return status.error_details().empty();  // gRPC's own words, not the daemon's
-    case grpc::StatusCode::CANCELLED:
-      return true;  // not by us: that was looked at before
-    default:
-      return false;
+  // gRPC wants each call to be read to its end.
+  ~Reader() {
+    if (finished_) return;
+    call_.context()->TryCancel();
+    (void)Finish();
   }
-}
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
 
-}  // namespace
-
-struct ExecStream::Reader {
-  grpc::ClientContext context;
-  std::unique_ptr<grpc::ClientReader<v1::RunExecResponse>> run;
-  std::unique_ptr<grpc::ClientReader<v1::AttachExecResponse>> attach;
-
-  // False at the end of the stream; `is_exec` when the message told that the exec exists.
-  bool Read(v1::Frame* frame, bool* is_exec) {
-    if (run != nullptr) {
+  // False at the end of the stream; `is_frame` when the message had one.
+  bool Read(v1::Frame* frame, bool* is_frame) {
+    if (run_ != nullptr) {
       v1::RunExecResponse response;
-      if (!run->Read(&response)) return false;
-      *is_exec = response.has_exec();
+      if (!run_->Read(&response)) return false;
+      *is_frame = response.has_frame();
       frame->Swap(response.mutable_frame());
       return true;
     }
     v1::AttachExecResponse response;
-    if (!attach->Read(&response)) return false;
+    if (!attach_->Read(&response)) return false;
+    *is_frame = true;
     frame->Swap(response.mutable_frame());
     return true;
   }
 
-  grpc::Status Finish() { return run != nullptr ? run->Finish() : attach->Finish(); }
+  grpc::Status Finish() {
+    finished_ = true;
+    return run_ != nullptr ? run_->Finish() : attach_->Finish();
+  }
+
+ private:
+  ControlledCall call_;
+  const std::unique_ptr<grpc::ClientReader<v1::RunExecResponse>> run_;
+  const std::unique_ptr<grpc::ClientReader<v1::AttachExecResponse>> attach_;
+  bool finished_ = false;
 };
 
-ExecStream::ExecStream(Connection& connection, v1::RunExecRequest request)
-    : connection_(connection), run_(std::move(request)) {
-  attach_.set_sandbox_id(run_.sandbox_id());
-  attach_.set_exec_id(run_.exec_id());
+ExecStream::ExecStream(Connection& connection, v1::RunExecRequest request, ReconnectPolicy policy)
+    : connection_(connection), run_(std::move(request)), runs_(true), outage_(policy) {}
+
+ExecStream::ExecStream(Connection& connection, v1::AttachExecRequest request,
+                       ReconnectPolicy policy)
+    : connection_(connection), attach_(std::move(request)), runs_(false), outage_(policy) {}
+
+ExecStream::~ExecStream() = default;
+
+void ExecStream::Open() {
+  reader_.reset();  // the control shows one call at a time
+  reader_ = runs_ ? std::make_unique<Reader>(connection_, run_, &control_)
+                  : std::make_unique<Reader>(connection_, attach_, &control_);
 }
 
-ExecStream::ExecStream(Connection& connection, v1::AttachExecRequest request)
-    : connection_(connection), attach_(std::move(request)), recorded_(true) {}
-
-ExecStream::~ExecStream() { Cancel(); }
-
-void ExecStream::Cancel() {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  cancelled_ = true;
-  if (reader_ != nullptr) reader_->context.TryCancel();
-  cancelled_changed_.notify_all();
+bool ExecStream::Read(v1::Frame* frame, bool* is_frame) {
+  if (!reader_->Read(frame, is_frame)) return false;
+  const bool mended = outage_.Mended();
+  const bool first = !std::exchange(recorded_, true);
+  // From here on the command is there: sent again, the request must not start it anew.
+  if (run_.from_sequence() == 0) run_.set_from_sequence(1);
+  if ((first || mended) && attached_) attached_();
+  return true;
 }
 
-absl::Status ExecStream::Open() {
-  auto reader = std::make_unique<Reader>();
-  if (recorded_) {
-    reader->attach = connection_.execs().AttachExec(&reader->context, attach_);
-  } else {
-    reader->run = connection_.execs().RunExec(&reader->context, run_);
+// Whether the frame is news for the reader; moves the cursor.
+bool ExecStream::Accept(const v1::Frame& frame) {
+  if (frame.sequence() != 0) {
+    run_.set_from_sequence(frame.sequence() + 1);
+    attach_.set_from_sequence(frame.sequence() + 1);
   }
-  const std::lock_guard<std::mutex> lock(mutex_);
-  reader_ = std::move(reader);
-  if (cancelled_) reader_->context.TryCancel();
+  if (frame.has_started() && std::exchange(started_seen_, true)) return false;
+  done_ = frame.has_end();
+  return true;
+}
+
+absl::Status ExecStream::Reopen(const absl::Status& broken) {
+  if (control_.cancelled()) return absl::CancelledError("cancelled");
+  if (!IsConnectionTrouble(broken)) return broken;
+  const absl::StatusOr<absl::Duration> wait = outage_.Failed(broken);
+  if (!wait.ok()) {
+    const std::string ids = runs_ ? absl::StrCat(run_.sandbox_id(), " ", run_.exec_id())
+                                  : absl::StrCat(attach_.sandbox_id(), " ", attach_.exec_id());
+    return Annotate(wait.status(), absl::StrCat("the stream broke before the command's end, which "
+                                                "is unknown (glovebox attach ",
+                                                ids, ")"));
+  }
+  if (!control_.Wait(*wait)) return absl::CancelledError("cancelled");
+  Open();
   return absl::OkStatus();
-}
-
-bool ExecStream::WaitBeforeRetry(int attempt) {
-  std::unique_lock<std::mutex> lock(mutex_);
-  return !cancelled_changed_.wait_for(lock, kFirstDelay * (1 << attempt),
-                                      [this] { return cancelled_; });
-}
-
-absl::Status ExecStream::Reopen(const grpc::Status& broken) {
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (cancelled_) return absl::CancelledError("cancelled");
-  }
-  if (!IsBrokenConnection(broken)) return connection_.Explain(broken);
-  if (failures_in_a_row_ >= kRetriesMax) {
-    const absl::Status why =
-        broken.ok() ? absl::UnavailableError("the daemon closed it") : connection_.Explain(broken);
-    return absl::UnavailableError(absl::StrCat(
-        "the stream broke before the command's end, and attaching again failed ", kRetriesMax,
-        " times; how the command ended is unknown (glovebox exec-status ", attach_.sandbox_id(),
-        " ", attach_.exec_id(), "): ", EscapeForPeople(why.message())));
-  }
-  if (!WaitBeforeRetry(failures_in_a_row_++)) return absl::CancelledError("cancelled");
-  return Open();
 }
 
 absl::StatusOr<bool> ExecStream::Next(v1::Frame* frame) {
   if (done_) return false;
-  if (reader_ == nullptr) {
-    if (absl::Status status = Open(); !status.ok()) return status;
-  }
+  if (reader_ == nullptr) Open();
   while (true) {
-    bool is_exec = false;
-    if (reader_->Read(frame, &is_exec)) {
-      recorded_ = true;
-      failures_in_a_row_ = 0;
-      if (is_exec) {
-        frame->Clear();
-        return true;
-      }
-      if (frame->sequence() != 0) attach_.set_from_sequence(frame->sequence() + 1);
-      done_ = frame->has_end();
+    bool is_frame = false;
+    if (Read(frame, &is_frame)) {
+      if (is_frame && !Accept(*frame)) continue;
+      if (!is_frame) frame->Clear();
       return true;
     }
     const grpc::Status status = reader_->Finish();
@@ -133,7 +123,9 @@ absl::StatusOr<bool> ExecStream::Next(v1::Frame* frame) {
       done_ = true;
       return false;
     }
-    if (absl::Status reopened = Reopen(status); !reopened.ok()) return reopened;
+    const absl::Status broken = status.ok() ? absl::UnavailableError("the daemon closed the stream")
+                                            : Explain(connection_, status);
+    RETURN_IF_ERROR(Reopen(broken));
   }
 }
 

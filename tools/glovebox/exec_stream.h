@@ -2,10 +2,7 @@
 #ifndef GLOVEBOX_TOOLS_EXEC_STREAM_H_
 #define GLOVEBOX_TOOLS_EXEC_STREAM_H_
 
-#include <grpcpp/client_context.h>
-
-#include <atomic>
-#include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 
@@ -13,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "glovebox/v1/exec.pb.h"
 #include "tools/glovebox/connection.h"
+#include "tools/glovebox/reconnect.h"
 
 namespace glovebox {
 
@@ -21,42 +19,44 @@ class ExecStream {
  public:
   // Starts the command with the first Next(). `request` must have an exec id, so that it can be
   // sent again.
-  ExecStream(Connection& connection, v1::RunExecRequest request);
+  ExecStream(Connection& connection, v1::RunExecRequest request, ReconnectPolicy policy = {});
   // Attaches to a command that was started before.
-  ExecStream(Connection& connection, v1::AttachExecRequest request);
+  ExecStream(Connection& connection, v1::AttachExecRequest request, ReconnectPolicy policy = {});
   ~ExecStream();
   ExecStream(const ExecStream&) = delete;
   ExecStream& operator=(const ExecStream&) = delete;
 
-  // The next frame into `frame`: true. False after the last: behind the end frame, or, with
-  // no_follow, when there is no more now. A connection that breaks is made again from the last
-  // sequence seen, five times in a row without progress at most; then it is an error that says so.
+  // Called within Next() each time the daemon has shown that the exec exists: first, and after each
+  // broken connection. Before the first Next().
+  void OnAttached(std::function<void()> callback) { attached_ = std::move(callback); }
+
+  // The next frame into `frame`: true; it may be empty. False after the last: behind the end frame,
+  // or, with no_follow, when there is no more now. A connection that breaks is made again, from
+  // behind the last frame, as the policy says; then it is an error that says how to go on.
   // CANCELLED after Cancel().
   absl::StatusOr<bool> Next(v1::Frame* frame);
 
-  // Whether the daemon has confirmed that the exec exists.
-  bool recorded() const { return recorded_; }
-
-  void Cancel();
+  void Cancel() { control_.Cancel(); }
 
  private:
-  struct Reader;
+  class Reader;
 
-  absl::Status Open();
-  absl::Status Reopen(const grpc::Status& broken);
-  bool WaitBeforeRetry(int attempt);
+  void Open();
+  bool Read(v1::Frame* frame, bool* is_frame);
+  absl::Status Reopen(const absl::Status& broken);
+  bool Accept(const v1::Frame& frame);
 
   Connection& connection_;
-  v1::RunExecRequest run_;        // with a sandbox id when the command is ours to start
-  v1::AttachExecRequest attach_;  // from_sequence moves along
-  bool recorded_ = false;
+  v1::RunExecRequest run_;        // of a command that is ours to start
+  v1::AttachExecRequest attach_;  // of another's
+  const bool runs_;
+  std::function<void()> attached_;
+  bool recorded_ = false;      // the daemon has shown that the exec exists
+  bool started_seen_ = false;  // the frame of that name, which comes with each attachment
   bool done_ = false;
-  int failures_in_a_row_ = 0;
-
-  std::mutex mutex_;
-  std::condition_variable cancelled_changed_;
-  bool cancelled_ = false;          // guarded by mutex_
-  std::unique_ptr<Reader> reader_;  // replaced under mutex_, so that Cancel sees a live one
+  Outage outage_;
+  CallControl control_;
+  std::unique_ptr<Reader> reader_;
 };
 
 }  // namespace glovebox

@@ -5,8 +5,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/escape.h"
 #include "base/status.h"
-#include "google/rpc/error_details.pb.h"
-#include "google/rpc/status.pb.h"
 
 namespace glovebox {
 namespace {
@@ -14,30 +12,6 @@ namespace {
 constexpr size_t kMessageBytesMax = 4096;
 
 }  // namespace
-
-absl::Status FromGrpc(const grpc::Status& status) {
-  if (status.ok()) return absl::OkStatus();
-  std::string message = status.error_message();
-  ErrorDetail detail;
-  google::rpc::Status rich;
-  if (rich.ParseFromString(status.error_details())) {
-    for (const auto& any : rich.details()) {
-      google::rpc::ErrorInfo info;
-      google::rpc::BadRequest request;
-      if (any.Is<google::rpc::ErrorInfo>() && any.UnpackTo(&info)) {
-        detail.reason = info.reason();
-        detail.metadata = {info.metadata().begin(), info.metadata().end()};
-      } else if (any.Is<google::rpc::BadRequest>() && any.UnpackTo(&request)) {
-        for (const auto& violation : request.field_violations()) {
-          if (message.find(violation.description()) != std::string::npos) continue;
-          absl::StrAppend(&message, "; ", violation.field(), ": ", violation.description());
-        }
-      }
-    }
-  }
-  if (message.empty()) message = "the daemon gave no message";
-  return DetailedError(static_cast<absl::StatusCode>(status.error_code()), message, detail);
-}
 
 bool HasReason(const absl::Status& status, absl::string_view reason) {
   const std::optional<ErrorDetail> detail = GetErrorDetail(status);

@@ -1,9 +1,6 @@
-// Errors on their way to the person: from a gRPC status to an absl::Status with its detail, and
-// from that to stderr.
+// Errors on their way to the person.
 #ifndef GLOVEBOX_TOOLS_FAILURE_H_
 #define GLOVEBOX_TOOLS_FAILURE_H_
-
-#include <grpcpp/support/status.h>
 
 #include <string>
 
@@ -11,10 +8,6 @@
 #include "absl/strings/string_view.h"
 
 namespace glovebox {
-
-// The message, the google.rpc.ErrorInfo as detail, and the violated fields of a
-// google.rpc.BadRequest in the message.
-absl::Status FromGrpc(const grpc::Status& status);
 
 // Whether the daemon sent this reason (glovebox/v1/errors.proto, without "ERROR_REASON_").
 bool HasReason(const absl::Status& status, absl::string_view reason);

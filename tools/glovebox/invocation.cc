@@ -1,11 +1,13 @@
 #include "tools/glovebox/invocation.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "tools/glovebox/connection.h"
 #include "tools/glovebox/end_report.h"
 
 namespace glovebox {
@@ -44,35 +46,35 @@ std::string SocketFromEnvironment() {
   return value != nullptr && *value != '\0' ? value : kDefaultSocket;
 }
 
-void AddSharedOptions(CLI::App& app, Invocation& invocation) {
-  app.add_option("--socket", invocation.socket,
-                 absl::StrCat("Socket of the daemon (GLOVEBOX_SOCKET; ", kDefaultSocket, ")"))
-      ->type_name("PATH");
+void AddSharedOptions(Verb app, Invocation& invocation) {
+  app.AddOption("--socket", invocation.socket,
+                absl::StrCat("Socket of the daemon (GLOVEBOX_SOCKET; ", kDefaultSocket, ")"))
+      .TypeName("PATH");
 }
 
 }  // namespace
 
-CLI::App* AddVerb(CLI::App& parent, Invocation& invocation, const std::string& name,
-                  const std::string& summary, const std::string& examples,
-                  std::function<int()> action) {
-  CLI::App* verb = parent.add_subcommand(name, summary);
-  AddSharedOptions(*verb, invocation);
-  verb->add_flag("--json", invocation.json, "Machine-readable output; docs/cli.md has its shapes");
-  verb->footer(absl::StrCat("Examples:\n", examples));
-  verb->callback([&invocation, action = std::move(action)] { invocation.action = action; });
+Verb AddVerb(Verb parent, Invocation& invocation, const std::string& name,
+             const std::string& summary, const std::string& examples, std::function<int()> action) {
+  Verb verb =
+      parent.AddVerb(name, summary, absl::StrCat("Examples:\n", examples),
+                     [&invocation, action = std::move(action)] { invocation.action = action; });
+  AddSharedOptions(verb, invocation);
+  verb.AddFlag("--json", invocation.json, "Machine-readable output; docs/cli.md has its shapes");
   return verb;
 }
 
-void AddAllVerbs(CLI::App& app, Invocation& invocation) {
-  app.require_subcommand(1);
-  app.footer(kFooter);
-  app.set_help_all_flag("--help-all", "Show the help of all verbs");
+void AddAllVerbs(Verb app, Invocation& invocation) {
+  app.app().require_subcommand(1);
+  app.app().footer(kFooter);
+  app.app().set_help_all_flag("--help-all", "Show the help of all verbs");
   AddSharedOptions(app, invocation);
   AddRun(app, invocation);
   AddCreate(app, invocation);
   AddLs(app, invocation);
   AddInspect(app, invocation);
   AddExec(app, invocation);
+  AddAttach(app, invocation);
   AddLogs(app, invocation);
   AddExecStatus(app, invocation);
   AddChanges(app, invocation);
@@ -94,7 +96,7 @@ int RunCli(std::vector<std::string> arguments) {
   CLI::App app(
       "Sandboxes for agent tasks: make one at a commit, run commands in it, see what changed.",
       "glovebox");
-  AddAllVerbs(app, invocation);
+  AddAllVerbs(Verb(&app), invocation);
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
   try {
     app.parse(std::move(arguments));

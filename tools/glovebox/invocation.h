@@ -2,12 +2,11 @@
 #ifndef GLOVEBOX_TOOLS_INVOCATION_H_
 #define GLOVEBOX_TOOLS_INVOCATION_H_
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
 #include <vector>
 
-#include "tools/glovebox/connection.h"
+#include "tools/glovebox/verb.h"
 
 namespace glovebox {
 
@@ -21,30 +20,30 @@ struct Invocation {
 
 // Adds a verb with --socket and --json; `action` runs after the whole command line has been
 // accepted.
-CLI::App* AddVerb(CLI::App& parent, Invocation& invocation, const std::string& name,
-                  const std::string& summary, const std::string& examples,
-                  std::function<int()> action);
+Verb AddVerb(Verb parent, Invocation& invocation, const std::string& name,
+             const std::string& summary, const std::string& examples, std::function<int()> action);
 
 // One per verb, in cmd_<verb>.cc.
-void AddRun(CLI::App& app, Invocation& invocation);
-void AddCreate(CLI::App& app, Invocation& invocation);
-void AddLs(CLI::App& app, Invocation& invocation);
-void AddInspect(CLI::App& app, Invocation& invocation);
-void AddExec(CLI::App& app, Invocation& invocation);
-void AddLogs(CLI::App& app, Invocation& invocation);
-void AddExecStatus(CLI::App& app, Invocation& invocation);
-void AddChanges(CLI::App& app, Invocation& invocation);
-void AddDiff(CLI::App& app, Invocation& invocation);
-void AddCp(CLI::App& app, Invocation& invocation);
-void AddRm(CLI::App& app, Invocation& invocation);
-void AddImage(CLI::App& app, Invocation& invocation);
-void AddSnapshot(CLI::App& app, Invocation& invocation);
-void AddPreflight(CLI::App& app, Invocation& invocation);
-void AddVersion(CLI::App& app, Invocation& invocation);
-void AddCompletion(CLI::App& app, Invocation& invocation);
+void AddRun(Verb app, Invocation& invocation);
+void AddCreate(Verb app, Invocation& invocation);
+void AddLs(Verb app, Invocation& invocation);
+void AddInspect(Verb app, Invocation& invocation);
+void AddExec(Verb app, Invocation& invocation);
+void AddAttach(Verb app, Invocation& invocation);
+void AddLogs(Verb app, Invocation& invocation);
+void AddExecStatus(Verb app, Invocation& invocation);
+void AddChanges(Verb app, Invocation& invocation);
+void AddDiff(Verb app, Invocation& invocation);
+void AddCp(Verb app, Invocation& invocation);
+void AddRm(Verb app, Invocation& invocation);
+void AddImage(Verb app, Invocation& invocation);
+void AddSnapshot(Verb app, Invocation& invocation);
+void AddPreflight(Verb app, Invocation& invocation);
+void AddVersion(Verb app, Invocation& invocation);
+void AddCompletion(Verb app, Invocation& invocation);
 
 // All of the above in the order in which the help shows them.
-void AddAllVerbs(CLI::App& app, Invocation& invocation);
+void AddAllVerbs(Verb app, Invocation& invocation);
 
 // Parses and runs; returns the exit code of the process. `arguments` without the program's name.
 int RunCli(std::vector<std::string> arguments);

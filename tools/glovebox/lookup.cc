@@ -1,11 +1,10 @@
 #include "tools/glovebox/lookup.h"
 
-#include <grpcpp/client_context.h>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/escape.h"
 #include "base/status.h"
+#include "tools/glovebox/calls.h"
 
 namespace glovebox {
 namespace {
@@ -20,16 +19,14 @@ bool IsHex(absl::string_view text) {
   return text.find_first_not_of("0123456789abcdef") == absl::string_view::npos;
 }
 
-// Every page of a list; `call` is the stub's method, `items` the response's field.
-template <typename Request, typename Response, typename Call, typename Items, typename Item>
-absl::Status AllPages(const Connection& connection, Request request, Call call, Items items,
+// Every page of a list; `items` gives the response's field.
+template <typename Request, typename Response, typename Items, typename Item>
+absl::Status AllPages(Connection& connection, Request request, Items items,
                       std::vector<Item>* out) {
   request.set_page_size(kPageSize);
   do {
-    grpc::ClientContext context;
     Response response;
-    const grpc::Status status = call(&context, request, &response);
-    if (!status.ok()) return connection.Explain(status);
+    RETURN_IF_ERROR(Call(connection, request, &response));
     for (auto& item : *items(response)) out->push_back(std::move(item));
     request.set_page_token(response.next_page_token());
   } while (!request.page_token().empty());
@@ -88,33 +85,21 @@ absl::StatusOr<std::vector<v1::Sandbox>> AllSandboxes(Connection& connection,
                                                       const v1::ListSandboxesRequest& filter) {
   std::vector<v1::Sandbox> out;
   RETURN_IF_ERROR((AllPages<v1::ListSandboxesRequest, v1::ListSandboxesResponse>(
-      connection, filter,
-      [&](auto* context, const auto& request, auto* response) {
-        return connection.sandboxes().ListSandboxes(context, request, response);
-      },
-      [](auto& response) { return response.mutable_sandboxes(); }, &out)));
+      connection, filter, [](auto& response) { return response.mutable_sandboxes(); }, &out)));
   return out;
 }
 
 absl::StatusOr<std::vector<v1::Image>> AllImages(Connection& connection) {
   std::vector<v1::Image> out;
   RETURN_IF_ERROR((AllPages<v1::ListImagesRequest, v1::ListImagesResponse>(
-      connection, {},
-      [&](auto* context, const auto& request, auto* response) {
-        return connection.snapshots().ListImages(context, request, response);
-      },
-      [](auto& response) { return response.mutable_images(); }, &out)));
+      connection, {}, [](auto& response) { return response.mutable_images(); }, &out)));
   return out;
 }
 
 absl::StatusOr<std::vector<v1::Snapshot>> AllSnapshots(Connection& connection) {
   std::vector<v1::Snapshot> out;
   RETURN_IF_ERROR((AllPages<v1::ListSnapshotsRequest, v1::ListSnapshotsResponse>(
-      connection, {},
-      [&](auto* context, const auto& request, auto* response) {
-        return connection.snapshots().ListSnapshots(context, request, response);
-      },
-      [](auto& response) { return response.mutable_snapshots(); }, &out)));
+      connection, {}, [](auto& response) { return response.mutable_snapshots(); }, &out)));
   return out;
 }
 

@@ -17,43 +17,38 @@ absl::StatusOr<v1::CreateSandboxRequest> PrepareCreate(Connection& connection,
   return request;
 }
 
-absl::StatusOr<v1::Sandbox> CreateSandbox(Connection& connection, grpc::ClientContext* context,
+absl::StatusOr<v1::Sandbox> CreateSandbox(Connection& connection, CallControl* control,
                                           const v1::CreateSandboxRequest& request) {
   v1::CreateSandboxResponse response;
-  const grpc::Status status = connection.sandboxes().CreateSandbox(context, request, &response);
-  if (!status.ok()) return connection.Explain(status);
+  RETURN_IF_ERROR(Call(connection, request, &response, control));
   return response.sandbox();
 }
 
 absl::StatusOr<v1::Sandbox> GetSandbox(Connection& connection, const std::string& id) {
-  grpc::ClientContext context;
   v1::GetSandboxRequest request;
   request.set_sandbox_id(id);
   v1::GetSandboxResponse response;
-  const grpc::Status status = connection.sandboxes().GetSandbox(&context, request, &response);
-  if (!status.ok()) return connection.Explain(status);
+  RETURN_IF_ERROR(Call(connection, request, &response));
   return response.sandbox();
 }
 
-absl::Status DeleteSandbox(Connection& connection, grpc::ClientContext* context,
-                           const std::string& id, bool allow_missing) {
+absl::Status DeleteSandbox(Connection& connection, CallControl* control, const std::string& id,
+                           bool allow_missing) {
   v1::DeleteSandboxRequest request;
   request.set_sandbox_id(id);
   request.set_allow_missing(allow_missing);
   request.set_wait(true);
   v1::DeleteSandboxResponse response;
-  return connection.Explain(connection.sandboxes().DeleteSandbox(context, request, &response));
+  return Call(connection, request, &response, control);
 }
 
 absl::StatusOr<v1::Exec> GetExec(Connection& connection, const std::string& sandbox_id,
                                  const std::string& exec_id) {
-  grpc::ClientContext context;
   v1::GetExecRequest request;
   request.set_sandbox_id(sandbox_id);
   request.set_exec_id(exec_id);
   v1::GetExecResponse response;
-  const grpc::Status status = connection.execs().GetExec(&context, request, &response);
-  if (!status.ok()) return connection.Explain(status);
+  RETURN_IF_ERROR(Call(connection, request, &response));
   return response.exec();
 }
 

@@ -9,8 +9,9 @@
 
 namespace glovebox {
 
-// Blocks SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH and SIGCONT in this thread and all that it
-// starts. Before the first connection, because gRPC's threads inherit the mask.
+// Blocks SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGTSTP and SIGCONT in this
+// thread and all that it starts. Before the first connection, because gRPC's threads inherit the
+// mask.
 void BlockSignals();
 
 // Calls `handler` with each of these signals, one at a time, until destroyed. After BlockSignals().

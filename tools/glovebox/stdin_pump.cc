@@ -7,120 +7,167 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 #include <utility>
-#include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/escape.h"
+#include "base/status.h"
+#include "glovebox/v1/exec.pb.h"
 #include "tools/glovebox/failure.h"
+#include "tools/glovebox/reconnect.h"
 
 namespace glovebox {
 namespace {
 
 constexpr size_t kChunkBytes = 256 << 10;
-constexpr std::chrono::seconds kCallTime(10);
-constexpr int kUnavailableMax = 5;
+constexpr absl::Duration kCallTime = absl::Seconds(10);
 
 }  // namespace
 
-StdinWriter::StdinWriter(Connection& connection, std::string sandbox_id, std::string exec_id)
-    : connection_(connection), sandbox_id_(std::move(sandbox_id)), exec_id_(std::move(exec_id)) {}
+StdinWriter::StdinWriter(Connection& connection, std::string sandbox_id, std::string exec_id,
+                         uint64_t offset)
+    : connection_(connection),
+      sandbox_id_(std::move(sandbox_id)),
+      exec_id_(std::move(exec_id)),
+      kept_from_(offset),
+      accepted_(offset),
+      control_(kCallTime) {}
 
-void StdinWriter::Cancel() {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  cancelled_ = true;
-  if (context_ != nullptr) context_->TryCancel();
-}
-
-absl::Status StdinWriter::WriteOnce(absl::string_view bytes, bool eof, uint64_t* accepted) {
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kCallTime);
-  context.set_wait_for_ready(true);  // a daemon that restarts takes the rest
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (cancelled_) return absl::CancelledError("cancelled");
-    context_ = &context;
-  }
+// One call: the next piece, and the end when it follows that piece.
+absl::Status StdinWriter::SendOnce() {
+  const uint64_t begin = accepted_ - kept_from_;
+  const size_t size = std::min(kChunkBytes, kept_.size() - begin);
+  const bool last = begin + size == kept_.size();
   v1::WriteStdinRequest request;
   request.set_sandbox_id(sandbox_id_);
   request.set_exec_id(exec_id_);
-  request.set_offset(offset_);
-  request.set_data(bytes.data(), bytes.size());
-  request.set_eof(eof);
+  request.set_offset(accepted_);
+  request.set_data(kept_.data() + begin, size);
+  request.set_eof(close_ && last);
   v1::WriteStdinResponse response;
-  const grpc::Status status = connection_.execs().WriteStdin(&context, request, &response);
-  const std::lock_guard<std::mutex> lock(mutex_);
-  context_ = nullptr;
-  if (cancelled_) return absl::CancelledError("cancelled");
-  if (!status.ok()) return connection_.Explain(status);
-  *accepted = response.accepted_offset();
+  RETURN_IF_ERROR(Call(connection_, request, &response, &control_));
+  if (response.accepted_offset() < accepted_ || response.accepted_offset() > accepted_ + size) {
+    return absl::InternalError("the daemon took another number of input bytes than were sent");
+  }
+  accepted_ = response.accepted_offset();
+  closed_ = request.eof() && accepted_ == kept_from_ + kept_.size();
+  const uint64_t arrived = std::min(response.written_offset(), accepted_);
+  if (arrived > kept_from_) {
+    kept_.erase(0, arrived - kept_from_);
+    kept_from_ = arrived;
+  }
   return absl::OkStatus();
 }
 
-absl::Status StdinWriter::WriteFrom(absl::string_view bytes, bool eof) {
-  const uint64_t end = offset_ + bytes.size();
-  int unavailable = 0;
-  while (true) {
-    uint64_t accepted = offset_;
-    const absl::Status status = WriteOnce(bytes, eof, &accepted);
-    if (absl::IsDeadlineExceeded(status)) continue;  // the command does not read; nothing is lost
-    if (absl::IsUnavailable(status) && ++unavailable <= kUnavailableMax) continue;
-    if (!status.ok()) return status;
-    if (accepted < offset_ || accepted > end) {
-      return absl::InternalError("the daemon took another number of input bytes than were sent");
-    }
-    bytes.remove_prefix(accepted - offset_);
-    offset_ = accepted;
-    if (bytes.empty()) return absl::OkStatus();
+// The daemon has less than its predecessor had: it says how much.
+absl::Status StdinWriter::GoBack(const absl::Status& refusal) {
+  if (!HasReason(refusal, "STDIN_GAP")) return refusal;
+  const ErrorDetail detail = *GetErrorDetail(refusal);
+  const auto said = detail.metadata.find("accepted_offset");
+  uint64_t offset = 0;
+  if (said == detail.metadata.end() || !absl::SimpleAtoi(said->second, &offset) ||
+      offset < kept_from_ || offset >= accepted_) {
+    return refusal;
   }
+  accepted_ = offset;
+  return absl::OkStatus();
+}
+
+absl::Status StdinWriter::SendRest() {
+  Backoff backoff;
+  while (accepted_ < kept_from_ + kept_.size() || (close_ && !closed_)) {
+    const absl::Status status = SendOnce();
+    if (control_.cancelled()) return absl::CancelledError("cancelled");
+    if (status.ok()) {
+      backoff.Reset();
+    } else if (absl::IsOutOfRange(status)) {
+      RETURN_IF_ERROR(GoBack(status));
+    } else if (IsConnectionTrouble(status)) {
+      // How long to go on is the business of whoever reads the output: it cancels us.
+      if (!control_.Wait(backoff.Next())) return absl::CancelledError("cancelled");
+    } else if (!absl::IsDeadlineExceeded(status)) {  // the command does not read; nothing is lost
+      return status;
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status StdinWriter::Write(absl::string_view bytes) {
   while (!bytes.empty()) {
     const absl::string_view chunk = bytes.substr(0, kChunkBytes);
-    if (absl::Status status = WriteFrom(chunk, false); !status.ok()) return status;
+    kept_.append(chunk.data(), chunk.size());
+    RETURN_IF_ERROR(SendRest());
     bytes.remove_prefix(chunk.size());
   }
   return absl::OkStatus();
 }
 
-absl::Status StdinWriter::Close() { return WriteFrom("", true); }
+absl::Status StdinWriter::Close() {
+  close_ = true;
+  return SendRest();
+}
+
+absl::Status StdinWriter::Resend() {
+  closed_ = false;
+  // At the end of what was taken this is an empty write; it is refused when that is less than we
+  // believe.
+  const absl::Status status = SendOnce();
+  if (absl::IsOutOfRange(status)) {
+    RETURN_IF_ERROR(GoBack(status));
+  } else if (!status.ok() && !IsConnectionTrouble(status) && !absl::IsDeadlineExceeded(status)) {
+    return status;
+  }
+  return SendRest();
+}
 
 StdinPump::StdinPump(Connection& connection, const std::string& sandbox_id,
-                     const std::string& exec_id, int fd)
-    : writer_(connection, sandbox_id, exec_id),
+                     const std::string& exec_id, int fd, uint64_t offset)
+    : writer_(connection, sandbox_id, exec_id, offset),
       fd_(fd),
-      stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   thread_ = std::thread([this] { Run(); });
 }
 
 StdinPump::~StdinPump() {
-  (void)::eventfd_write(stop_.get(), 1);
+  stop_ = true;
+  (void)::eventfd_write(wake_.get(), 1);
   writer_.Cancel();
   thread_.join();
 }
 
+void StdinPump::Resend() {
+  resend_ = true;
+  (void)::eventfd_write(wake_.get(), 1);
+}
+
+// Reads once and passes it on.
+absl::Status StdinPump::PumpOnce(bool* at_end) {
+  std::string buffer(kChunkBytes, '\0');
+  const ssize_t count = ::read(fd_, buffer.data(), buffer.size());
+  if (count < 0 && (errno == EINTR || errno == EAGAIN)) return absl::OkStatus();
+  if (count < 0) Note(absl::StrCat("read from stdin: ", std::strerror(errno)));
+  *at_end = count <= 0;
+  if (*at_end) return writer_.Close();
+  return writer_.Write({buffer.data(), static_cast<size_t>(count)});
+}
+
 void StdinPump::Run() {
-  std::vector<char> buffer(kChunkBytes);
+  bool at_end = false;
   absl::Status status;
   while (status.ok()) {
-    std::array<pollfd, 2> wait{{{fd_, POLLIN, 0}, {stop_.get(), POLLIN, 0}}};
+    // poll(2) passes over a negative descriptor.
+    std::array<pollfd, 2> wait{{{at_end ? -1 : fd_, POLLIN, 0}, {wake_.get(), POLLIN, 0}}};
     if (::poll(wait.data(), wait.size(), -1) < 0) continue;
-    if (wait[1].revents != 0) return;
-    const ssize_t count = ::read(fd_, buffer.data(), buffer.size());
-    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (count < 0) Note(absl::StrCat("read from stdin: ", std::strerror(errno)));
-    if (count <= 0) {
-      status = writer_.Close();
-      break;
-    }
-    status = writer_.Write({buffer.data(), static_cast<size_t>(count)});
+    if (stop_) return;
+    eventfd_t ignored = 0;
+    (void)::eventfd_read(wake_.get(), &ignored);  // EAGAIN: it was not that
+    if (resend_.exchange(false)) status = writer_.Resend();
+    if (status.ok() && wait[0].revents != 0) status = PumpOnce(&at_end);
   }
   // That the command reads no more, or has ended, is for the command's end to tell.
-  if (status.ok() || absl::IsCancelled(status) || absl::IsFailedPrecondition(status) ||
-      absl::IsNotFound(status)) {
+  if (absl::IsCancelled(status) || absl::IsFailedPrecondition(status) || absl::IsNotFound(status)) {
     return;
   }
   Note(absl::StrCat("input: ", EscapeForPeople(status.message())));

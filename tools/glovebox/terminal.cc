@@ -4,7 +4,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <string>
 
@@ -31,22 +33,66 @@ bool ColourWanted(int fd) {
   return ::isatty(fd) == 1;
 }
 
+namespace {
+
+// What a handler of signals and exit(3) can reach: static, because they get nothing else. Null
+// while no terminal is raw.
+constinit std::atomic<const termios*> settings_to_restore = nullptr;
+
+constexpr int kFatalSignals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+
+// tcsetattr(3) is on signal-safety(7)'s list.
+void RestoreAtDeath() {
+  const termios* settings = settings_to_restore.exchange(nullptr);
+  if (settings != nullptr) (void)::tcsetattr(STDIN_FILENO, TCSANOW, settings);
+}
+
+void OnFatalSignal(int signal) {
+  RestoreAtDeath();
+  (void)::raise(signal);  // its default action is back: SA_RESETHAND
+}
+
+void RestoreAlsoAtDeath(const termios* settings) {
+  if (settings_to_restore.exchange(settings) != nullptr) return;
+  for (const int signal : kFatalSignals) {
+    struct sigaction action {};
+    action.sa_handler = OnFatalSignal;
+    action.sa_flags = SA_RESETHAND | SA_NODEFER;
+    (void)::sigaction(signal, &action, nullptr);  // fails only for a wrong number
+  }
+  (void)std::atexit(RestoreAtDeath);  // full: then the destructor alone restores
+}
+
+bool InForeground() {
+  const pid_t group = ::tcgetpgrp(STDIN_FILENO);
+  return group < 0 || group == ::getpgrp();
+}
+
+}  // namespace
+
 RawTerminal::RawTerminal() {
   active_ = ::tcgetattr(STDIN_FILENO, &saved_) == 0;
+  if (active_) RestoreAlsoAtDeath(&saved_);
   Again();
 }
 
-RawTerminal::~RawTerminal() { Restore(); }
+RawTerminal::~RawTerminal() {
+  Restore();
+  if (active_) settings_to_restore = nullptr;
+}
 
 void RawTerminal::Again() {
-  if (!active_) return;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  // In the background it would stop us: SIGTTOU. SIGCONT comes again with the foreground.
+  if (!active_ || !InForeground()) return;
   termios raw = saved_;
   ::cfmakeraw(&raw);
   (void)::tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);  // a terminal that is gone needs no mode
 }
 
 void RawTerminal::Restore() {
-  if (!active_) return;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!active_ || !InForeground()) return;
   (void)::tcsetattr(STDIN_FILENO, TCSADRAIN, &saved_);
 }
 

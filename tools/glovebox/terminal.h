@@ -5,6 +5,7 @@
 #include <termios.h>
 
 #include <cstdint>
+#include <mutex>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -22,8 +23,9 @@ WindowSize CurrentWindowSize();
 // Colour and progress are for people: a terminal, TERM not "dumb", NO_COLOR not set (no-color.org).
 bool ColourWanted(int fd);
 
-// Makes the terminal on stdin raw while it lives; does nothing when stdin is none. The destructor
-// puts the old settings back. Not thread-safe.
+// Makes the terminal on stdin raw while it lives; does nothing when stdin is none. The old settings
+// come back with the destructor, with exit(3), and when a signal of the kind that a bug causes ends
+// the process (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT). At most one at a time; thread-safe.
 class RawTerminal {
  public:
   RawTerminal();
@@ -31,11 +33,13 @@ class RawTerminal {
   RawTerminal(const RawTerminal&) = delete;
   RawTerminal& operator=(const RawTerminal&) = delete;
 
-  // After a stop and continue the shell may have changed the settings.
+  // After a stop and continue: the shell may have changed the settings. Nothing in the background.
   void Again();
+  // Before a stop.
   void Restore();
 
  private:
+  std::mutex mutex_;
   bool active_ = false;
   termios saved_{};
 };

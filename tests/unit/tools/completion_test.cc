@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <CLI/CLI.hpp>
+
 #include "absl/strings/str_cat.h"
 #include "tools/glovebox/invocation.h"
 
@@ -11,13 +13,13 @@ namespace {
 TEST(CompletionTest, EveryShellKnowsEveryVerbAndItsOptions) {
   Invocation invocation;
   CLI::App app("test", "glovebox");
-  AddAllVerbs(app, invocation);
+  AddAllVerbs(Verb(&app), invocation);
   for (const char* shell : {"bash", "zsh", "fish"}) {
     const auto script = CompletionScript(shell, app);
     ASSERT_TRUE(script.ok()) << shell;
     for (const char* word :
-         {"run", "create", "ls", "inspect", "exec", "logs", "exec-status", "changes", "diff", "cp",
-          "rm", "image", "snapshot", "preflight", "version", "completion"}) {
+         {"run", "create", "ls", "inspect", "exec", "attach", "logs", "exec-status", "changes",
+          "diff", "cp", "rm", "image", "snapshot", "preflight", "version", "completion"}) {
       EXPECT_NE(script->find(word), std::string::npos) << shell << " " << word;
     }
     for (const char* option : {"timeout", "exec-id", "root-inside", "memory", "json", "socket"}) {
@@ -31,7 +33,7 @@ TEST(CompletionTest, EveryShellKnowsEveryVerbAndItsOptions) {
 std::string Offered(const std::string& words, int index) {
   Invocation invocation;
   CLI::App app("test", "glovebox");
-  AddAllVerbs(app, invocation);
+  AddAllVerbs(Verb(&app), invocation);
   const std::string program =
       absl::StrCat(*CompletionScript("bash", app), "COMP_WORDS=(", words, "); COMP_CWORD=", index,
                    "; _glovebox; echo \"${COMPREPLY[*]}\"");

@@ -1,0 +1,98 @@
+#include "tools/glovebox/calls.h"
+
+#include <grpcpp/client_context.h>
+
+#include "tools/glovebox/controlled_call.h"
+#include "tools/glovebox/stubs.h"
+
+namespace glovebox {
+
+void CallControl::Cancel() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  cancelled_ = true;
+  if (context_ != nullptr) context_->TryCancel();
+  cancelled_changed_.notify_all();
+}
+
+bool CallControl::Wait(absl::Duration time) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  return !cancelled_changed_.wait_for(lock, absl::ToChronoNanoseconds(time),
+                                      [this] { return cancelled_; });
+}
+
+bool CallControl::cancelled() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return cancelled_;
+}
+
+namespace {
+
+template <typename Stub, typename Request, typename Response>
+absl::Status Unary(Connection& connection, Stub& stub,
+                   grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                   const Request& request, Response* response, CallControl* control) {
+  ControlledCall call(control);
+  const grpc::Status status = (stub.*method)(call.context(), request, response);
+  if (status.ok()) return absl::OkStatus();
+  if (control != nullptr && control->cancelled()) return absl::CancelledError("cancelled");
+  return Explain(connection, status);
+}
+
+template <typename Response, typename Reader>
+absl::Status ReadAll(Connection& connection, Reader& reader, grpc::ClientContext& context,
+                     const std::function<absl::Status(Response&)>& each) {
+  Response response;
+  absl::Status status;
+  while (status.ok() && reader.Read(&response)) status = each(response);
+  if (!status.ok()) context.TryCancel();
+  const grpc::Status end = reader.Finish();
+  return status.ok() ? Explain(connection, end) : status;
+}
+
+}  // namespace
+
+#define GLOVEBOX_CALL(service, Service, Method)                                                \
+  absl::Status Call(Connection& connection, const v1::Method##Request& request,                \
+                    v1::Method##Response* response, CallControl* control) {                    \
+    return Unary(connection, *connection.stubs().service, &v1::Service::Stub::Method, request, \
+                 response, control);                                                           \
+  }
+GLOVEBOX_CALL(sandboxes, SandboxService, CreateSandbox)
+GLOVEBOX_CALL(sandboxes, SandboxService, GetSandbox)
+GLOVEBOX_CALL(sandboxes, SandboxService, ListSandboxes)
+GLOVEBOX_CALL(sandboxes, SandboxService, DeleteSandbox)
+GLOVEBOX_CALL(execs, ExecService, StartExec)
+GLOVEBOX_CALL(execs, ExecService, GetExec)
+GLOVEBOX_CALL(execs, ExecService, SignalExec)
+GLOVEBOX_CALL(execs, ExecService, ResizeTerminal)
+GLOVEBOX_CALL(execs, ExecService, WriteStdin)
+GLOVEBOX_CALL(changes, ChangeService, ListChanges)
+GLOVEBOX_CALL(snapshots, SnapshotService, ListSnapshots)
+GLOVEBOX_CALL(snapshots, SnapshotService, DeleteSnapshot)
+GLOVEBOX_CALL(snapshots, SnapshotService, ListImages)
+GLOVEBOX_CALL(snapshots, SnapshotService, DeleteImage)
+GLOVEBOX_CALL(node, NodeService, GetNode)
+#undef GLOVEBOX_CALL
+
+absl::Status CallStream(Connection& connection, const v1::DiffSandboxRequest& request,
+                        const std::function<absl::Status(v1::DiffSandboxResponse&)>& each) {
+  grpc::ClientContext context;
+  return ReadAll(connection, *connection.stubs().changes->DiffSandbox(&context, request), context,
+                 each);
+}
+
+absl::Status CallStream(Connection& connection, const v1::ImportSnapshotRequest& request,
+                        const std::function<absl::Status(v1::ImportSnapshotResponse&)>& each) {
+  grpc::ClientContext context;
+  return ReadAll(connection, *connection.stubs().snapshots->ImportSnapshot(&context, request),
+                 context, each);
+}
+
+absl::Status CallStream(Connection& connection, const v1::ImportImageRequest& request,
+                        const std::function<absl::Status(v1::ImportImageResponse&)>& each) {
+  grpc::ClientContext context;
+  return ReadAll(connection, *connection.stubs().snapshots->ImportImage(&context, request), context,
+                 each);
+}
+
+}  // namespace glovebox

@@ -1,0 +1,116 @@
+// Calls to the daemon as functions: what goes in, what comes out, an absl::Status. The only headers
+// here are light ones; gRPC's stay in calls.cc, connection.cc and exec_stream.cc.
+#ifndef GLOVEBOX_TOOLS_CALLS_H_
+#define GLOVEBOX_TOOLS_CALLS_H_
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "tools/glovebox/connection.h"
+
+namespace grpc {
+class ClientContext;
+}  // namespace grpc
+
+namespace glovebox {
+
+namespace v1 {
+class CreateSandboxRequest;
+class CreateSandboxResponse;
+class DeleteImageRequest;
+class DeleteImageResponse;
+class DeleteSandboxRequest;
+class DeleteSandboxResponse;
+class DeleteSnapshotRequest;
+class DeleteSnapshotResponse;
+class DiffSandboxRequest;
+class DiffSandboxResponse;
+class GetExecRequest;
+class GetExecResponse;
+class GetNodeRequest;
+class GetNodeResponse;
+class GetSandboxRequest;
+class GetSandboxResponse;
+class ImportImageRequest;
+class ImportImageResponse;
+class ImportSnapshotRequest;
+class ImportSnapshotResponse;
+class ListChangesRequest;
+class ListChangesResponse;
+class ListImagesRequest;
+class ListImagesResponse;
+class ListSandboxesRequest;
+class ListSandboxesResponse;
+class ListSnapshotsRequest;
+class ListSnapshotsResponse;
+class ResizeTerminalRequest;
+class ResizeTerminalResponse;
+class SignalExecRequest;
+class SignalExecResponse;
+class StartExecRequest;
+class StartExecResponse;
+class WriteStdinRequest;
+class WriteStdinResponse;
+}  // namespace v1
+
+// How long a call may take, and how to end it from another thread. For one call after the other.
+class CallControl {
+ public:
+  CallControl() = default;
+  // `limit` of each call.
+  explicit CallControl(absl::Duration limit) : limit_(limit) {}
+  CallControl(const CallControl&) = delete;
+  CallControl& operator=(const CallControl&) = delete;
+
+  // Ends the call that is made now, if one is, and all that come: CANCELLED. Any thread.
+  void Cancel();
+  bool cancelled() const;
+  // Returns after `time`, or with false when cancelled.
+  bool Wait(absl::Duration time);
+
+ private:
+  friend class ControlledCall;
+
+  const absl::Duration limit_ = absl::InfiniteDuration();
+  mutable std::mutex mutex_;
+  std::condition_variable cancelled_changed_;
+  bool cancelled_ = false;                  // guarded by mutex_
+  grpc::ClientContext* context_ = nullptr;  // guarded by mutex_
+};
+
+// One request, one response. Errors as Connection::Explain gives them.
+#define GLOVEBOX_CALL(Method)                                                   \
+  absl::Status Call(Connection& connection, const v1::Method##Request& request, \
+                    v1::Method##Response* response, CallControl* control = nullptr)
+GLOVEBOX_CALL(CreateSandbox);
+GLOVEBOX_CALL(GetSandbox);
+GLOVEBOX_CALL(ListSandboxes);
+GLOVEBOX_CALL(DeleteSandbox);
+GLOVEBOX_CALL(StartExec);
+GLOVEBOX_CALL(GetExec);
+GLOVEBOX_CALL(SignalExec);
+GLOVEBOX_CALL(ResizeTerminal);
+GLOVEBOX_CALL(WriteStdin);
+GLOVEBOX_CALL(ListChanges);
+GLOVEBOX_CALL(ListSnapshots);
+GLOVEBOX_CALL(DeleteSnapshot);
+GLOVEBOX_CALL(ListImages);
+GLOVEBOX_CALL(DeleteImage);
+GLOVEBOX_CALL(GetNode);
+#undef GLOVEBOX_CALL
+
+// One request, a stream of responses, each shown to `each`; an error of `each` ends the call and is
+// returned.
+absl::Status CallStream(Connection& connection, const v1::DiffSandboxRequest& request,
+                        const std::function<absl::Status(v1::DiffSandboxResponse&)>& each);
+absl::Status CallStream(Connection& connection, const v1::ImportSnapshotRequest& request,
+                        const std::function<absl::Status(v1::ImportSnapshotResponse&)>& each);
+absl::Status CallStream(Connection& connection, const v1::ImportImageRequest& request,
+                        const std::function<absl::Status(v1::ImportImageResponse&)>& each);
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_TOOLS_CALLS_H_

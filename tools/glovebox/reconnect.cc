@@ -1,0 +1,106 @@
+#include "tools/glovebox/reconnect.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/escape.h"
+#include "base/status.h"
+#include "tools/glovebox/failure.h"
+#include "tools/glovebox/sizes.h"
+
+namespace glovebox {
+namespace {
+
+constexpr absl::Duration kFirstWait = absl::Milliseconds(50);
+constexpr absl::Duration kLongestWait = absl::Seconds(2);
+constexpr absl::Duration kQuietFor = absl::Seconds(1);
+constexpr int kDoublingsMax = 10;
+constexpr char kVariable[] = "GLOVEBOX_RECONNECT_FOR";
+
+}  // namespace
+
+void AddReconnectOptions(Verb verb, ReconnectOptions& options) {
+  verb.AddFlag("--no-reconnect", options.none, "Fail when the connection to the daemon breaks");
+  verb.AddOption("--reconnect-for", options.patience,
+                 absl::StrCat("How long to try again when it breaks (", kVariable, "; 60s)"))
+      .TypeName("TIME");
+}
+
+absl::StatusOr<ReconnectPolicy> BuildReconnectPolicy(const ReconnectOptions& options,
+                                                     const char* environment) {
+  if (options.none) return ReconnectPolicy{absl::ZeroDuration()};
+  const bool typed = !options.patience.empty();
+  if (!typed && (environment == nullptr || *environment == '\0')) return ReconnectPolicy{};
+  const absl::StatusOr<absl::Duration> patience =
+      ParseTimeout(typed ? options.patience : std::string(environment));
+  if (!patience.ok()) {
+    return Annotate(patience.status(), typed ? "--reconnect-for" : kVariable);
+  }
+  return ReconnectPolicy{*patience};
+}
+
+absl::StatusOr<ReconnectPolicy> ReconnectPolicyOf(const ReconnectOptions& options) {
+  return BuildReconnectPolicy(options, std::getenv(kVariable));
+}
+
+absl::Duration Backoff::Next() {
+  const absl::Duration wait =
+      std::min(kFirstWait * (1 << std::min(tries_, kDoublingsMax)), kLongestWait);
+  ++tries_;
+  return wait * std::uniform_real_distribution<double>(0.5, 1.5)(random_);
+}
+
+bool IsConnectionTrouble(const absl::Status& status) {
+  const std::optional<ErrorDetail> detail = GetErrorDetail(status);
+  const bool ours = detail.has_value() && !detail->reason.empty();  // else gRPC's own words
+  // CANCELLED is not by us: that is looked at before.
+  if (absl::IsUnavailable(status) || absl::IsCancelled(status)) return true;
+  if (absl::IsResourceExhausted(status)) return ours && detail->reason == "TOO_MANY_CALLS";
+  return (absl::IsInternal(status) || absl::IsUnknown(status)) && !ours;
+}
+
+absl::StatusOr<absl::Duration> Outage::Failed(const absl::Status& why) {
+  const absl::Time now = absl::Now();
+  since_ = std::min(since_, now);
+  const absl::Duration left = since_ + policy_.patience - now;
+  if (left <= absl::ZeroDuration()) {
+    if (policy_.patience == absl::ZeroDuration()) return why;
+    return Annotate(
+        why, absl::StrCat("no connection to the daemon for ", FormatSeconds(policy_.patience)));
+  }
+  if (!noted_ && now - since_ >= kQuietFor) {
+    noted_ = true;
+    Note(absl::StrCat("the connection to the daemon is lost; trying again for ",
+                      FormatSeconds(absl::Trunc(left, absl::Seconds(1)))));
+  }
+  return std::min(backoff_.Next(), left);
+}
+
+bool Outage::Mended() {
+  const bool was_broken = since_ != absl::InfiniteFuture();
+  if (noted_) Note("the connection to the daemon is back");
+  since_ = absl::InfiniteFuture();
+  noted_ = false;
+  backoff_.Reset();
+  return was_broken;
+}
+
+absl::Status Persist(ReconnectPolicy policy, CallControl& control,
+                     const std::function<absl::Status()>& attempt) {
+  Outage outage(policy);
+  while (true) {
+    absl::Status status = attempt();
+    if (control.cancelled()) return absl::CancelledError("cancelled");
+    if (!IsConnectionTrouble(status)) {
+      (void)outage.Mended();  // for its note
+      return status;
+    }
+    const absl::StatusOr<absl::Duration> wait = outage.Failed(status);
+    if (!wait.ok()) return wait.status();
+    if (!control.Wait(*wait)) return absl::CancelledError("cancelled");
+  }
+}
+
+}  // namespace glovebox
