@@ -8,22 +8,41 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/keepalive.h"
 #include "base/status.h"
+#include "glovebox/v1/change.grpc.pb.h"
+#include "glovebox/v1/exec.grpc.pb.h"
+#include "glovebox/v1/node.grpc.pb.h"
+#include "glovebox/v1/sandbox.grpc.pb.h"
+#include "glovebox/v1/snapshot.grpc.pb.h"
 #include "service/status_interceptor.h"
 
 namespace glovebox {
 namespace {
 
-void SetLimits(grpc::ServerBuilder* builder) {
+void SetLimits(const ServerOptions& options, grpc::ServerBuilder* builder) {
   builder->SetMaxReceiveMessageSize(Server::kMessageBytesMax);
   builder->SetMaxSendMessageSize(-1);  // pages and chunks are bounded where they are made
   builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, Server::kStreamsPerConnectionMax);
   builder->AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 16 * 1024);
   // A peer that neither speaks nor answers within 80 s is gone.
-  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
-  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kServerPingEveryMs);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPingAnswerWithinMs);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                              options.client_pings_apart_ms);
+}
+
+// The default health service knows only the server as a whole, "", until it is told of more.
+void ShowAsServing(grpc::Server* server) {
+  grpc::HealthCheckServiceInterface* health = server->GetHealthCheckService();
+  if (health == nullptr) return;
+  for (const char* name :
+       {v1::ChangeService::service_full_name(), v1::ExecService::service_full_name(),
+        v1::NodeService::service_full_name(), v1::SandboxService::service_full_name(),
+        v1::SnapshotService::service_full_name()}) {
+    health->SetServingStatus(name, true);
+  }
 }
 
 }  // namespace
@@ -42,7 +61,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   grpc::EnableDefaultHealthCheckService(true);
   if (options.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  SetLimits(&builder);
+  SetLimits(options, &builder);
   for (grpc::Service* service : services) builder.RegisterService(service);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeStatusInterceptorFactory(observer));
@@ -55,6 +74,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   if (started == nullptr) {
     return DetailedError(absl::StatusCode::kInternal, "gRPC did not start", {"UNCLASSIFIED", {}});
   }
+  ShowAsServing(started.get());
   std::unique_ptr<Server> server(new Server(std::move(started)));
   ASSIGN_OR_RETURN(server->acceptor_, ConnectionAcceptor::Start(std::move(listener),
                                                                 {::geteuid(), options.socket_group},

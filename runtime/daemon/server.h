@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/keepalive.h"
 #include "daemon/connection_acceptor.h"
 #include "daemon/logging.h"
 #include "daemon/unix_listener.h"
@@ -19,6 +20,7 @@ struct ServerOptions {
   std::string socket;
   std::optional<gid_t> socket_group;
   bool reflection = true;
+  int client_pings_apart_ms = kClientPingsApartMs;
 };
 
 // Thread-safe but for construction and destruction.

@@ -1,115 +1,16 @@
-// The server on a real unix socket with a real client; no sandbox is made, so no privilege is
-// needed.
-#include <fcntl.h>
-#include <grpcpp/grpcpp.h>
-#include <gtest/gtest.h>
+// The server on a real unix socket with a real client.
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdlib>
-#include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "base/ids.h"
-#include "daemon/logging.h"
-#include "daemon/server.h"
 #include "glovebox/v1/file.grpc.pb.h"
-#include "google/rpc/error_details.pb.h"
-#include "google/rpc/status.pb.h"
-#include "linux/file_io.h"
-#include "service/change_service.h"
-#include "service/exec_service.h"
-#include "service/node_service.h"
-#include "service/sandbox_service.h"
-#include "service/snapshot_service.h"
+#include "tests/service/wire_fixture.h"
 
 namespace glovebox {
 namespace {
-
-class RecordingObserver final : public RpcObserver {
- public:
-  void OnRpcEnd(const RpcEnd& end) override {
-    const std::lock_guard lock(mutex_);
-    ends_.push_back(end);
-  }
-  std::vector<RpcEnd> ends() {
-    const std::lock_guard lock(mutex_);
-    return ends_;
-  }
-
- private:
-  std::mutex mutex_;
-  std::vector<RpcEnd> ends_;
-};
-
-class WireTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    char directory[] = "/tmp/gbwire.XXXXXX";
-    ASSERT_NE(::mkdtemp(directory), nullptr);
-    directory_ = directory;
-    ASSERT_TRUE(MakeDirectoryAt(AT_FDCWD, directory_ + "/store", 0700).ok());
-    auto snapshots = SnapshotStore::Open(directory_ + "/store", nullptr, &clock_);
-    ASSERT_TRUE(snapshots.ok()) << snapshots.status();
-    snapshots_ = *std::move(snapshots);
-    SandboxDeps deps;
-    deps.clock = &clock_;
-    manager_ = std::make_unique<SandboxManager>(deps, snapshots_.get(), nullptr, ManagerLimits{});
-    deps_ = {manager_.get(), &calls_,       &transfers_, &clock_,
-             &observer_,     &page_tokens_, "test-host", {}};
-    socket_ = directory_ + "/s";
-    Start();
-  }
-
-  void Start() {
-    auto server = Server::Start({socket_, std::nullopt, true},
-                                {&sandboxes_, &execs_, &changes_, &snapshot_service_, &node_},
-                                &observer_, &log_);
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-  }
-
-  void TearDown() override {
-    server_.reset();
-    (void)RemoveTreeAt(AT_FDCWD, directory_);  // in /tmp
-  }
-
-  std::shared_ptr<grpc::Channel> Connect() {
-    grpc::ChannelArguments arguments;
-    arguments.SetMaxSendMessageSize(-1);
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    return grpc::CreateCustomChannel("unix:" + socket_, grpc::InsecureChannelCredentials(),
-                                     arguments);
-  }
-
-  static google::rpc::ErrorInfo InfoOf(const grpc::Status& status) {
-    google::rpc::Status rpc;
-    google::rpc::ErrorInfo info;
-    EXPECT_TRUE(rpc.ParseFromString(status.error_details()));
-    if (rpc.details_size() > 0) rpc.details(0).UnpackTo(&info);
-    EXPECT_EQ(info.domain(), "glovebox.dev") << status.error_message();
-    return info;
-  }
-
-  std::string directory_, socket_;
-  RealClock clock_;
-  RecordingObserver observer_;
-  Log log_{LogFormat::kText, LogLevel::kError};
-  PageTokens page_tokens_{"test"};
-  WorkQueue calls_{2, 64};
-  WorkQueue transfers_{2, 64};
-  std::unique_ptr<SnapshotStore> snapshots_;
-  std::unique_ptr<SandboxManager> manager_;
-  ServiceDeps deps_;
-  SandboxService sandboxes_{&deps_, {}};
-  ExecService execs_{&deps_};
-  ChangeService changes_{&deps_};
-  SnapshotService snapshot_service_{&deps_};
-  NodeService node_{&deps_, NodeFacts{{}, "/", [] { return uint64_t{4096}; }}};
-  std::unique_ptr<Server> server_;
-};
 
 TEST_F(WireTest, UnknownSandboxIsNotFoundWithReason) {
   auto stub = v1::SandboxService::NewStub(Connect());
@@ -187,6 +88,19 @@ TEST_F(WireTest, HugeMessageIsRefusedAndTheServerGoesOn) {
   const grpc::Status status = v1::SandboxService::NewStub(channel)->ListSandboxes(
       &context, v1::ListSandboxesRequest(), &response);
   EXPECT_TRUE(status.ok()) << status.error_message();
+}
+
+TEST_F(WireTest, ContinuingWhatIsNotThereStartsNothing) {
+  grpc::ClientContext context;
+  v1::RunExecRequest request;
+  request.set_sandbox_id(NewRandomId());
+  request.set_exec_id("gone");
+  request.set_from_sequence(1);
+  // An empty spec would be refused first if it were to be started.
+  auto frames = v1::ExecService::NewStub(Connect())->RunExec(&context, request);
+  v1::RunExecResponse response;
+  EXPECT_FALSE(frames->Read(&response));
+  EXPECT_EQ(frames->Finish().error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
 TEST_F(WireTest, ForeignPageTokenIsRefused) {

@@ -1,0 +1,112 @@
+// Our services on a real unix socket; no sandbox is made, so no privilege is needed.
+#ifndef GLOVEBOX_TESTS_SERVICE_WIRE_FIXTURE_H_
+#define GLOVEBOX_TESTS_SERVICE_WIRE_FIXTURE_H_
+
+#include <fcntl.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "daemon/logging.h"
+#include "daemon/server.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "linux/file_io.h"
+#include "service/change_service.h"
+#include "service/exec_service.h"
+#include "service/node_service.h"
+#include "service/sandbox_service.h"
+#include "service/snapshot_service.h"
+
+namespace glovebox {
+
+class RecordingObserver final : public RpcObserver {
+ public:
+  void OnRpcEnd(const RpcEnd& end) override {
+    const std::lock_guard lock(mutex_);
+    ends_.push_back(end);
+  }
+  std::vector<RpcEnd> ends() {
+    const std::lock_guard lock(mutex_);
+    return ends_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<RpcEnd> ends_;
+};
+
+class WireTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    char directory[] = "/tmp/gbwire.XXXXXX";
+    ASSERT_NE(::mkdtemp(directory), nullptr);
+    directory_ = directory;
+    ASSERT_TRUE(MakeDirectoryAt(AT_FDCWD, directory_ + "/store", 0700).ok());
+    auto snapshots = SnapshotStore::Open(directory_ + "/store", nullptr, &clock_);
+    ASSERT_TRUE(snapshots.ok()) << snapshots.status();
+    snapshots_ = *std::move(snapshots);
+    SandboxDeps deps;
+    deps.clock = &clock_;
+    manager_ = std::make_unique<SandboxManager>(deps, snapshots_.get(), nullptr, ManagerLimits{});
+    deps_ = {manager_.get(), &calls_,     &transfers_, &clock_, &observer_,
+             &page_tokens_,  "test-host", {},          {}};
+    socket_ = directory_ + "/s";
+    Start();
+  }
+
+  void Start(int client_pings_apart_ms = kClientPingsApartMs) {
+    auto server = Server::Start({socket_, std::nullopt, true, client_pings_apart_ms},
+                                {&sandboxes_, &execs_, &changes_, &snapshot_service_, &node_},
+                                &observer_, &log_);
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+
+  void TearDown() override {
+    server_.reset();
+    (void)RemoveTreeAt(AT_FDCWD, directory_);  // in /tmp
+  }
+
+  std::shared_ptr<grpc::Channel> Connect(grpc::ChannelArguments arguments = {}) {
+    arguments.SetMaxSendMessageSize(-1);
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    return grpc::CreateCustomChannel("unix:" + socket_, grpc::InsecureChannelCredentials(),
+                                     arguments);
+  }
+
+  static google::rpc::ErrorInfo InfoOf(const grpc::Status& status) {
+    google::rpc::Status rpc;
+    google::rpc::ErrorInfo info;
+    EXPECT_TRUE(rpc.ParseFromString(status.error_details()));
+    if (rpc.details_size() > 0) rpc.details(0).UnpackTo(&info);
+    EXPECT_EQ(info.domain(), "glovebox.dev") << status.error_message();
+    return info;
+  }
+
+  std::string directory_, socket_;
+  RealClock clock_;
+  RecordingObserver observer_;
+  Log log_{LogFormat::kText, LogLevel::kError};
+  PageTokens page_tokens_{"test"};
+  WorkQueue calls_{2, 64};
+  WorkQueue transfers_{2, 64};
+  std::unique_ptr<SnapshotStore> snapshots_;
+  std::unique_ptr<SandboxManager> manager_;
+  ServiceDeps deps_;
+  SandboxService sandboxes_{&deps_, {}};
+  ExecService execs_{&deps_};
+  ChangeService changes_{&deps_};
+  SnapshotService snapshot_service_{&deps_};
+  NodeService node_{&deps_, NodeFacts{{}, "/", [] { return uint64_t{4096}; }}};
+  std::unique_ptr<Server> server_;
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_TESTS_SERVICE_WIRE_FIXTURE_H_
