@@ -239,6 +239,7 @@ void Exec::Finish(const ExecResult& result) {
     if (state_.result.has_value()) return;
     state_.state = ExecSnapshot::State::kEnded;
     state_.result = result;
+    if (region_ != nullptr) last_shell_state_ = region_->shell_state();
     stdin_closed_ = true;
   }
   Notify();

@@ -35,6 +35,7 @@
 #include "exec/exec_spec.h"
 #include "exec/output_log.h"
 #include "exec/output_region.h"
+#include "exec/shell_state.h"
 #include "launcher/init_client.h"
 
 namespace glovebox {
@@ -94,6 +95,15 @@ class Exec {
   absl::Status Signal(uint32_t signal, SignalScope scope);
   absl::Status Resize(TerminalSize size);
 
+  // Gives a command to a persistent shell, unless it is the latest one already: then only says
+  // where its frames are, so that a retry is safe. FAILED_PRECONDITION: NOT_A_SHELL, EXEC_ENDED,
+  // SHELL_BUSY (one command at a time). NOT_FOUND: COMMAND_PASSED, a later one came.
+  // ALREADY_EXISTS: COMMAND_NUMBER_REUSED. OUT_OF_RANGE: COMMAND_IN_FUTURE.
+  absl::StatusOr<ShellTicket> RunShellCommand(const ShellCommand& command)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // The latest command of a persistent shell.
+  ShellState Shell() const ABSL_LOCKS_EXCLUDED(mutex_);
+
   // For the sandbox, before there are readers: where they find what is not retained any more. Opens
   // the full log of an exec that asked for one below the root of the sandbox's disk; without it
   // (the disk is gone) such output is a gap.
@@ -120,6 +130,13 @@ class Exec {
  private:
   friend class OutputReader;
 
+  ShellState LatestCommand() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<ShellTicket> FindCommand(uint64_t number, uint64_t fingerprint,
+                                          const ShellState& latest) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<ShellTicket> SendCommand(const ShellCommand& command, uint64_t number,
+                                          uint64_t fingerprint)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Finish(const ExecResult& result) ABSL_LOCKS_EXCLUDED(mutex_);
   void TakeStdinAck(const StdinAckBody& ack) ABSL_LOCKS_EXCLUDED(mutex_);
   void Notify() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -162,6 +179,9 @@ class Exec {
   bool stdin_closed_ ABSL_GUARDED_BY(mutex_) = false;
   // What was sent is known to a dead daemon only, and from init's acknowledgement.
   bool stdin_unknown_ ABSL_GUARDED_BY(mutex_) = false;
+  ShellTicket shell_sent_ ABSL_GUARDED_BY(mutex_);  // the latest command of this daemon
+  uint64_t shell_fingerprint_ ABSL_GUARDED_BY(mutex_) = 0;
+  ShellState last_shell_state_ ABSL_GUARDED_BY(mutex_);  // once the region is gone
   std::shared_ptr<OutputRegion> region_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<ExecArchiveStore> archives_ ABSL_GUARDED_BY(mutex_);  // where it was saved
   std::shared_ptr<const ExecArchive> archive_ ABSL_GUARDED_BY(mutex_);  // open while it is read
@@ -171,7 +191,7 @@ class Exec {
 
 // What a reader gets, in order; kEnd is last and comes exactly once.
 struct OutputFrame {
-  enum class Kind { kStarted, kData, kGap, kEnd };
+  enum class Kind { kStarted, kData, kGap, kCommandStarted, kCommandEnded, kEnd };
   Kind kind = Kind::kData;
   OutputStream stream = OutputStream::kStdout;  // kData
   uint64_t sequence = 0;     // kData; kGap: first missing; kStarted: 0; kEnd: last + 1
@@ -179,7 +199,10 @@ struct OutputFrame {
   uint64_t gap_bytes = 0;
   int64_t monotonic_ns = 0;
   std::string data;
-  std::optional<ExecResult> result;  // kEnd
+  std::optional<ExecResult> result;      // kEnd
+  uint64_t command_number = 0;           // kCommandStarted
+  std::optional<CommandResult> command;  // kCommandEnded
+  bool last = false;                     // no frame follows for this reader
 };
 
 // One reader of one exec. Not thread-safe.
@@ -192,6 +215,11 @@ class OutputReader {
   ~OutputReader();
   OutputReader(const OutputReader&) = delete;
   OutputReader& operator=(const OutputReader&) = delete;
+
+  // From now on only the frames of command `number`: its start, what came until its end, its end,
+  // which is the last; or the exec's end, when that comes first. DATA_LOSS with reason
+  // COMMAND_END_DROPPED from Next when this reader was so slow that its end is not known any more.
+  void FollowCommand(uint64_t number) { command_ = number; }
 
   // The next frame; nullopt when there is none yet: Watch the exec, then ask again. DATA_LOSS: init
   // broke the region's rules.
@@ -207,6 +235,8 @@ class OutputReader {
   const std::shared_ptr<Exec>& exec() const { return exec_; }
 
  private:
+  absl::StatusOr<std::optional<OutputFrame>> NextOfAll();
+  absl::StatusOr<bool> IsOfCommand(OutputFrame* frame);
   OutputRecord NextRecord(std::string* data);
   OutputRecord NextKept(std::string* data);
   OutputRecord TakeLogged(const OutputPosition& from, std::string* data);
@@ -223,6 +253,9 @@ class OutputReader {
   bool started_sent_ = false;
   bool region_gone_ = false;
   bool end_sent_ = false;
+  std::optional<uint64_t> command_;  // FollowCommand
+  bool command_seen_ = false;        // its start, or what is missing since
+  std::optional<OutputFrame> owed_;  // follows a gap that hid it
 };
 
 }  // namespace glovebox

@@ -40,7 +40,7 @@ class ShapeCheck : public nlohmann::json_sax<nlohmann::json> {
 // A field that is missing here is forgotten by a daemon that takes over: a new member of ExecSpec,
 // OomFacts or ExecResult is listed below (as Added once a release has written records without it),
 // then the size is put right.
-static_assert(sizeof(ExecSpec) == 200, "list the new member in SpecFields");
+static_assert(sizeof(ExecSpec) == 208, "list the new member in SpecFields");
 static_assert(sizeof(OomFacts) == 72 && sizeof(PidsFacts) == 24 && sizeof(DiskFacts) == 56,
               "list the new member in record_fields.h");
 static_assert(sizeof(ExecResult) == 376, "list the new member in ResultFields");
@@ -66,6 +66,7 @@ void SpecFields(Fields* fields, Spec& spec) {
   fields->Field("ring_bytes", spec.ring_bytes);
   fields->Field("stderr_ring_bytes", spec.stderr_ring_bytes);
   fields->Field("full_log_bytes", spec.full_log_bytes);
+  fields->Field("shell", spec.shell);
 }
 
 template <typename Fields, typename Result>

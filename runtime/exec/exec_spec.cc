@@ -17,8 +17,14 @@ absl::Status Refuse(absl::string_view field, absl::string_view why) {
 bool HasNul(const std::string& text) { return text.find('\0') != std::string::npos; }
 
 absl::Status CheckTexts(const ExecSpec& spec) {
-  if (spec.arguments.empty()) return Refuse("arguments", "is empty; name a program");
-  if (spec.arguments[0].empty()) return Refuse("arguments[0]", "is empty; name a program");
+  if (spec.shell && !spec.arguments.empty()) {
+    return Refuse("arguments", "must be empty for a persistent shell");
+  }
+  if (spec.shell && spec.terminal.has_value()) {
+    return Refuse("shell", "has no terminal; run bash on a terminal as any command");
+  }
+  if (!spec.shell && spec.arguments.empty()) return Refuse("arguments", "is empty; name a program");
+  if (!spec.shell && spec.arguments[0].empty()) return Refuse("arguments[0]", "is empty; name a program");
   size_t bytes = sizeof(ExecSpecWire) + spec.user.size() + spec.working_directory.size() + 2;
   if (spec.environment.size() > kExecVariablesMax) {
     return Refuse("environment", absl::StrCat("has more than ", kExecVariablesMax, " variables"));

@@ -40,6 +40,9 @@ struct ExecSpec {
   uint64_t ring_bytes = 1024 * 1024;        // from the end of stdout, or of the terminal
   uint64_t stderr_ring_bytes = 256 * 1024;  // from the end of stderr
   uint64_t full_log_bytes = 0;              // 0: no full log on the sandbox's disk
+  // A persistent shell: takes commands by RunShellCommand. `arguments` are empty then and are the
+  // daemon's own (shell_program.h); not with a terminal.
+  bool shell = false;
   friend bool operator==(const ExecSpec&, const ExecSpec&) = default;
 };
 

@@ -68,7 +68,8 @@ bool OutputLog::ReadHeader(Window* window, const OutputPosition& position,
   const char* bytes = Read(window, offset, sizeof *record);
   if (bytes == nullptr) return false;
   std::memcpy(record, bytes, sizeof *record);
-  return record->size <= kRecordDataMax && record->stream <= OutputStream::kTerminal &&
+  return record->size <= kRecordDataMax && record->stream != OutputStream::kPad &&
+         record->stream <= OutputStream::kCommandEnded &&
          record->sequence == position.next_sequence && record->bytes_before == position.bytes_seen;
 }
 

@@ -1,10 +1,36 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "exec/exec.h"
 
 namespace glovebox {
+namespace {
+
+absl::Status Corrupt() {
+  return DetailedError(absl::StatusCode::kDataLoss,
+                       "the output of this command cannot be read any more: the sandbox's init "
+                       "broke the rules of its output memory",
+                       {"OUTPUT_CORRUPT", {}});
+}
+
+// A record that is not output becomes its own kind of frame. False when init wrote nonsense.
+bool ReadShellFrame(OutputFrame* frame) {
+  if (frame->stream == OutputStream::kCommandStarted) {
+    const std::optional<uint64_t> number = ReadCommandStart(frame->data);
+    frame->kind = OutputFrame::Kind::kCommandStarted;
+    frame->command_number = number.value_or(0);
+    frame->data.clear();
+    return number.has_value();
+  }
+  frame->kind = OutputFrame::Kind::kCommandEnded;
+  frame->command = ReadCommandEnd(frame->data);
+  frame->data.clear();
+  return frame->command.has_value();
+}
+
+}  // namespace
 
 OutputReader::OutputReader(std::shared_ptr<Exec> exec, uint64_t from_sequence, bool paces)
     : exec_(std::move(exec)), started_sent_(from_sequence > 1) {
@@ -92,7 +118,7 @@ std::optional<OutputFrame> OutputReader::LastGap(const ExecSnapshot& ended) {
   return frame;
 }
 
-absl::StatusOr<std::optional<OutputFrame>> OutputReader::Next() {
+absl::StatusOr<std::optional<OutputFrame>> OutputReader::NextOfAll() {
   if (end_sent_) return std::nullopt;
   // The state is taken before the output: an end that is known now means that all output is there
   // now.
@@ -112,16 +138,15 @@ absl::StatusOr<std::optional<OutputFrame>> OutputReader::Next() {
   switch (record.kind) {
     case OutputRecord::Kind::kCorrupt:
       end_sent_ = true;
-      return DetailedError(absl::StatusCode::kDataLoss,
-                           "the output of this command cannot be read any more: the sandbox's init "
-                           "broke the rules of its output memory",
-                           {"OUTPUT_CORRUPT", {}});
+      return Corrupt();
     case OutputRecord::Kind::kData:
       frame.kind = OutputFrame::Kind::kData;
       frame.stream = record.stream;
       frame.sequence = record.sequence;
       frame.monotonic_ns = record.monotonic_ns;
-      return frame;
+      if (CarriesOutput(record.stream) || ReadShellFrame(&frame)) return frame;
+      end_sent_ = true;
+      return Corrupt();
     case OutputRecord::Kind::kGap:
       frame.kind = OutputFrame::Kind::kGap;
       frame.sequence = record.sequence;
@@ -141,9 +166,66 @@ absl::StatusOr<std::optional<OutputFrame>> OutputReader::Next() {
   if (std::optional<OutputFrame> gap = LastGap(snapshot)) return gap;
   end_sent_ = true;
   frame.kind = OutputFrame::Kind::kEnd;
+  frame.last = true;
   frame.sequence = cursor_.next_sequence;
   frame.result = snapshot.result;
   return frame;
+}
+
+// Whether a reader that follows one command gets `frame`.
+absl::StatusOr<bool> OutputReader::IsOfCommand(OutputFrame* frame) {
+  const uint64_t number = *command_;
+  bool passed = false;
+  switch (frame->kind) {
+    case OutputFrame::Kind::kStarted:
+      return false;
+    case OutputFrame::Kind::kEnd:
+      return true;
+    case OutputFrame::Kind::kData:
+      return command_seen_;
+    case OutputFrame::Kind::kGap: {
+      command_seen_ = true;
+      const ShellState latest = exec_->Shell();
+      if (latest.number == number && latest.end.has_value() &&
+          latest.ended_sequence <= frame->sequence_to) {
+        owed_.emplace();
+        owed_->kind = OutputFrame::Kind::kCommandEnded;
+        owed_->sequence = latest.ended_sequence;
+        owed_->monotonic_ns = frame->monotonic_ns;
+        owed_->command = latest.end;
+        owed_->last = true;
+      }
+      return true;
+    }
+    case OutputFrame::Kind::kCommandStarted:
+      command_seen_ = command_seen_ || frame->command_number == number;
+      passed = frame->command_number > number;
+      if (!passed) return frame->command_number == number;
+      break;
+    case OutputFrame::Kind::kCommandEnded:
+      frame->last = frame->command->number == number;
+      passed = frame->command->number > number;
+      if (!passed) return frame->last;
+      break;
+  }
+  return DetailedError(
+      absl::StatusCode::kDataLoss,
+      absl::StrCat("the end of command ", number, " is no longer retained: it was read too slowly"),
+      {"COMMAND_END_DROPPED", {{"value", absl::StrCat(number)}}});
+}
+
+absl::StatusOr<std::optional<OutputFrame>> OutputReader::Next() {
+  for (;;) {
+    if (owed_.has_value()) {
+      end_sent_ = true;
+      return std::exchange(owed_, std::nullopt);
+    }
+    ASSIGN_OR_RETURN(std::optional<OutputFrame> frame, NextOfAll());
+    if (!frame.has_value() || !command_.has_value()) return frame;
+    ASSIGN_OR_RETURN(const bool wanted, IsOfCommand(&*frame));
+    if (frame->last) end_sent_ = true;
+    if (wanted) return frame;
+  }
 }
 
 absl::StatusOr<std::optional<OutputFrame>> OutputReader::NextOrWatch(

@@ -11,7 +11,7 @@ OutputRecord AcceptRecord(const RecordHeader& record, OutputPosition* position) 
   constexpr uint64_t kCountMax = uint64_t{1} << 62;
   if (record.sequence > kCountMax || record.bytes_before > kCountMax ||
       record.sequence < position->next_sequence || record.bytes_before < position->bytes_seen ||
-      record.stream > OutputStream::kTerminal) {
+      record.stream == OutputStream::kPad || record.stream > OutputStream::kCommandEnded) {
     return {.kind = OutputRecord::Kind::kCorrupt};
   }
   if (record.sequence > position->next_sequence) {

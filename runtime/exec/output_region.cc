@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "exec/shell_program.h"
 #include "init/exec_region.h"
 
 namespace glovebox {
@@ -31,7 +32,8 @@ void AppendText(std::string* out, const std::string& text) {
 
 std::string EncodeSpec(const ExecSpec& spec) {
   ExecSpecWire wire{};
-  wire.argument_count = static_cast<uint32_t>(spec.arguments.size());
+  const std::vector<std::string> arguments = spec.shell ? ShellArguments() : spec.arguments;
+  wire.argument_count = static_cast<uint32_t>(arguments.size());
   wire.variable_count = static_cast<uint32_t>(spec.environment.size());
   wire.stdin_mode = spec.stdin_open ? StdinMode::kPipe : StdinMode::kNull;
   wire.output_policy = spec.output_policy;
@@ -48,10 +50,11 @@ std::string EncodeSpec(const ExecSpec& spec) {
   wire.output_bytes_max = spec.output_bytes_max;
   wire.hold_limit_ms = spec.hold_limit_ms;
   wire.full_log_bytes = spec.full_log_bytes;
+  wire.shell = spec.shell ? 1 : 0;
   std::string bytes(sizeof wire, '\0');
   AppendText(&bytes, spec.user);
   AppendText(&bytes, spec.working_directory);
-  for (const std::string& argument : spec.arguments) AppendText(&bytes, argument);
+  for (const std::string& argument : arguments) AppendText(&bytes, argument);
   for (const std::string& variable : spec.environment) AppendText(&bytes, variable);
   wire.size = static_cast<uint32_t>(bytes.size());
   std::memcpy(bytes.data(), &wire, sizeof wire);
@@ -321,6 +324,8 @@ bool OutputRegion::OpenGate() {
 uint64_t OutputRegion::last_sequence() const {
   return header()->last_sequence.load(std::memory_order_acquire);
 }
+
+ShellState OutputRegion::shell_state() const { return ReadShellState(header()->shell); }
 
 bool OutputRegion::ended() const { return header()->ended.load(std::memory_order_acquire) != 0; }
 

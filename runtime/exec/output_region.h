@@ -13,6 +13,7 @@
 #include "exec/exec_spec.h"
 #include "exec/output_record.h"
 #include "exec/ring_view.h"
+#include "exec/shell_state.h"
 #include "linux/memfd.h"
 
 namespace glovebox {
@@ -72,6 +73,9 @@ class OutputRegion {
 
   // The latest sequence number that init gave; whatever it says.
   uint64_t last_sequence() const;
+
+  // The latest command of a persistent shell; whatever init says.
+  ShellState shell_state() const;
 
   // Set by init when no record follows any more.
   bool ended() const;

@@ -124,6 +124,29 @@ void SignalTree(const Exec& exec, int signal) {
   }
 }
 
+void SignalAllButLeader(const Exec& exec, int signal) {
+  ForEachProcess(exec, [signal, leader = exec.pid](int pid) {
+    if (pid > 1 && pid != leader) (void)raw::Call(__NR_kill, pid, signal);  // gone meanwhile: fine
+  });
+}
+
+bool KillAllButLeader(const Exec& exec) {
+  constexpr int kRounds = 64;
+  uint64_t before = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    uint64_t found = 0;  // stands for which ones
+    ForEachProcess(exec, [&found, leader = exec.pid](int pid) {
+      if (pid <= 1 || pid == leader) return;
+      found = (found + static_cast<uint64_t>(pid)) * 0x9e3779b97f4a7c15u;
+      (void)raw::Call(__NR_kill, pid, SIGKILL);  // gone meanwhile: fine
+    });
+    // Who was killed forks no more: the same ones again are dying.
+    if (found == 0 || found == before) return true;
+    before = found;
+  }
+  return false;
+}
+
 void KillTree(Exec* exec) {
   exec->tree_killed = true;
   if (raw::Write(exec->cgroup_kill.get(), "1", 1) == 1) return;

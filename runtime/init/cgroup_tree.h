@@ -25,6 +25,11 @@ void ReadCpuTime(const Exec& exec, uint64_t* user_us, uint64_t* system_us);
 // no exceptions.
 inline constexpr int kSignalRounds = 16;
 void SignalTree(const Exec& exec, int signal);
+void SignalAllButLeader(const Exec& exec, int signal);
+
+// SIGKILL to all but the leader, again and again until no other one is found; false when there were
+// new ones in each of a bounded number of rounds.
+bool KillAllButLeader(const Exec& exec);
 
 // SIGKILL to all of the tree at once, forks in flight included (cgroup.kill).
 void KillTree(Exec* exec);

@@ -18,7 +18,8 @@ enum class EventSource : uint32_t {
   kStdout,
   kStderr,
   kStdin,
-  kRefusal
+  kRefusal,
+  kShell
 };
 
 class EventSet {

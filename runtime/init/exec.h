@@ -10,6 +10,7 @@
 #include "init/limit_watch.h"
 #include "init/log_writer.h"
 #include "init/region_writer.h"
+#include "init/shell_control.h"
 
 namespace glovebox {
 
@@ -60,6 +61,7 @@ struct Exec {
   UniqueFd region_fd;  // for the next daemon
   RegionWriter region;
   LogWriter log;
+  ShellControl shell;
   uint64_t client_signals = 0;  // bit n-1: the client's signal n was delivered
   LimitReading limits_before;
   bool shared = false;          // others ran at some time of its life

@@ -33,9 +33,12 @@ void PlaceDescriptors(ChildTask* task) {
     // Sources are above 2: init's own 0, 1 and 2 are open, or the source is init's /dev/null at 0.
     if (task->descriptors[i] != i) Do(task, kStep, raw::Dup3(task->descriptors[i], i, 0));
   }
-  // What is left goes with the execve.
   if (task->told != kToldFd) Do(task, kStep, raw::Dup3(task->told, kToldFd, O_CLOEXEC));
-  Do(task, kStep, raw::CloseRange(kToldFd + 1, ~0U, 0));
+  // What is left goes with the execve.
+  if (task->control < 0) return Do(task, kStep, raw::CloseRange(kToldFd + 1, ~0U, 0));
+  Do(task, kStep, raw::Dup3(task->control, kShellControlFd, 0));  // from above it, see OpenShell
+  Do(task, kStep, raw::CloseRange(kToldFd + 1, kShellControlFd - 1, 0));
+  Do(task, kStep, raw::CloseRange(kShellControlFd + 1, ~0U, 0));
 }
 
 void BecomeUser(ChildTask* task, uint64_t capabilities) {

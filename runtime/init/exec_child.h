@@ -15,6 +15,7 @@ struct ChildTask {
   const Command* command;
   int descriptors[3];    // become 0, 1, 2
   int told;              // takes the listener of the command's filter (init/refusals.h)
+  int control;           // becomes kShellControlFd; -1: none
   ExecStep failed_step;  // written by the child; kNone: the execve succeeded
   int error;
 };

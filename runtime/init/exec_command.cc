@@ -21,7 +21,8 @@ const char* NextText(const char** at, const char* end) {
 
 bool SpecFits(const ExecSpecWire& wire, uint64_t spec_size) {
   return wire.size == spec_size && wire.argument_count >= 1 && wire.argument_count < spec_size &&
-         wire.variable_count <= kVariablesMax && wire.terminal <= 1 && wire.keep_survivors <= 1 &&
+         wire.variable_count <= kVariablesMax && wire.terminal <= 1 && wire.shell <= 1 &&
+         wire.shell + wire.terminal <= 1 && wire.keep_survivors <= 1 &&
          wire.replace_environment <= 1 &&
          (wire.stdin_mode == StdinMode::kNull || wire.stdin_mode == StdinMode::kPipe) &&
          (wire.output_policy == OutputPolicy::kDropOldest ||

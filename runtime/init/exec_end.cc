@@ -10,6 +10,7 @@
 #include "init/clock.h"
 #include "init/exec_input.h"
 #include "init/exec_output.h"
+#include "init/shell_command.h"
 
 namespace glovebox {
 namespace {
@@ -78,6 +79,7 @@ void OnLeaderEnd(Exec* exec, int status, const rusage& usage, bool connected, Ex
   exec->wall_deadline_ns = exec->idle_deadline_ns = exec->kill_deadline_ns = 0;
   exec->drain_deadline_ns = exec->end.ended_ns + exec->drain_limit_ns;
   CloseInput(exec, events);
+  ReadShell(exec, connected, events);  // a status that came before the end counts
   for (int stream = 0; stream < 2; ++stream) {
     PumpOutput(exec, stream, kDrainReads, connected, events);
   }
@@ -137,6 +139,7 @@ void FinishExec(Exec* exec, EventSet* events) {
   exec->pidfd.Reset();
   exec->cgroup.Reset();
   exec->cgroup_kill.Reset();
+  CloseShell(exec, events);
   exec->log.Finish(&exec->end);
   exec->region.Finish(&exec->end);
   exec->region.Unmap();
@@ -184,6 +187,7 @@ int64_t NextDeadline(const Exec& exec) {
   if (exec.phase == ExecPhase::kFree || exec.phase == ExecPhase::kEnded) return 0;
   consider(exec.wall_deadline_ns);
   consider(exec.kill_deadline_ns);
+  consider(exec.shell.deadline_ns);
   if (!exec.output_held) {  // else the daemon is the one to wait for
     consider(exec.idle_deadline_ns);
     consider(exec.drain_deadline_ns);
@@ -203,6 +207,7 @@ void RunDeadlines(Exec* exec, int64_t now, bool connected, EventSet* events) {
       exec->kill_deadline_ns = 0;
       KillTree(exec);
     }
+    if (Passed(exec->shell.deadline_ns, now)) RunShellDeadline(exec, now);
   } else if ((exec->phase == ExecPhase::kDraining || exec->phase == ExecPhase::kKilled) &&
              !exec->output_held && Passed(exec->drain_deadline_ns, now)) {
     OnDrainDeadline(exec, connected, events);

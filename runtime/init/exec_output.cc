@@ -105,6 +105,20 @@ void PumpOutput(Exec* exec, int stream, int reads_max, bool connected, EventSet*
   }
 }
 
+RegionWriter::Space ReserveRecord(Exec* exec, OutputStream stream, uint32_t size, bool connected,
+                                  EventSet* events) {
+  return ReserveOrHold(exec, stream, size, connected, events);
+}
+
+void CommitRecord(Exec* exec, OutputStream stream, RegionWriter::Space space) {
+  int64_t now = MonotonicNs();
+  RecordHeader record = exec->region.Commit(stream, space.size, now);
+  exec->log.Append(record, space.data);
+  exec->region.SetKeptElsewhere(exec->log.last_sequence());
+  if (exec->idle_limit_ns > 0) exec->idle_deadline_ns = now + exec->idle_limit_ns;
+  if (exec->region.TakeReaderWaiting()) exec->pending |= kPendingOutput;
+}
+
 void ResumeOutput(Exec* exec, uint32_t slot, EventSet* events) {
   if (!exec->output_held) return;
   exec->output_held = false;

@@ -20,6 +20,13 @@ void ResumeOutput(Exec* exec, uint32_t slot, EventSet* events);
 // Carries out hold_deadline_ns once it has passed: nobody paced for so long, the command goes on.
 void EndHold(Exec* exec, uint32_t slot, int64_t now, EventSet* events);
 
+// Room for a record that is not output, of at most 512 bytes; size 0: not now, see
+// exec->output_held.
+RegionWriter::Space ReserveRecord(Exec* exec, OutputStream stream, uint32_t size, bool connected,
+                                  EventSet* events);
+// Publishes what was written there.
+void CommitRecord(Exec* exec, OutputStream stream, RegionWriter::Space space);
+
 void CloseOutput(Exec* exec, int stream, EventSet* events);
 
 inline bool OutputClosed(const Exec& exec) {

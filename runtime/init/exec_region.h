@@ -42,7 +42,49 @@ inline constexpr uint64_t kRegionHeaderBytes = 4096;
 inline constexpr uint64_t kSpecBytesMax = 2 * 1024 * 1024;
 inline constexpr uint32_t kRecordDataMax = 64 * 1024;
 
-enum class OutputStream : uint32_t { kStdout = 0, kStderr = 1, kTerminal = 2, kPad = 3 };
+enum class OutputStream : uint32_t {
+  kStdout = 0,
+  kStderr = 1,
+  kTerminal = 2,
+  kPad = 3,
+  // Of a persistent shell, in their places among its output. Their bytes are in bytes_before but in
+  // no count of output; a gap's size has those of the ones that it hides.
+  kCommandStarted = 4,  // CommandStartedRecord
+  kCommandEnded = 5,    // CommandEndedRecord, after every byte that the command itself wrote
+};
+inline constexpr bool CarriesOutput(OutputStream stream) {
+  return stream <= OutputStream::kTerminal;
+}
+
+struct CommandStartedRecord {
+  uint64_t number;
+};
+
+enum class CommandCause : uint32_t {
+  kNone = 0,
+  kExited = 1,      // exit_code is its status
+  kTimedOut = 2,    // its wall limit passed; exit_code is the shell's answer, if it lived on
+  kShellEnded = 3,  // the shell's process ended, with exit_code or by signal
+};
+
+struct CommandEndedRecord {
+  uint64_t number;
+  CommandCause cause;
+  int32_t exit_code;     // -1: none
+  int32_t signal;        // that ended the shell; 0: none
+  uint32_t shell_ended;  // 1: no command follows, the exec's end does
+};
+
+// The latest command of a persistent shell.
+struct ShellWords {
+  std::atomic<uint32_t> version;  // odd while init changes the rest
+  uint32_t running;               // 1: no end yet
+  uint64_t number;                // 0: there was no command
+  uint64_t fingerprint;           // as in ShellCommandBody
+  uint64_t started_sequence;
+  uint64_t ended_sequence;
+  CommandEndedRecord end;
+};
 
 enum class OutputPolicy : uint32_t {
   kDropOldest = 0,    // never slows the command; a reader that falls behind gets a gap
@@ -92,6 +134,7 @@ struct RegionHeader {
   std::atomic<uint32_t> writer_waiting;  // init waits for kResume
   std::atomic<uint32_t> ended;           // 1: `end` is complete and no record follows
   ExecEnd end;
+  ShellWords shell;
 
   // Written by the daemon.
   alignas(64) std::atomic<uint32_t> reader_waiting;  // 1: send kOutput at the next record (init
@@ -106,6 +149,8 @@ struct RegionHeader {
 static_assert(sizeof(RegionHeader) <= kRegionHeaderBytes);
 static_assert(std::atomic<uint64_t>::is_always_lock_free &&
               std::is_standard_layout_v<RegionHeader>);
+
+inline constexpr int kShellControlFd = 9;  // the highest that every sh can name
 
 enum class StdinMode : uint32_t { kNull = 0, kPipe = 1 };  // a terminal is its own stdin
 
@@ -131,7 +176,8 @@ struct ExecSpecWire {
   uint64_t output_bytes_max;     // 0: none. Beyond it the tree is killed, cause kOutputLimit
   uint64_t full_log_bytes;       // 0: none. With kStart comes the log's file; at most so long
   uint32_t hold_limit_ms;        // kBackPressure: see there
-  uint32_t reserved;
+  uint32_t shell;  // 1: the command takes kShellCommand; its end of the control socket is
+                   // kShellControlFd. Not with a terminal
   // texts: user ("" for the plan's uid and gid; "name", "uid" or "uid:gid"), cwd ("" for the
   // plan's), argument_count arguments, variable_count "NAME=value"
 };

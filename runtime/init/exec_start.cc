@@ -15,6 +15,7 @@
 #include "init/exec_end.h"
 #include "init/exec_input.h"
 #include "init/exec_output.h"
+#include "init/shell_command.h"
 
 namespace glovebox {
 namespace {
@@ -27,6 +28,7 @@ constexpr uint64_t kChildStackBytes = 32 * 1024;
 // The command's sides; they close here once the child has its copies.
 struct CommandEnds {
   UniqueFd input, output, error;
+  UniqueFd control;
 };
 
 // What init makes for a command is the command's user's: a terminal, and pipes that are opened
@@ -109,7 +111,7 @@ uint64_t OwnPeakBytes() {
 CommandError CloneCommand(const PlanReader& plan, const Command& command, const CommandEnds& ends,
                           Exec* exec, Refusals* refusals, EventSet* events) {
   alignas(16) static constinit char stack[kChildStackBytes] = {};  // one child at a time: vfork
-  ChildTask task{&plan, &command, {}, refusals->sender(), ExecStep::kNone, 0};
+  ChildTask task{&plan, &command, {}, refusals->sender(), ends.control.get(), ExecStep::kNone, 0};
   int input = ends.input.valid() ? ends.input.get() : 0;  // init's 0 is /dev/null
   task.descriptors[0] = input;
   task.descriptors[1] = exec->terminal ? input : ends.output.get();
@@ -173,6 +175,7 @@ CommandError StartCommand(const PlanReader& plan, UniqueFd log, Exec* exec, uint
   if (log.valid()) exec->log.Begin(static_cast<UniqueFd&&>(log), command.wire.full_log_bytes);
   CommandEnds ends;
   long made = exec->terminal ? MakeTerminal(command, exec, &ends) : MakePipes(command, exec, &ends);
+  if (made >= 0 && command.wire.shell != 0) made = OpenShell(exec, slot, &ends.control, events);
   if (made >= 0) made = Watch(exec, slot, events);
   if (made < 0) return {ExecStep::kResources, static_cast<int>(-made)};
   return CloneCommand(plan, command, ends, exec, refusals, events);

@@ -45,6 +45,8 @@ enum class FrameKind : uint16_t {
   kResize,     // ResizeBody; ignored without a terminal
   kResume,     // no body; the reader moved the gate (exec_region.h) while writer_waiting was set
   kAckEnd,     // no body; end and output are recorded outside, init forgets the exec
+  kShellCommand,  // ShellCommandBody. Descriptor: what the shell is to read, a memfd that does not
+                  // shrink. Only while no command runs
   // init -> daemon
   kHelloAck = 64,  // HelloBody
   kStarted,        // StartedBody; the command's execve succeeded. Repeated after each kHello
@@ -109,6 +111,17 @@ struct ResizeBody {
   uint16_t rows;
   uint16_t columns;
 };
+
+struct ShellCommandBody {
+  uint64_t number;         // the latest one's plus one
+  uint64_t fingerprint;    // the daemon's; told by ShellWords
+  uint32_t size;           // of the memfd
+  uint32_t wall_limit_ms;  // 0: none. At the limit: SIGINT to the shell and SIGTERM to all else of
+                           // the exec, after the grace SIGKILL to all but the shell
+  uint32_t term_grace_ms;
+  uint32_t reserved;
+};
+inline constexpr uint32_t kShellInputMax = 1024 * 1024 + 64;
 
 struct StartedBody {
   int32_t pid;  // in the sandbox's pid namespace, for people

@@ -15,6 +15,10 @@ constexpr uint64_t kHeaderBytes = sizeof(RecordHeader);
 // Rather a new place than a record smaller than this where more is waiting.
 constexpr uint64_t kSmallestBytes = 512;
 
+uint64_t OutputBytes(const RecordHeader& record) {
+  return CarriesOutput(record.stream) ? record.size : 0;
+}
+
 constexpr uint64_t Padded(uint64_t size) { return (size + 7) & ~uint64_t{7}; }
 
 uint64_t Min(uint64_t a, uint64_t b) { return a < b ? a : b; }
@@ -105,7 +109,8 @@ uint64_t RegionWriter::Released(Ring* ring) const {
   if (ring->released < ring->tail) ring->released = ring->tail;
   while (ring->delivered < ring->head) {
     uint64_t next = After(*ring, ring->delivered, &record);
-    if (record.stream != OutputStream::kPad && record.bytes_before + record.size > gate) break;
+    if (record.stream != OutputStream::kPad && record.bytes_before + record.size > gate)
+      break;
     ring->delivered = next;
   }
   while (ring->released < ring->delivered) {
@@ -124,8 +129,8 @@ bool RegionWriter::MakeRoom(Ring* ring, uint64_t need, bool hold) {
     if (tail >= released) return false;
     RecordHeader record;
     tail = After(*ring, tail, &record);
-    if (record.stream != OutputStream::kPad && record.sequence > kept_elsewhere_) {
-      dropped[CounterOf(record.stream)] += record.size;
+    if (record.sequence > kept_elsewhere_) {
+      dropped[CounterOf(record.stream)] += OutputBytes(record);
     }
   }
   if (tail != ring->tail) {
@@ -145,7 +150,7 @@ bool RegionWriter::PadToStart(Ring* ring, bool hold) {
   if (!MakeRoom(ring, to_end, hold)) return false;
   if (to_end >= kHeaderBytes) {
     RecordHeader pad{static_cast<uint32_t>(to_end - kHeaderBytes), OutputStream::kPad, 0, 0,
-                     total_[0] + total_[1]};
+                     bytes_};
     __builtin_memcpy(At(*ring, ring->head), &pad, sizeof(pad));
   }
   ring->head += to_end;
@@ -186,10 +191,11 @@ RegionWriter::Space RegionWriter::Reserve(OutputStream stream, uint32_t wanted, 
 }
 
 RecordHeader RegionWriter::Commit(OutputStream stream, uint32_t size, int64_t now_ns) {
-  RecordHeader record{size, stream, ++sequence_, now_ns, total_[0] + total_[1]};
+  RecordHeader record{size, stream, ++sequence_, now_ns, bytes_};
   uint64_t extent = kHeaderBytes + Padded(size);
   int counter = CounterOf(stream);
-  total_[counter] += size;
+  total_[counter] += OutputBytes(record);
+  bytes_ += size;
   header_->bytes_total[counter].store(total_[counter], std::memory_order_relaxed);
   header_->last_sequence.store(sequence_, std::memory_order_relaxed);
   if (!head_closed_) {
@@ -205,6 +211,19 @@ RecordHeader RegionWriter::Commit(OutputStream stream, uint32_t size, int64_t no
   // Before reader_waiting is looked at: either the reader sees this record or we see its wish.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   return record;
+}
+
+void RegionWriter::SetShell(const ShellNews& news) {
+  ShellWords& words = header_->shell;
+  words.version.fetch_add(1);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  words.running = news.running ? 1 : 0;
+  words.number = news.number;
+  words.fingerprint = news.fingerprint;
+  words.started_sequence = news.started_sequence;
+  words.ended_sequence = news.ended_sequence;
+  words.end = news.end;
+  words.version.fetch_add(1, std::memory_order_release);
 }
 
 void RegionWriter::Finish(ExecEnd* end) {

@@ -39,6 +39,17 @@ class RegionWriter {
   // True once for each time the reader asked to be told of output.
   bool TakeReaderWaiting() { return header_->reader_waiting.exchange(0) != 0; }
 
+  // The latest sequence number that was given.
+  uint64_t sequence() const { return sequence_; }
+  // What ShellWords are to say.
+  struct ShellNews {
+    bool running = false;
+    uint64_t number = 0, fingerprint = 0;
+    uint64_t started_sequence = 0, ended_sequence = 0;
+    CommandEndedRecord end{};
+  };
+  void SetShell(const ShellNews& news);
+
   uint64_t bytes_total(int stream) const { return total_[stream]; }
   // Adds the counters to `end`, publishes it; no record may follow.
   void Finish(ExecEnd* end);
@@ -74,6 +85,7 @@ class RegionWriter {
   Ring rings_[kRings];
   uint64_t sequence_ = 0;
   uint64_t kept_elsewhere_ = 0;
+  uint64_t bytes_ = 0;  // of all records: their bytes_before
   uint64_t total_[2] = {}, dropped_[2] = {};
 };
 

@@ -13,6 +13,7 @@
 #include "init/exec_start.h"
 #include "init/launch_plan.h"
 #include "init/report.h"
+#include "init/shell_command.h"
 #include "linux/bare_text.h"
 
 namespace glovebox {
@@ -34,7 +35,7 @@ bool ReadBody(const ReceivedFrame& frame, Body* body) {
 bool CarriesItsDescriptors(const ReceivedFrame& frame) {
   if (frame.header.kind == FrameKind::kStart) return frame.fd_count >= kStartFdsMin;
   if (frame.header.kind == FrameKind::kHello && frame.fd_count == kCounterFds) return true;
-  return frame.fd_count == 0;
+  return frame.fd_count == (frame.header.kind == FrameKind::kShellCommand ? 1 : 0);
 }
 
 }  // namespace
@@ -60,6 +61,7 @@ void Server::Run(const PlanReader& plan) {
   for (;;) {
     epoll_event ready[kEventsAtOnce];
     RetireEnded();
+    AdvanceShells();
     FlushFrames();
     long count = events_.Wait(ready, kEventsAtOnce, RunDeadlinesAndTimeout());
     for (long i = 0; i < count; ++i) Handle(plan, ready[i]);
@@ -108,6 +110,16 @@ void Server::Handle(const PlanReader& plan, const epoll_event& event) {
     case EventSource::kRefusal:
       refusals_.Handle(plan, slot, event.events, &table_);
       return;
+    case EventSource::kShell:
+      OnShellEvent(&table_.at(slot), event.events, connection_.connected(), &events_);
+      return;
+  }
+}
+
+void Server::AdvanceShells() {
+  for (uint32_t i = 0; i < table_.end(); ++i) {
+    Exec& exec = table_.at(i);
+    if (exec.shell.fd.valid()) AdvanceShell(&exec, connection_.connected(), &events_);
   }
 }
 
@@ -180,6 +192,8 @@ bool Server::HandleFrame(const PlanReader& plan) {
     case FrameKind::kAckEnd:
       HandleAckEnd();
       return frame_.header.body_size == 0;
+    case FrameKind::kShellCommand:
+      return HandleShellCommand(exec);
     case FrameKind::kHelloAck:
     case FrameKind::kStarted:
     case FrameKind::kOutput:
@@ -250,6 +264,13 @@ bool Server::HandleStdin(Exec* exec) {
   TakeInput(exec, table_.SlotOf(*exec), body, frame_.body + sizeof(body),
             static_cast<uint32_t>(frame_.header.body_size - sizeof(body)), &events_);
   return true;
+}
+
+bool Server::HandleShellCommand(Exec* exec) {
+  ShellCommandBody body;
+  if (!ReadBody(frame_, &body) || body.size == 0 || body.size > kShellInputMax) return false;
+  if (exec == nullptr || exec->phase != ExecPhase::kRunning) return true;  // crossed with the end
+  return TakeShellCommand(exec, body, frame_.fds[0].get());
 }
 
 bool Server::HandleSignal(Exec* exec) {

@@ -36,12 +36,14 @@ class Server {
   void AcceptConnection(const PlanReader& plan);
   void DropConnection();
   void ResumeAll();
+  void AdvanceShells();
   void ReceiveFrames(const PlanReader& plan, int frames_max);
   bool HandleFrame(const PlanReader& plan);
   bool HandleHello();
   bool HandleStart(const PlanReader& plan);
   StartRefusal TakeStart(const PlanReader& plan);
   bool HandleStdin(Exec* exec);
+  bool HandleShellCommand(Exec* exec);
   bool HandleSignal(Exec* exec);
   bool HandleResize(Exec* exec);
   void HandleAckEnd();

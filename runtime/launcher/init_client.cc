@@ -44,6 +44,7 @@ std::optional<size_t> BodySize(FrameKind kind) {
     case FrameKind::kResize:
     case FrameKind::kResume:
     case FrameKind::kAckEnd:
+    case FrameKind::kShellCommand:
       return std::nullopt;
   }
   return std::nullopt;

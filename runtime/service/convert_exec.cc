@@ -162,6 +162,7 @@ absl::StatusOr<ExecSpec> FromProto(const v1::ExecSpec& proto, absl::string_view 
         absl::StrCat(workdir, workdir == "/" ? "" : "/", spec.working_directory);
   }
   spec.user = proto.user();
+  spec.shell = proto.shell();
   if (proto.has_terminal()) {
     ASSIGN_OR_RETURN(spec.terminal, FromProto(proto.terminal(), "spec.terminal"));
   }
@@ -184,6 +185,7 @@ v1::ExecSpec ToProto(const ExecSpec& spec, WithEnvironment environment) {
   proto.set_replace_environment(spec.replace_environment);
   proto.set_working_directory(spec.working_directory);
   proto.set_user(spec.user);
+  proto.set_shell(spec.shell);
   if (spec.terminal.has_value()) {
     proto.mutable_terminal()->set_rows(spec.terminal->rows);
     proto.mutable_terminal()->set_columns(spec.terminal->columns);
@@ -237,12 +239,50 @@ v1::Exec ToProto(const Exec& exec, const std::string& sandbox_id, WithEnvironmen
   }
   proto.set_last_sequence(now.last_sequence);
   proto.set_stdin_offset(now.stdin_accepted);
+  if (exec.spec().shell) {
+    const ShellState shell = exec.Shell();
+    proto.set_last_command(shell.number);
+    proto.set_command_running(shell.running && !now.result.has_value());
+  }
   if (!now.result.has_value()) return proto;
   *proto.mutable_end() = ToProto(*now.result, exec.spec().terminal.has_value());
   if (now.pid.has_value()) {
     const auto wall_ns = static_cast<int64_t>(now.result->wall_us) * 1000;
     *proto.mutable_end_time() = MonotonicToProtoTime(now.started_ns + wall_ns, clock);
   }
+  return proto;
+}
+
+absl::StatusOr<ShellCommand> FromProto(const v1::RunShellCommandRequest& proto) {
+  ShellCommand command;
+  if (proto.has_number()) command.number = proto.number();
+  command.script = proto.script();
+  RETURN_IF_ERROR(
+      SetMillis(proto.has_wall_time(), proto.wall_time(), 1, "wall_time", &command.wall_limit_ms));
+  RETURN_IF_ERROR(SetMillis(proto.has_term_grace(), proto.term_grace(), 0, "term_grace",
+                            &command.term_grace_ms));
+  return command;
+}
+
+v1::CommandEnded ToProto(const CommandResult& result) {
+  v1::CommandEnded proto;
+  proto.set_number(result.number);
+  switch (result.cause) {
+    case CommandCause::kExited:
+      proto.set_cause(v1::COMMAND_CAUSE_EXITED);
+      break;
+    case CommandCause::kTimedOut:
+      proto.set_cause(v1::COMMAND_CAUSE_TIMED_OUT);
+      break;
+    case CommandCause::kShellEnded:
+      proto.set_cause(v1::COMMAND_CAUSE_SHELL_ENDED);
+      break;
+    case CommandCause::kNone:
+      break;
+  }
+  if (result.exit_code.has_value()) proto.set_exit_code(*result.exit_code);
+  if (result.signal.has_value()) proto.set_signal(*result.signal);
+  proto.set_shell_ended(result.shell_ended);
   return proto;
 }
 
@@ -270,6 +310,12 @@ v1::Frame ToProto(OutputFrame frame, const Exec& exec, const Clock& clock) {
       proto.mutable_gap()->set_from_sequence(frame.sequence);
       proto.mutable_gap()->set_to_sequence(frame.sequence_to);
       proto.mutable_gap()->set_bytes(frame.gap_bytes);
+      break;
+    case OutputFrame::Kind::kCommandStarted:
+      proto.mutable_command_started()->set_number(frame.command_number);
+      break;
+    case OutputFrame::Kind::kCommandEnded:
+      *proto.mutable_command_ended() = ToProto(frame.command.value_or(CommandResult{}));
       break;
     case OutputFrame::Kind::kEnd:
       *proto.mutable_end() =

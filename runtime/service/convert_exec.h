@@ -19,6 +19,7 @@ namespace glovebox {
 absl::StatusOr<ExecSpec> FromProto(const v1::ExecSpec& proto, absl::string_view workdir,
                                    const OutputBounds& output = {});
 absl::StatusOr<TerminalSize> FromProto(const v1::TerminalSize& proto, absl::string_view field);
+absl::StatusOr<ShellCommand> FromProto(const v1::RunShellCommandRequest& proto);
 absl::StatusOr<SignalScope> FromProto(v1::SignalScope scope);
 
 enum class WithEnvironment { kNo, kYes };
@@ -26,6 +27,7 @@ enum class WithEnvironment { kNo, kYes };
 v1::ExecSpec ToProto(const ExecSpec& spec, WithEnvironment environment);
 v1::ExecState ToProto(ExecSnapshot::State state);
 v1::End ToProto(const ExecResult& result, bool terminal);
+v1::CommandEnded ToProto(const CommandResult& result);
 v1::Exec ToProto(const Exec& exec, const std::string& sandbox_id, WithEnvironment environment,
                  const Clock& clock);
 // `exec` is the one that the frame is of.

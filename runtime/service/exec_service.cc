@@ -107,6 +107,23 @@ grpc::ServerWriteReactor<v1::RunExecResponse>* ExecService::RunExec(
       });
 }
 
+grpc::ServerWriteReactor<v1::RunShellCommandResponse>* ExecService::RunShellCommand(
+    grpc::CallbackServerContext* /*context*/, const v1::RunShellCommandRequest* request) {
+  using Stream = FrameStream<v1::RunShellCommandResponse>;
+  return Stream::Run(
+      deps_, NameOf("ExecService/RunShellCommand", *request),
+      [this, request]() -> absl::StatusOr<Stream::Opened> {
+        Stream::Opened opened;
+        ASSIGN_OR_RETURN(const ShellCommand command, FromProto(*request));
+        ASSIGN_OR_RETURN(opened.exec, Find(request->sandbox_id(), request->exec_id()));
+        ASSIGN_OR_RETURN(const ShellTicket ticket, opened.exec->RunShellCommand(command));
+        opened.reader = std::make_unique<OutputReader>(opened.exec, ticket.from_sequence,
+                                                       /*paces=*/true);
+        opened.reader->FollowCommand(ticket.number);
+        return opened;
+      });
+}
+
 grpc::ServerUnaryReactor* ExecService::WriteStdin(grpc::CallbackServerContext* /*context*/,
                                                   const v1::WriteStdinRequest* request,
                                                   v1::WriteStdinResponse* response) {

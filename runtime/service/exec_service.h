@@ -22,6 +22,8 @@ class ExecService final : public v1::ExecService::CallbackService {
       grpc::CallbackServerContext* context, const v1::AttachExecRequest* request) override;
   grpc::ServerWriteReactor<v1::RunExecResponse>* RunExec(
       grpc::CallbackServerContext* context, const v1::RunExecRequest* request) override;
+  grpc::ServerWriteReactor<v1::RunShellCommandResponse>* RunShellCommand(
+      grpc::CallbackServerContext* context, const v1::RunShellCommandRequest* request) override;
   grpc::ServerUnaryReactor* WriteStdin(grpc::CallbackServerContext* context,
                                        const v1::WriteStdinRequest* request,
                                        v1::WriteStdinResponse* response) override;

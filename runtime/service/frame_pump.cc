@@ -55,7 +55,7 @@ void FramePump::Step() {
     return;  // the exec calls Run when it is worth looking again
   }
   OutputFrame frame = *std::move(*next);
-  if (frame.kind == OutputFrame::Kind::kEnd) {
+  if (frame.last) {
     finished_ = true;
     reader_.reset();
     return sink_->WriteLast(std::move(frame));

@@ -44,6 +44,8 @@ absl::Status FrameOutput::Write(const v1::Frame& frame) {
     case v1::Frame::kStarted:
     case v1::Frame::kGap:
     case v1::Frame::kNotice:
+    case v1::Frame::kCommandStarted:
+    case v1::Frame::kCommandEnded:
     case v1::Frame::kEnd:
     case v1::Frame::ITEM_NOT_SET:
       break;

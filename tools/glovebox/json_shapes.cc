@@ -177,7 +177,21 @@ Json ExecJson(const v1::Exec& exec) {
   out["pid"] = exec.pid();
   out["last_sequence"] = exec.last_sequence();
   out["stdin_offset"] = exec.stdin_offset();
+  if (exec.spec().shell()) {
+    out["last_command"] = exec.last_command();
+    out["command_running"] = exec.command_running();
+  }
   out["spec"] = SpecJson(exec.spec());
+  return out;
+}
+
+Json CommandEndedJson(const v1::CommandEnded& end) {
+  Json out;
+  out["number"] = end.number();
+  out["cause"] = EnumWord(v1::CommandCause_Name(end.cause()), "COMMAND_CAUSE_");
+  if (end.has_exit_code()) out["exit_code"] = end.exit_code();
+  if (end.has_signal()) out["signal"] = end.signal();
+  out["shell_ended"] = end.shell_ended();
   return out;
 }
 
@@ -208,6 +222,12 @@ Json FrameJson(const v1::Frame& frame) {
       out["notice"] = {
           {"kind", EnumWord(v1::NoticeKind_Name(frame.notice().kind()), "NOTICE_KIND_")},
           {"message", frame.notice().message()}};
+      break;
+    case v1::Frame::kCommandStarted:
+      out["command_started"] = {{"number", frame.command_started().number()}};
+      break;
+    case v1::Frame::kCommandEnded:
+      out["command_ended"] = CommandEndedJson(frame.command_ended());
       break;
     case v1::Frame::kEnd:
       out["end"] = EndJson(frame.end());

@@ -24,6 +24,7 @@ Json SandboxJson(const v1::Sandbox& sandbox);
 Json LimitsJson(const v1::SandboxLimits& limits);
 Json ExecJson(const v1::Exec& exec);
 Json EndJson(const v1::End& end);
+Json CommandEndedJson(const v1::CommandEnded& end);
 Json FrameJson(const v1::Frame& frame);
 Json ChangeJson(const v1::Change& change);
 Json DiffSummaryJson(const v1::DiffSummary& summary);
