@@ -151,7 +151,9 @@ class Daemon:
                  if f"glovebox-{instance}/" in path + "/" and not path.endswith(f"glovebox-{instance}")]
         for path in glob.glob("/proc/[0-9]*/cgroup"):
             try:
-                if f"glovebox-{instance}" in pathlib.Path(path).read_text():
+                # One that is dead waits for process 1, which adopted it when its spawner was killed: not ours to reap.
+                state = pathlib.Path(path).with_name("stat").read_text().rsplit(") ", 1)[1][0]
+                if state != "Z" and f"glovebox-{instance}" in pathlib.Path(path).read_text():
                     left.append(f"process {path}")
             except OSError:
                 continue
