@@ -55,7 +55,7 @@ class Stream {
   grpc::Status Finish() {
     if (finished_) return status_;
     finished_ = true;
-    context_.TryCancel();
+    if (!ended_) context_.TryCancel();
     call_->Finish(&status_, nullptr);
     (void)Step();
     return status_;
@@ -66,7 +66,8 @@ class Stream {
   }
   bool Read(Response* response) {
     call_->Read(response, nullptr);
-    return Step();
+    ended_ = !Step();
+    return !ended_;
   }
 
  private:
@@ -79,6 +80,7 @@ class Stream {
   grpc::CompletionQueue queue_;
   grpc::ClientContext context_;
   grpc::Status status_;
+  bool ended_ = false;  // the server has, or the connection
   bool finished_ = false;
   grpc::TemplatedGenericStub<Request, Response> stub_;
   std::unique_ptr<grpc::ClientAsyncReaderWriter<Request, Response>> call_;

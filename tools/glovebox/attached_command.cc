@@ -133,7 +133,7 @@ void Interrupts::OnSignal(int signal) {
     if (handler_) handler_(signal);
   }
   // Its default action, which watching it has taken away. The terminal is as it was before.
-  if (signal == SIGTSTP) (void)::kill(::getpid(), SIGSTOP);
+  if (signal == SIGTSTP) (void)::raise(SIGSTOP);  // stops all threads
 }
 
 void Interrupts::SetHandler(std::function<void(int)> handler) {
