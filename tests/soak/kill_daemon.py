@@ -5,7 +5,7 @@ Each sandbox runs one command that prints numbered lines on both streams at its 
 daemon gets SIGKILL at random moments and is started anew each time. At the end each client must have had every line once
 and in order, and the exit code that its command chose. Prints what it saw; exit status 0 only if all was right.
 
-    tests/soak/kill_daemon.py [--sandboxes 50] [--kills 20] [--seconds 60] [--seed N]
+    tests/soak/kill_daemon.py [--sandboxes 50] [--kills 20] [--seconds 60] [--burst 400] [--seed N]
 
 GLOVEBOX_BIN names the folder of the binaries (build/release/bin). Needs root.
 """
@@ -38,11 +38,11 @@ sys.exit(code)
 class Follower:
     """A client and what its command was told to do."""
 
-    def __init__(self, host, sandbox, number, seconds, dice):
+    def __init__(self, host, sandbox, number, options, dice):
         self.number = number
-        self.heap = dice.choice([1, 7, 50, 400])
+        self.heap = dice.choice([heap for heap in (1, 7, 50, 400) if heap <= options.burst])
         self.rest = dice.choice([0.01, 0.05, 0.2])
-        self.lines = min(int(seconds / self.rest * self.heap), 60_000)
+        self.lines = min(int(options.seconds / self.rest * self.heap), 60_000)
         self.code = dice.randrange(0, 120)
         self.files = [open(host.root / f"out-{number}", "w+b"), open(host.root / f"err-{number}", "w+b")]
         self.client = host.popen(
@@ -76,7 +76,7 @@ def kill_and_restart(host):
 
 def follow_through(host, options, dice):
     sandboxes = [host.cli("create").stdout.decode().strip() for _ in range(options.sandboxes)]
-    followers = [Follower(host, sandbox, number, options.seconds, dice) for number, sandbox in enumerate(sandboxes)]
+    followers = [Follower(host, sandbox, number, options, dice) for number, sandbox in enumerate(sandboxes)]
     away = []
     for _ in range(options.kills):
         time.sleep(dice.uniform(*CALM_S))
@@ -100,6 +100,7 @@ def main():
     parser.add_argument("--sandboxes", type=int, default=50)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=60, help="how long a command prints, about")
+    parser.add_argument("--burst", type=int, default=400, help="most lines at once, at least 1")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
