@@ -84,6 +84,7 @@ void AddAllVerbs(Verb app, Invocation& invocation) {
   AddImage(app, invocation);
   AddSnapshot(app, invocation);
   AddPreflight(app, invocation);
+  AddSeccomp(app, invocation);
   AddVersion(app, invocation);
   AddCompletion(app, invocation);
 }

@@ -39,6 +39,7 @@ void AddRm(Verb app, Invocation& invocation);
 void AddImage(Verb app, Invocation& invocation);
 void AddSnapshot(Verb app, Invocation& invocation);
 void AddPreflight(Verb app, Invocation& invocation);
+void AddSeccomp(Verb app, Invocation& invocation);
 void AddVersion(Verb app, Invocation& invocation);
 void AddCompletion(Verb app, Invocation& invocation);
 

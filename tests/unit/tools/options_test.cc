@@ -7,6 +7,18 @@
 namespace glovebox {
 namespace {
 
+TEST(ExecOptions, AFullLogIsAskedForWithAndWithoutALimit) {
+  ExecOptions options;
+  EXPECT_FALSE(BuildExecSpec(options, {"true"}, {}, nullptr)->has_full_log());
+  options.full_log = "true";
+  EXPECT_FALSE(BuildExecSpec(options, {"true"}, {}, nullptr)->full_log().has_limit_bytes());
+  EXPECT_TRUE(BuildExecSpec(options, {"true"}, {}, nullptr)->has_full_log());
+  options.full_log = "2G";
+  EXPECT_EQ(BuildExecSpec(options, {"true"}, {}, nullptr)->full_log().limit_bytes(), 2ull << 30);
+  options.full_log = "much";
+  EXPECT_TRUE(absl::IsInvalidArgument(BuildExecSpec(options, {"true"}, {}, nullptr).status()));
+}
+
 TEST(CreateOptionsTest, NothingAskedForIsNothingSet) {
   const auto request = BuildCreateRequest({});
   ASSERT_TRUE(request.ok());
