@@ -109,8 +109,7 @@ uint64_t RegionWriter::Released(Ring* ring) const {
   if (ring->released < ring->tail) ring->released = ring->tail;
   while (ring->delivered < ring->head) {
     uint64_t next = After(*ring, ring->delivered, &record);
-    if (record.stream != OutputStream::kPad && record.bytes_before + record.size > gate)
-      break;
+    if (record.stream != OutputStream::kPad && record.bytes_before + record.size > gate) break;
     ring->delivered = next;
   }
   while (ring->released < ring->delivered) {

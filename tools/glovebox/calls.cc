@@ -81,6 +81,13 @@ absl::Status CallStream(Connection& connection, const v1::DiffSandboxRequest& re
                  each);
 }
 
+absl::Status CallStream(Connection& connection, const v1::RunShellCommandRequest& request,
+                        const std::function<absl::Status(v1::RunShellCommandResponse&)>& each) {
+  grpc::ClientContext context;
+  return ReadAll(connection, *connection.stubs().execs->RunShellCommand(&context, request), context,
+                 each);
+}
+
 absl::Status CallStream(Connection& connection, const v1::ImportSnapshotRequest& request,
                         const std::function<absl::Status(v1::ImportSnapshotResponse&)>& each) {
   grpc::ClientContext context;

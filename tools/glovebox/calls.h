@@ -48,6 +48,8 @@ class ListSnapshotsRequest;
 class ListSnapshotsResponse;
 class ResizeTerminalRequest;
 class ResizeTerminalResponse;
+class RunShellCommandRequest;
+class RunShellCommandResponse;
 class SignalExecRequest;
 class SignalExecResponse;
 class StartExecRequest;
@@ -106,6 +108,8 @@ GLOVEBOX_CALL(GetNode);
 // returned.
 absl::Status CallStream(Connection& connection, const v1::DiffSandboxRequest& request,
                         const std::function<absl::Status(v1::DiffSandboxResponse&)>& each);
+absl::Status CallStream(Connection& connection, const v1::RunShellCommandRequest& request,
+                        const std::function<absl::Status(v1::RunShellCommandResponse&)>& each);
 absl::Status CallStream(Connection& connection, const v1::ImportSnapshotRequest& request,
                         const std::function<absl::Status(v1::ImportSnapshotResponse&)>& each);
 absl::Status CallStream(Connection& connection, const v1::ImportImageRequest& request,

@@ -74,6 +74,7 @@ void AddAllVerbs(Verb app, Invocation& invocation) {
   AddLs(app, invocation);
   AddInspect(app, invocation);
   AddExec(app, invocation);
+  AddShell(app, invocation);
   AddAttach(app, invocation);
   AddLogs(app, invocation);
   AddExecStatus(app, invocation);

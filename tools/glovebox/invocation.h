@@ -29,6 +29,7 @@ void AddCreate(Verb app, Invocation& invocation);
 void AddLs(Verb app, Invocation& invocation);
 void AddInspect(Verb app, Invocation& invocation);
 void AddExec(Verb app, Invocation& invocation);
+void AddShell(Verb app, Invocation& invocation);
 void AddAttach(Verb app, Invocation& invocation);
 void AddLogs(Verb app, Invocation& invocation);
 void AddExecStatus(Verb app, Invocation& invocation);

@@ -17,9 +17,9 @@ TEST(CompletionTest, EveryShellKnowsEveryVerbAndItsOptions) {
   for (const char* shell : {"bash", "zsh", "fish"}) {
     const auto script = CompletionScript(shell, app);
     ASSERT_TRUE(script.ok()) << shell;
-    for (const char* word :
-         {"run", "create", "ls", "inspect", "exec", "attach", "logs", "exec-status", "changes",
-          "diff", "cp", "rm", "image", "snapshot", "preflight", "version", "completion"}) {
+    for (const char* word : {"run", "create", "ls", "inspect", "exec", "shell", "attach", "logs",
+                             "exec-status", "changes", "diff", "cp", "rm", "image", "snapshot",
+                             "preflight", "version", "completion"}) {
       EXPECT_NE(script->find(word), std::string::npos) << shell << " " << word;
     }
     for (const char* option : {"timeout", "exec-id", "root-inside", "memory", "json", "socket"}) {
