@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -87,7 +88,7 @@ absl::Status Sandbox::WatchInit() {
     if (auto self = weak.lock()) self->OnSocketReadable();
   }));
   ASSIGN_OR_RETURN(const uint64_t pidfd, deps_.events->Add(pidfd_.get(), [weak] {
-    if (auto self = weak.lock()) self->OnInitGone("its init process ended");
+    if (auto self = weak.lock()) self->OnInitGone("");
   }));
   absl::MutexLock lock(&mutex_);
   socket_watch_ = socket;
@@ -96,18 +97,27 @@ absl::Status Sandbox::WatchInit() {
 }
 
 void Sandbox::OnSocketReadable() {
-  for (int i = 0; i < kFramesPerWakeUp; ++i) {
-    absl::StatusOr<std::optional<InitFrame>> frame = init_->Receive();
-    if (!frame.ok()) {
-      // An init that breaks the protocol is not trusted with anything any more.
-      (void)SignalPidFd(pidfd_.get(), SIGKILL);  // fails only when it has ended
-      OnInitGone(absl::IsUnavailable(frame.status()) ? "its init process ended"
-                                                     : frame.status().message());
-      return;
-    }
-    if (!frame->has_value()) return;
-    if ((*frame)->kind != FrameKind::kHelloAck) OnExecFrame(**frame);
+  const absl::Status read = ReadFrames(kFramesPerWakeUp);
+  if (read.ok()) return;
+  // An init that breaks the protocol is not trusted with anything any more. Init's socket closes
+  // before its processes are gone: that they are, the pidfd tells.
+  (void)SignalPidFd(pidfd_.get(), SIGKILL);  // fails only when it has ended
+  uint64_t watch = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!absl::IsUnavailable(read)) breach_ = std::string(read.message());
+    watch = std::exchange(socket_watch_, 0);
   }
+  if (watch != 0) deps_.events->Remove(watch);
+}
+
+absl::Status Sandbox::ReadFrames(int count) {
+  for (int i = 0; i < count; ++i) {
+    ASSIGN_OR_RETURN(const std::optional<InitFrame> frame, init_->Receive());
+    if (!frame.has_value()) break;
+    if (frame->kind != FrameKind::kHelloAck) OnExecFrame(*frame);
+  }
+  return absl::OkStatus();
 }
 
 void Sandbox::OnExecFrame(const InitFrame& frame) {
@@ -176,28 +186,31 @@ void Sandbox::RecordEnd(const EndedExec& ended) {
 }
 
 void Sandbox::OnInitGone(absl::string_view why) {
+  // An end that init sent before it went is the end. Only who took the watches reads.
+  if (StopWatching()) (void)ReadFrames(std::numeric_limits<int>::max());
   std::vector<std::shared_ptr<Exec>> open;
   bool stopped = false;
+  std::string reason(why);
   {
     absl::MutexLock lock(&mutex_);
     if (left_) return;
+    if (reason.empty()) reason = breach_.empty() ? "its init process ended" : breach_;
     stopped = state_ == SandboxState::kRunning;
     if (stopped) {
       state_ = SandboxState::kStopped;
-      stop_reason_ = std::string(why);
+      stop_reason_ = reason;
     }
     for (auto& [number, exec] : by_number_) open.push_back(exec);
     by_number_.clear();
   }
-  StopWatching();
-  if (stopped && deps_.state != nullptr) deps_.state->NoteStopped(id(), std::string(why));
+  if (stopped && deps_.state != nullptr) deps_.state->NoteStopped(id(), reason);
   for (const auto& exec : open) {
     exec->OnSandboxGone();
     RecordEndLater({exec, /*held=*/false});
   }
 }
 
-void Sandbox::StopWatching() {
+bool Sandbox::StopWatching() {
   uint64_t watches[2] = {0, 0};
   {
     absl::MutexLock lock(&mutex_);
@@ -207,6 +220,7 @@ void Sandbox::StopWatching() {
   for (uint64_t watch : watches) {
     if (watch != 0) deps_.events->Remove(watch);
   }
+  return watches[1] != 0;
 }
 
 SandboxState Sandbox::state() const {

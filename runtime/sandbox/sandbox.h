@@ -149,9 +149,13 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   void RemoveIdleLeaves() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status WatchInit();
   void OnSocketReadable();
+  // At most `count` frames. DATA_LOSS: init broke the protocol; UNAVAILABLE: it closed.
+  absl::Status ReadFrames(int count) ABSL_LOCKS_EXCLUDED(mutex_);
+  // `why` "": what is known of it.
   void OnInitGone(absl::string_view why) ABSL_LOCKS_EXCLUDED(mutex_);
   void OnExecFrame(const InitFrame& frame) ABSL_LOCKS_EXCLUDED(mutex_);
-  void StopWatching() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether init was still watched.
+  bool StopWatching() ABSL_LOCKS_EXCLUDED(mutex_);
   struct EndedExec {
     std::shared_ptr<Exec> exec;
     bool held = false;  // by init, until it is acknowledged
@@ -177,6 +181,7 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   mutable absl::Mutex mutex_;
   SandboxState state_ ABSL_GUARDED_BY(mutex_) = SandboxState::kRunning;
   bool left_ ABSL_GUARDED_BY(mutex_) = false;
+  std::string breach_ ABSL_GUARDED_BY(mutex_);  // how init broke the protocol
   std::string stop_reason_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Resources> resources_ ABSL_GUARDED_BY(mutex_);
   uint32_t next_exec_no_ ABSL_GUARDED_BY(mutex_) = 1;

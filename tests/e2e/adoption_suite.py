@@ -65,7 +65,7 @@ class Adoption(unittest.TestCase):
             self.assertGreater(len(lines), 0)
         self.assertIn(b"last\n", done.stdout)
         end = self.status(sandbox, name)
-        self.assertEqual((end["state"], end["cause"], end["exit_code"]), ("ended", "EXITED", 7), end)
+        self.assertEqual((end["state"], end["cause"], end["exit_code"]), ("ended", "exited", 7), end)
 
     def test_a_killed_daemon_costs_a_running_command_nothing(self):
         sandbox = self.create("--label", "a=b")
@@ -90,7 +90,7 @@ class Adoption(unittest.TestCase):
         done = self.daemon.cli("logs", "-f", sandbox, "short")
         self.assertEqual(done.stdout, b"done\n")
         end = self.status(sandbox, "short")
-        self.assertEqual((end["cause"], end["exit_code"]), ("EXITED", 5))
+        self.assertEqual((end["cause"], end["exit_code"]), ("exited", 5))
         # And by the one after that, from the archive: init has forgotten it by now.
         self.restart()
         self.assertEqual(self.daemon.cli("logs", sandbox, "short").stdout, b"done\n")
@@ -118,11 +118,11 @@ class Adoption(unittest.TestCase):
         info = self.inspect(sandbox)
         self.assertEqual(info["state"], "stopped")
         self.assertIn("ended while no gloveboxd ran", info["stop_reason"])
-        self.assertEqual(self.status(sandbox, "open")["cause"], "SANDBOX_GONE")
+        self.assertEqual(self.status(sandbox, "open")["cause"], "sandbox_gone")
         self.assertEqual(self.daemon.cli("logs", sandbox, "ended").stdout, b"archived\n")
         self.assertIn("home/agent/file", self.ok("changes", sandbox))
         self.restart()
-        self.assertEqual(self.status(sandbox, "open")["cause"], "SANDBOX_GONE")
+        self.assertEqual(self.status(sandbox, "open")["cause"], "sandbox_gone")
         self.ok("rm", sandbox)
 
     def init_of(self, sandbox):

@@ -107,7 +107,7 @@ class Contract(daemon.DaemonCase):
                                  'echo "$A $PWD"'), b"b c /tmp\n")
         done = self.daemon.cli("exec", "--timeout", "200ms", sandbox, "--", "sleep", "60")
         self.assertEqual(done.returncode, 124)
-        self.assertEqual(done.stderr.decode(), "glovebox: command timed out after 200ms (wall limit)\n")
+        self.assertEqual(done.stderr.decode(), "glovebox: command timed out after 200ms (wall limit); it ended by SIGTERM\n")
 
     def test_a_removed_sandbox_is_gone(self):
         sandbox = self.create()

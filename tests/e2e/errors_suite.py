@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What goes wrong gives the right exit code and words, and leaves nothing behind."""
 
+import json
 import os
 import pathlib
 import signal
@@ -152,7 +153,7 @@ class Errors(daemon.DaemonCase):
         done = self.daemon.cli("exec", "--exec-id", "raw", sandbox, "--", "python3", "-c", program)
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"PermissionError", done.stderr)
-        self.assertIn(b"the sandbox refused socket(0x2, 0x3, 0x1) (EPERM): SOCK_RAW", done.stderr)
+        self.assertIn(b"the sandbox refused socket(0x2, 0x80003, 0x1) (EPERM): SOCK_RAW", done.stderr)
         status = json.loads(self.ok("exec-status", "--json", sandbox, "raw"))
         self.assertEqual([(d["target"], d["count"], d["reason"]) for d in status["denials"]],
                          [("socket(0x2, 0x3, 0x1)", 1, "system_call")])

@@ -177,7 +177,7 @@ class Crash(unittest.TestCase):
             end = json.loads(self.ok("exec-status", "--json", sandbox, name))
             if end["cause"] == "SPAWN_FAILED":
                 return  # its start died with the daemon, and says so
-            self.assertEqual((end["cause"], end["exit_code"]), ("EXITED", 3), end)
+            self.assertEqual((end["cause"], end["exit_code"]), ("exited", 3), end)
             self.assertEqual((done.stdout, done.stderr.splitlines()[:1]), (b"out\n", [b"err"]))
 
         self.each_point(lambda: f"e{next(numbers)}", operation, check)
