@@ -120,7 +120,7 @@ class Adoption(unittest.TestCase):
         self.assertIn("ended while no gloveboxd ran", info["stop_reason"])
         self.assertEqual(self.status(sandbox, "open")["cause"], "sandbox_gone")
         self.assertEqual(self.daemon.cli("logs", sandbox, "ended").stdout, b"archived\n")
-        self.assertIn("home/agent/file", self.ok("changes", sandbox))
+        self.assertEqual(self.ok("changes", sandbox), "A\tfile\n")
         self.restart()
         self.assertEqual(self.status(sandbox, "open")["cause"], "sandbox_gone")
         self.ok("rm", sandbox)

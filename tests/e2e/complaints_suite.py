@@ -152,7 +152,7 @@ def kills_init(run):
 
 
 def deletes_sandbox(run):
-    run.await_output(b"up")
+    run.await_readers()
     run.case.api.call("Sandbox", "DeleteSandbox", sandbox_id=run.sandbox)
 
 
@@ -300,7 +300,8 @@ class Run:
     def __init__(self, case, sandbox, name, row):
         self.case, self.sandbox, self.id, self.row = case, sandbox, name, row
         self.streams = queue.Queue()
-        self.first = Reading()  # the first reader's
+        self.readings = [Reading() for _ in range(row.readers)]
+        self.first = self.readings[0] if self.readings else Reading()
         self.progress = threading.Condition()
         arguments = [argument.encode() for argument in row.argv]
         case.api.call("Exec", "StartExec", sandbox_id=sandbox, exec_id=name, spec={"arguments": arguments, **row.spec})
@@ -316,7 +317,7 @@ class Run:
                                     from_sequence=from_sequence)
 
     def _read(self, index):
-        reading = self.first if index == 0 else Reading()
+        reading = self.readings[index]
         try:
             for item in self.attach():
                 with self.progress:
@@ -332,6 +333,11 @@ class Run:
         with self.progress:
             seen = self.progress.wait_for(lambda: self.first.start.startswith(start), 120)
         self.case.assertTrue(seen, "its output starts as it should")
+
+    def await_readers(self):
+        with self.progress:
+            seen = self.progress.wait_for(lambda: all(reading.start.startswith(b"up") for reading in self.readings), 120)
+        self.case.assertTrue(seen, "every reader has its first output")
 
     def signal(self, number, scope):
         self.case.api.call("Exec", "SignalExec", sandbox_id=self.sandbox, exec_id=self.id, signal=int(number),

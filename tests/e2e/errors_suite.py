@@ -156,7 +156,7 @@ class Errors(daemon.DaemonCase):
         self.assertIn(b"the sandbox refused socket(0x2, 0x80003, 0x1) (EPERM): SOCK_RAW", done.stderr)
         status = json.loads(self.ok("exec-status", "--json", sandbox, "raw"))
         self.assertEqual([(d["target"], d["count"], d["reason"]) for d in status["denials"]],
-                         [("socket(0x2, 0x3, 0x1)", 1, "system_call")])
+                         [("socket(0x2, 0x80003, 0x1)", 1, "system_call")])
         quiet = self.daemon.cli("exec", sandbox, "--", "true")
         self.assertEqual((quiet.returncode, quiet.stderr), (0, b""))
 
