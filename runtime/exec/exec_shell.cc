@@ -16,7 +16,7 @@ absl::Status Precondition(absl::string_view message, absl::string_view reason,
                           uint64_t number = 0) {
   ErrorDetail detail{std::string(reason), {}};
   if (number != 0) detail.metadata["value"] = absl::StrCat(number);
-  return DetailedError(absl::StatusCode::kFailedPrecondition, message, std::move(detail));
+  return DetailedError(absl::StatusCode::kFailedPrecondition, message, detail);
 }
 
 absl::Status CheckCommand(const ShellCommand& command) {

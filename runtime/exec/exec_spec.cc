@@ -24,8 +24,9 @@ absl::Status CheckTexts(const ExecSpec& spec) {
     return Refuse("shell", "has no terminal; run bash on a terminal as any command");
   }
   if (!spec.shell && spec.arguments.empty()) return Refuse("arguments", "is empty; name a program");
-  if (!spec.shell && spec.arguments[0].empty())
+  if (!spec.shell && spec.arguments[0].empty()) {
     return Refuse("arguments[0]", "is empty; name a program");
+  }
   size_t bytes = sizeof(ExecSpecWire) + spec.user.size() + spec.working_directory.size() + 2;
   if (spec.environment.size() > kExecVariablesMax) {
     return Refuse("environment", absl::StrCat("has more than ", kExecVariablesMax, " variables"));

@@ -149,8 +149,9 @@ class RecordReader {
     }
     const auto number = json.get<int64_t>();
     if (std::is_unsigned_v<Value> ||
-        number < static_cast<int64_t>(std::numeric_limits<Value>::min()))
+        number < static_cast<int64_t>(std::numeric_limits<Value>::min())) {
       return false;
+    }
     value = static_cast<Value>(number);
     return true;
   }
