@@ -198,8 +198,9 @@ std::string OutputRegion::record() const {
   const uint64_t offset = memory->record_offset;
   const uint64_t size = memory->record_size;
   if (offset < kRegionHeaderBytes || offset > layout_.head_offset ||
-      size > layout_.head_offset - offset)
+      size > layout_.head_offset - offset) {
     return "";
+  }
   return std::string(mapping_.data() + offset, size);
 }
 
@@ -211,8 +212,9 @@ OutputRegion::Record OutputRegion::TakeHead(Cursor* cursor, std::string* data) c
   // Closed is loaded first: it is stored after the last record of the head.
   const bool closed = header()->head_closed.load(std::memory_order_acquire) != 0;
   const uint64_t used = header()->head_used.load(std::memory_order_acquire);
-  if (used > layout_.head_size || cursor->head_offset > used)
+  if (used > layout_.head_size || cursor->head_offset > used) {
     return {.kind = Record::Kind::kCorrupt};
+  }
   if (cursor->head_offset == used) {
     if (!closed) return {};
     cursor->in_rings = true;

@@ -110,8 +110,9 @@ std::string OomReason(const v1::End& end) {
 
 std::string PidsReason(const v1::End& end) {
   const v1::PidsLimit& pids = end.pids_limit();
-  if (!end.has_pids_limit())
+  if (!end.has_pids_limit()) {
     return "the sandbox's limit of processes refused the command one (--pids)";
+  }
   return absl::StrCat("the sandbox's limit of ", pids.limit(), " processes refused ",
                       pids.refused(), LeaderText(end), pids.shared() ? kSharedText : "",
                       "; start fewer at once, or give it more (--pids)");

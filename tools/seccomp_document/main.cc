@@ -73,8 +73,9 @@ void AddTiers(std::string* out) {
                   "| --- | --- | --- | --- |\n");
   for (SeccompTier tier : kSeccompTiers) {
     int allowed = 0;
-    for (const SeccompRow& row : SeccompTable())
+    for (const SeccompRow& row : SeccompTable()) {
       allowed += row.action(tier) == SeccompAction::kAllow;
+    }
     absl::StrAppend(out, "| `", SeccompTierName(tier), "`",
                     tier == kDefaultSeccompTier ? " (default)" : "", " | ", allowed, " | ",
                     SeccompTierSummary(tier), " | `", SeccompDigest(tier), "` |\n");
