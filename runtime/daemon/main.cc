@@ -17,6 +17,7 @@
 #include "linux/capabilities.h"
 #include "linux/kernel_features.h"
 #include "linux/mount.h"
+#include "linux/oom_score.h"
 #include "policy/daemon_policy.h"
 
 namespace glovebox {
@@ -61,7 +62,8 @@ int Run(const Config& config, RunMode mode) {
     const absl::Status ended = Daemon::EndSandboxes(config, &log);
     return ended.ok() ? 0 : Fail(log, ended);
   }
-  const std::vector<KernelFeature> features = ProbeKernelFeatures();
+  std::vector<KernelFeature> features = ProbeKernelFeatures();
+  features.push_back(ProtectFromOomKiller());
   // Also while there is one thread: capabilities are a thread's own.
   std::vector<int> capabilities;
   for (const KeptCapability& kept : DaemonCapabilities()) capabilities.push_back(kept.number);

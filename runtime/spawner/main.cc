@@ -33,7 +33,7 @@ bool LeaveTerminal(SpawnFailure* failure) {
 
 bool StartUp(SpawnFailure* failure) {
   return CheckInitFd(failure) && LeaveTerminal(failure) && ResetSignals(failure) &&
-         EnterSpawnerRoot(failure) && ReducePrivilege(failure);
+         EnterSpawnerRoot(failure) && GiveUpOomProtection(failure) && ReducePrivilege(failure);
 }
 
 // False when the daemon has closed its end: then there is nothing left to do.

@@ -150,6 +150,15 @@ bool EnterSpawnerRoot(SpawnFailure* failure) {
          NullToStandardDescriptors(failure);
 }
 
+bool GiveUpOomProtection(SpawnFailure* failure) {
+  UniqueFd fd(
+      static_cast<int>(raw::OpenAt(AT_FDCWD, "/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC)));
+  if (!Succeeded(fd.get(), kStep, "oom_score_adj", failure)) return false;
+  char sign = 0;
+  if (!Succeeded(raw::Read(fd.get(), &sign, 1), kStep, "oom_score_adj", failure)) return false;
+  return sign != '-' || Succeeded(raw::Write(fd.get(), "0", 1), kStep, "oom_score_adj", failure);
+}
+
 bool ReducePrivilege(SpawnFailure* failure) {
   for (int capability = 0; raw::Prctl(PR_CAPBSET_READ, capability) >= 0; ++capability) {
     if ((kKeptCapabilities & Bit(capability)) != 0) continue;

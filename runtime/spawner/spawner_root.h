@@ -16,6 +16,11 @@ namespace glovebox {
 // Also puts /dev/null on 0, 1 and 2.
 bool EnterSpawnerRoot(SpawnFailure* failure);
 
+// A daemon that is safe from the OOM killer starts the spawner, which is not to hand that down:
+// gives up a score below 0, once and for all where it still has CAP_SYS_RESOURCE. Before
+// ReducePrivilege, which takes that.
+bool GiveUpOomProtection(SpawnFailure* failure);
+
 // Drops every capability that making a sandbox does not need, from bounding, permitted and
 // effective, and proves it; then no_new_privs.
 bool ReducePrivilege(SpawnFailure* failure);

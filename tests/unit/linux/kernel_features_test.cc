@@ -1,6 +1,7 @@
 #include "linux/kernel_features.h"
 
 #include "gtest/gtest.h"
+#include "linux/oom_score.h"
 
 namespace glovebox {
 namespace {
@@ -41,6 +42,14 @@ TEST(KernelFeatures, WhatIsOkAsksForNothing) {
     EXPECT_EQ(feature.state, FeatureState::kOk) << feature.name;
     EXPECT_EQ(feature.remedy, "") << feature.name;
   }
+}
+
+TEST(KernelFeatures, ADaemonIsProtectedFromMinus900On) {
+  EXPECT_EQ(JudgeOomScore(-900).state, FeatureState::kOk);
+  EXPECT_EQ(JudgeOomScore(-1000).state, FeatureState::kOk);
+  EXPECT_EQ(JudgeOomScore(-899).state, FeatureState::kDegraded);
+  EXPECT_EQ(JudgeOomScore(0).state, FeatureState::kDegraded);
+  EXPECT_NE(JudgeOomScore(0).remedy.find("OOMScoreAdjust=-900"), std::string::npos);
 }
 
 }  // namespace
