@@ -46,15 +46,6 @@ class EndTest : public testing::Test {
     return spec;
   }
   static Spec Script(const std::string& text) { return Command({"/bin/sh", "-c", text}); }
-  // The next output of `exec`, which must be `text`.
-  void AwaitOutput(TestExec* exec, const std::string& text) {
-    exec->header().reader_waiting.store(1);
-    for (int i = 0; i < 100 && exec->Output(OutputStream::kStdout) != text; ++i) {
-      sandbox_->NextOf(FrameKind::kOutput);
-      exec->header().reader_waiting.store(1);
-    }
-    ASSERT_EQ(exec->Output(OutputStream::kStdout), text);
-  }
   static std::vector<int> HostPids(const TestExec& exec) {
     std::istringstream text(ReadWholeFile(exec.cgroup_path + "/cgroup.procs"));
     std::vector<int> pids;
@@ -94,7 +85,7 @@ TEST_F(EndTest, ATreeSignalReachesWhatIsForkedMeanwhile) {
   spec.wire.keep_survivors = 1;  // so that only the signal ends them
   auto exec = sandbox_->Start(spec);
   sandbox_->NextOf(FrameKind::kStarted);
-  AwaitOutput(exec.get(), "up\n");
+  sandbox_->AwaitOutput(exec.get(), "up\n");
   UniqueFd events(open((exec->cgroup_path + "/cgroup.events").c_str(), O_RDONLY | O_CLOEXEC));
   sandbox_->Send(FrameKind::kSignal, exec->exec_no, SignalBody{SIGTERM, SignalScope::kTree});
   ExecEnd end = sandbox_->AwaitEnd(exec.get());
@@ -188,7 +179,7 @@ class LimitsTest : public EndTest {
     spec.wire.stdin_mode = StdinMode::kPipe;
     auto exec = sandbox_->Start(spec);
     sandbox_->NextOf(FrameKind::kStarted);
-    AwaitOutput(exec.get(), "up\n");
+    sandbox_->AwaitOutput(exec.get(), "up\n");
     meanwhile(*exec);
     sandbox_->Send(FrameKind::kStdin, exec->exec_no, StdinBody{0, 1, 0});
     return sandbox_->AwaitEnd(exec.get());

@@ -163,6 +163,7 @@ TEST_F(ExecTest, ClientSignalsReachLeaderGroupAndTree) {
   }
   auto exec = sandbox_->Start(Script("trap '' USR1; echo up; read line; kill -USR2 $$"));
   sandbox_->NextOf(FrameKind::kStarted);
+  sandbox_->AwaitOutput(exec.get(), "up\n");
   sandbox_->Send(FrameKind::kSignal, exec->exec_no, SignalBody{SIGUSR1, SignalScope::kTree});
   ExecEnd end = sandbox_->AwaitEnd(exec.get());
   EXPECT_EQ(end.cause, EndCause::kSignaled) << "another signal than the client's";

@@ -369,6 +369,15 @@ Frame TestSandbox::NextOf(FrameKind kind) {
   }
 }
 
+void TestSandbox::AwaitOutput(TestExec* exec, const std::string& text) {
+  exec->header().reader_waiting.store(1);
+  for (int i = 0; i < 100 && exec->Output(OutputStream::kStdout) != text; ++i) {
+    NextOf(FrameKind::kOutput);
+    exec->header().reader_waiting.store(1);
+  }
+  ASSERT_EQ(exec->Output(OutputStream::kStdout), text);
+}
+
 ExecEnd TestSandbox::AwaitEnd(TestExec* exec) {
   for (;;) {
     Frame frame = NextOf(FrameKind::kEnd);

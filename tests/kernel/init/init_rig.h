@@ -109,6 +109,8 @@ class TestSandbox {
   // The next frame; fails the test after ten seconds.
   Frame Next();
   Frame NextOf(FrameKind kind);
+  // Until the stdout of `exec` so far is `text`.
+  void AwaitOutput(TestExec* exec, const std::string& text);
   // Runs to the end, acknowledges it.
   ExecEnd AwaitEnd(TestExec* exec);
   ExecEnd Run(const Spec& spec, std::string* output = nullptr, std::string* error = nullptr);

@@ -153,6 +153,10 @@ TEST_F(AdoptionTest, ASandboxWhoseInitDiedMeanwhileIsStoppedWithItsFilesAndResul
     if (!sandbox.ok()) return made;
     (void)RunIn(**sandbox, Shell("echo kept > ~/file"));
     (void)(*sandbox)->StartExec("open", Shell("sleep 600"));
+    // Execs are written behind, in order; this write is waited for.
+    const auto later = world.manager().Create(CreateOptions());
+    if (!later.ok()) return std::string(later.status().message());
+    (void)world.manager().Delete(later->id, Sandbox::CleanUp::kWait);
     return absl::StrCat(made, " ", (*sandbox)->init_host_pid());
   });
   const std::vector<std::string> words = absl::StrSplit(said, ' ');
