@@ -26,7 +26,10 @@ std::vector<CgroupKnob> V1Knobs(absl::string_view controller, const CgroupLimits
     return {{"memory.limit_in_bytes", bytes, false},
             // Memory and swap together, so it comes second: it may not be below the former.
             {"memory.memsw.limit_in_bytes", bytes, true},
-            {"memory.swappiness", "0", true}};
+            {"memory.swappiness", "0", true},
+            // What waits in TCP and UDP sockets counts nowhere until this limit is set, and then
+            // apart from the rest; v2 counts it as memory.
+            {"memory.kmem.tcp.limit_in_bytes", WholePages(limits.memory_bytes / 4), true}};
   }
   if (controller == "pids") return {{"pids.max", absl::StrCat(limits.pids_max), false}};
   if (controller == "cpu") {

@@ -7,8 +7,9 @@
 namespace glovebox {
 namespace {
 
-constexpr uint32_t kIoctl = 16, kSocket = 41, kSocketpair = 53, kClone = 56, kMknod = 133,
-                   kPersonality = 135, kPrctl = 157, kMknodat = 259, kSeccomp = 317;
+constexpr uint32_t kMmap = 9, kIoctl = 16, kShmget = 29, kSocket = 41, kSocketpair = 53,
+                   kClone = 56, kMknod = 133, kPersonality = 135, kPrctl = 157, kMknodat = 259,
+                   kSeccomp = 317, kMemfdCreate = 319;
 
 constexpr uint32_t kUnix = 1, kInet = 2, kInet6 = 10, kNetlink = 16;  // AF_*
 
@@ -172,6 +173,23 @@ Rules NodeRules(uint32_t number, uint32_t mode) {
   };
 }
 
+// The pool of huge pages is the host's, reserved at boot, and no memory cgroup counts it. Each
+// answer is one that programs know from hosts without a pool, and they go on with small pages.
+Rules HugePageRules() {
+  constexpr uint32_t kMapHuge = 0x40000, kShmHuge = 04000, kMemfdHuge = 4;
+  constexpr const char* kWhy = "the host's reserved huge pages, which no limit of a sandbox counts";
+  constexpr const char* kRemedy = "use transparent huge pages: madvise with MADV_HUGEPAGE";
+  return {{kMmap, {Masked(3, kMapHuge, kMapHuge)}, ENOMEM, kEveryTier, kWhy, kRemedy, false},
+          {kShmget, {Masked(2, kShmHuge, kShmHuge)}, EPERM, kEveryTier, kWhy, kRemedy, false},
+          {kMemfdCreate,
+           {Masked(1, kMemfdHuge, kMemfdHuge)},
+           ENOSYS,
+           kEveryTier,
+           kWhy,
+           kRemedy,
+           false}};
+}
+
 // EBUSY is what the kernel itself says while an outer listener is in force. Were a payload's
 // listener the newest to speak for a call that ours refuses, it could answer "continue". So this
 // one is never left to a listener; see docs/decisions/0010-explained-refusals.md.
@@ -188,9 +206,10 @@ Rules ListenerRules() {
 
 Rules AllRules() {
   Rules all;
-  for (const Rules& part : {TerminalRules(), SocketRules(), InternetRules(kInet),
-                            InternetRules(kInet6), SocketpairRules(), CloneRules(), ProcessRules(),
-                            NodeRules(kMknod, 1), NodeRules(kMknodat, 2), ListenerRules()}) {
+  for (const Rules& part :
+       {TerminalRules(), SocketRules(), InternetRules(kInet), InternetRules(kInet6),
+        SocketpairRules(), CloneRules(), ProcessRules(), NodeRules(kMknod, 1),
+        NodeRules(kMknodat, 2), HugePageRules(), ListenerRules()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;

@@ -164,5 +164,21 @@ TEST_F(ExhaustionTest, BytesInSocketsPipesAndMemfdsCountAsMemory) {
   }
 }
 
+// Up to 600 MiB would wait in the first, were there no limit (measured: 1.6 GiB of a sandbox of
+// 128).
+TEST_F(ExhaustionTest, BytesInInternetSocketsHaveALimit) {
+  constexpr long kPage = 4096;
+  for (const char* what : {"udp_pages", "tcp_pages"}) {
+    const auto sandbox = Make();
+    const Taken taken = Take(*sandbox, what);
+    // On cgroup v2 they count as memory, and may end the program.
+    if (taken.cause != Cause::kExited) continue;
+    EXPECT_GE(taken.amount, 0) << what;
+    // A quarter of the memory limit, and what one packet may go beyond it on each of two CPUs.
+    EXPECT_LE(taken.amount * kPage, 64L * 1024 * 1024 + 8 * 1024 * 1024) << what;
+    EXPECT_EQ(RunIn(*sandbox, Shell("echo alive"))->out, "alive\n") << what;
+  }
+}
+
 }  // namespace
 }  // namespace glovebox

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,6 +165,63 @@ long SocketBytes() {
   return bytes;
 }
 
+// What the kernel holds for sockets of `protocol`, in pages; of the whole host, where little else
+// is under way.
+long SocketPages(const char* protocol) {
+  FILE* file = fopen("/proc/net/sockstat", "re");
+  if (file == nullptr) return -1;
+  char line[200];
+  long pages = -1;
+  while (fgets(line, sizeof(line), file) != nullptr) {
+    const char* mem = strstr(line, " mem ");
+    if (strncmp(line, protocol, strlen(protocol)) == 0 && mem != nullptr) pages = atol(mem + 5);
+  }
+  fclose(file);
+  errno = 0;
+  return pages;
+}
+
+// An own socket on the loopback that nobody reads from; its address in `to`.
+int Bound(int type, sockaddr_in* to) {
+  const int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  socklen_t size = sizeof(*to);
+  *to = {};
+  to->sin_family = AF_INET;
+  to->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (fd < 0 || bind(fd, reinterpret_cast<sockaddr*>(to), size) != 0) return -1;
+  return getsockname(fd, reinterpret_cast<sockaddr*>(to), &size) == 0 ? fd : -1;
+}
+
+long UdpPages() {
+  for (int i = 0; i < 600; ++i) {
+    sockaddr_in to;
+    const int fd = Bound(SOCK_DGRAM, &to);
+    if (fd < 0) break;
+    const int size = 1 << 20;
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size,
+                     sizeof(size));  // the default will do as well
+    for (int sent = 0; sent < 16; ++sent) {
+      if (sendto(fd, block, 60'000, 0, reinterpret_cast<sockaddr*>(&to), sizeof(to)) < 0) break;
+    }
+  }
+  return SocketPages("UDP:");
+}
+
+long TcpPages() {
+  sockaddr_in to;
+  const int listener = Bound(SOCK_STREAM, &to);
+  if (listener < 0 || listen(listener, 16) != 0) return -1;
+  for (int i = 0; i < 100; ++i) {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) break;
+    (void)connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof(to));  // on its way: EINPROGRESS
+    if (accept4(listener, nullptr, nullptr, SOCK_CLOEXEC) < 0) break;
+    while (write(fd, block, sizeof(block)) > 0) {
+    }
+  }
+  return SocketPages("TCP:");
+}
+
 long PipeBytes() {
   long bytes = 0;
   for (int i = 0; i < 10'000; ++i) {
@@ -203,6 +261,8 @@ const Exhaustion kExhaustions[] = {
     {"locked_bytes", LockedBytes},
     {"processes", Processes},
     {"socket_bytes", SocketBytes},
+    {"udp_pages", UdpPages},
+    {"tcp_pages", TcpPages},
     {"pipe_bytes", PipeBytes},
     {"memfd_bytes", MemfdBytes},
     {},

@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timex.h>
@@ -167,6 +168,16 @@ void ConsoleIoctls() {
   Refused("TIOCCONS", ioctl(master, TIOCCONS));
 }
 
+// The host's reserved pool, which may be empty: then only the memfd shows whether it was in reach.
+void HugePages() {
+  Attempt("memfd", memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB));
+  void* memory = mmap(nullptr, 1 << 21, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+  Attempt("mmap", memory == MAP_FAILED ? -1 : 0);
+  Attempt("shmget", shmget(IPC_PRIVATE, 1 << 21, IPC_CREAT | SHM_HUGETLB | 0600));
+  Control(memfd_create("small", MFD_CLOEXEC) >= 0, "memfd of small pages");
+}
+
 void Fanotify() { Attempt("fanotify_init", syscall(SYS_fanotify_init, 0, O_RDONLY)); }
 
 void RealTime() {
@@ -194,6 +205,7 @@ const Probe kKernelProbes[] = {
     {"x32", "SR-7", X32, "C-C-C"},
     {"terminal_input", "SR-13", TerminalInput, "C-C-C"},
     {"console_ioctls", "SR-13", ConsoleIoctls, "CECEC"},
+    {"huge_pages", "SR-17", HugePages, "CECEC"},
     {"fanotify", "SR-7", Fanotify, "C-CEC"},
     {"real_time", "SR-16", RealTime, "CCC-C"},
     {},

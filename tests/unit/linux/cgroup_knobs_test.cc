@@ -52,9 +52,10 @@ TEST_F(CgroupKnobs, V2LimitsAreWrittenInTheKernelsForm) {
 
 TEST_F(CgroupKnobs, V1LimitsMemoryBeforeMemoryAndSwap) {
   const std::vector<CgroupKnob> knobs = V1Knobs("memory", kLimits);
-  ASSERT_EQ(knobs.size(), 3u);
+  ASSERT_EQ(knobs.size(), 4u);
   EXPECT_EQ(knobs[0], (CgroupKnob{"memory.limit_in_bytes", "1073741824", false}));
   EXPECT_EQ(knobs[1], (CgroupKnob{"memory.memsw.limit_in_bytes", "1073741824", true}));
+  EXPECT_EQ(knobs[3], (CgroupKnob{"memory.kmem.tcp.limit_in_bytes", "268435456", true}));
   EXPECT_EQ(V1Knobs("cpu", kLimits)[1].value, "150000");
 }
 
