@@ -3,7 +3,7 @@
 namespace glovebox {
 
 absl::Status ExecArchiver::Save(const std::shared_ptr<Exec>& exec) {
-  const absl::Status saved = exec->SaveOutput(store_);
+  absl::Status saved = exec->SaveOutput(store_);
   if (saved.ok()) return saved;
   std::shared_ptr<Exec> oldest;
   {

@@ -51,6 +51,7 @@ absl::StatusOr<SpawnReply> ParseReply(const Packet& packet, uint32_t request_id)
 
 std::vector<int> RawFds(const std::vector<UniqueFd>& fds) {
   std::vector<int> raw;
+  raw.reserve(fds.size());
   for (const UniqueFd& fd : fds) raw.push_back(fd.get());
   return raw;
 }

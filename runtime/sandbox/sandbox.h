@@ -97,8 +97,8 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
                                                         SandboxBlueprint blueprint);
   // Takes over a sandbox of an earlier daemon: running when its init lives and can be spoken to,
   // stopped with the reason otherwise; then its processes are gone when this returns.
-  static std::shared_ptr<Sandbox> Adopt(const SandboxDeps& deps, SandboxBlueprint blueprint,
-                                        const LoopDevices& devices, SandboxTraces traces);
+  static std::shared_ptr<Sandbox> Adopt(const SandboxDeps& deps, const SandboxBlueprint& blueprint,
+                                        const LoopDevices& devices, const SandboxTraces& traces);
   ~Sandbox();  // ends it, if neither End nor Leave was called
 
   const std::string& id() const { return blueprint_.id; }
@@ -143,7 +143,7 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
 
   Sandbox(const SandboxDeps& deps, SandboxBlueprint blueprint, std::unique_ptr<Resources> resources,
           LaunchedInit launched);
-  absl::Status AdoptExecs(HeldExecs held, const std::vector<ExecRow>& rows)
+  absl::Status AdoptExecs(HeldExecs&& held, const std::vector<ExecRow>& rows)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void RestoreExecs(const std::vector<ExecRow>& rows) ABSL_LOCKS_EXCLUDED(mutex_);
   void RemoveIdleLeaves() ABSL_LOCKS_EXCLUDED(mutex_);

@@ -32,8 +32,8 @@ std::string WhyStopped(const SandboxTraces& traces, const absl::Status& found) {
 
 }  // namespace
 
-std::shared_ptr<Sandbox> Sandbox::Adopt(const SandboxDeps& deps, SandboxBlueprint blueprint,
-                                        const LoopDevices& devices, SandboxTraces traces) {
+std::shared_ptr<Sandbox> Sandbox::Adopt(const SandboxDeps& deps, const SandboxBlueprint& blueprint,
+                                        const LoopDevices& devices, const SandboxTraces& traces) {
   const SandboxRow& row = traces.row;
   absl::Status found = traces.unusable;
   if (found.ok() && traces.same_boot && !row.stop_reason.has_value()) {
@@ -66,7 +66,7 @@ std::shared_ptr<Sandbox> Sandbox::Adopt(const SandboxDeps& deps, SandboxBlueprin
   return sandbox;
 }
 
-absl::Status Sandbox::AdoptExecs(HeldExecs held, const std::vector<ExecRow>& rows) {
+absl::Status Sandbox::AdoptExecs(HeldExecs&& held, const std::vector<ExecRow>& rows) {
   std::map<uint32_t, const ExecRow*> ended;
   for (const ExecRow& row : rows) {
     if (RecordedOutcome(row).has_value()) ended[row.exec_no] = &row;

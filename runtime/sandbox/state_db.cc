@@ -68,10 +68,10 @@ struct StateDb::Statements {
     ASSIGN_OR_RETURN(SqliteStatement archive_exec, prepare(kArchiveExec));
     ASSIGN_OR_RETURN(SqliteStatement erase_exec,
                      prepare("DELETE FROM execs WHERE sandbox_id = ?1 AND exec_no = ?2"));
-    return std::unique_ptr<Statements>(
-        new Statements{std::move(begin), std::move(commit), std::move(rollback),
-                       std::move(put_sandbox), std::move(erase_sandbox), std::move(note_stopped),
-                       std::move(put_exec), std::move(archive_exec), std::move(erase_exec)});
+    return std::make_unique<Statements>(
+        Statements{std::move(begin), std::move(commit), std::move(rollback), std::move(put_sandbox),
+                   std::move(erase_sandbox), std::move(note_stopped), std::move(put_exec),
+                   std::move(archive_exec), std::move(erase_exec)});
   }
 };
 

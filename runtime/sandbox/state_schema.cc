@@ -75,7 +75,7 @@ absl::Status Migrate(sqlite3* db, const std::string& path, int version) {
     const std::string sql =
         absl::StrCat("BEGIN IMMEDIATE;", kMigrations[from], "PRAGMA user_version=", from + 1,
                      ";PRAGMA application_id=", kApplicationId, ";COMMIT;");
-    const absl::Status migrated = ExecuteSql(db, path, sql.c_str());
+    absl::Status migrated = ExecuteSql(db, path, sql.c_str());
     if (!migrated.ok()) {
       (void)ExecuteSql(db, path, "ROLLBACK");  // SQLite may have done so already
       return migrated;

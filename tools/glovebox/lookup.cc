@@ -65,6 +65,7 @@ absl::StatusOr<std::string> ResolveSandbox(Connection& connection, absl::string_
   }
   ASSIGN_OR_RETURN(const std::vector<v1::Sandbox> all, AllSandboxes(connection, {}));
   std::vector<std::string> ids;
+  ids.reserve(all.size());
   for (const v1::Sandbox& sandbox : all) ids.push_back(sandbox.id());
   return FindByBeginning("sandbox id", text, ids);
 }
@@ -74,6 +75,7 @@ absl::StatusOr<std::string> ResolveSnapshot(Connection& connection, absl::string
   if (digits.size() == kDigestDigits && IsHex(digits)) return absl::StrCat(kSha256, digits);
   ASSIGN_OR_RETURN(const std::vector<v1::Snapshot> all, AllSnapshots(connection));
   std::vector<std::string> ids;
+  ids.reserve(all.size());
   for (const v1::Snapshot& snapshot : all) {
     ids.emplace_back(absl::StripPrefix(snapshot.digest(), kSha256));
   }

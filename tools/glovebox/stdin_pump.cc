@@ -78,7 +78,7 @@ absl::Status StdinWriter::GoBack(const absl::Status& refusal) {
 absl::Status StdinWriter::SendRest() {
   Backoff backoff;
   while (accepted_ < kept_from_ + kept_.size() || (close_ && !closed_)) {
-    const absl::Status status = SendOnce();
+    absl::Status status = SendOnce();
     if (control_.cancelled()) return absl::CancelledError("cancelled");
     if (status.ok()) {
       backoff.Reset();
@@ -113,7 +113,7 @@ absl::Status StdinWriter::Resend() {
   closed_ = false;
   // At the end of what was taken this is an empty write; it is refused when that is less than we
   // believe.
-  const absl::Status status = SendOnce();
+  absl::Status status = SendOnce();
   if (absl::IsOutOfRange(status)) {
     RETURN_IF_ERROR(GoBack(status));
   } else if (!status.ok() && !IsConnectionTrouble(status) && !absl::IsDeadlineExceeded(status)) {

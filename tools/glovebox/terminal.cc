@@ -57,7 +57,7 @@ void RestoreAlsoAtDeath(const termios* settings) {
   for (const int signal : kFatalSignals) {
     struct sigaction action {};
     action.sa_handler = OnFatalSignal;
-    action.sa_flags = SA_RESETHAND | SA_NODEFER;
+    action.sa_flags = static_cast<int>(SA_RESETHAND | SA_NODEFER);
     (void)::sigaction(signal, &action, nullptr);  // fails only for a wrong number
   }
   (void)std::atexit(RestoreAtDeath);  // full: then the destructor alone restores
