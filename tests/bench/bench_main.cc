@@ -39,9 +39,13 @@ struct Experiment {
   absl::Status (*run)(Bench*);
 };
 // Memory first, while the daemon has not yet been under load.
-constexpr Experiment kExperiments[] = {
-    {"memory", RunMemory},         {"create", RunCreate}, {"exec", RunExec},    {"end", RunEnd},
-    {"repository", RunRepository}, {"rate", RunRate},     {"stream", RunStream}};
+constexpr Experiment kExperiments[] = {{"memory", RunMemory},      {"idle-execs", RunIdleExecs},
+                                       {"create", RunCreate},      {"exec", RunExec},
+                                       {"exec-true", RunExecTrue}, {"end", RunEnd},
+                                       {"tree", RunTreeKill},      {"repository", RunRepository},
+                                       {"filters", RunFilters},    {"neighbours", RunNeighbours},
+                                       {"rate", RunRate},          {"stream", RunStream},
+                                       {"readers", RunReaders}};
 
 int ParseOptions(int argc, char** argv, Options* options) {
   CLI::App app("Measures Glovebox beside bubblewrap, crun, runc and the kernel's floor.");
@@ -57,7 +61,9 @@ int ParseOptions(int argc, char** argv, Options* options) {
                  "measure nothing; print the document of this JSON file");
   app.add_option("--repository", options->repository,
                  "git repository for the experiment \"repository\"");
-  app.add_option("--only", options->only, "create, exec, end, repository, rate, stream, memory")
+  app.add_option("--only", options->only,
+                 "experiments, by name: memory, idle-execs, create, exec, exec-true, end, tree, "
+                 "repository, filters, neighbours, rate, stream, readers")
       ->delimiter(',');
   app.add_option("--creates", options->creates, "sandboxes in \"rate\"")
       ->check(CLI::Range(1, 5000));

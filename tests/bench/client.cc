@@ -4,6 +4,8 @@
 #include <grpcpp/security/credentials.h>
 
 #include <chrono>
+#include <csignal>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
@@ -13,6 +15,7 @@ namespace {
 
 constexpr int kCallTimeoutS = 60;
 constexpr int kImportTimeoutS = 600;
+constexpr size_t kOutputBytesMax = size_t{64} << 10;
 
 void SetDeadline(grpc::ClientContext* context, int seconds = kCallTimeoutS) {
   context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(seconds));
@@ -52,6 +55,7 @@ absl::StatusOr<Client> Client::Connect(const std::string& socket, int timeout_ms
   // The daemon needs a moment to listen; the next attempt shall not wait a second for it.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   auto channel = grpc::CreateCustomChannel(absl::StrCat("unix:", socket),
                                            grpc::InsecureChannelCredentials(), arguments);
   if (!channel->WaitForConnected(std::chrono::system_clock::now() +
@@ -83,6 +87,8 @@ absl::StatusOr<std::string> Client::Create(const CreateOptions& options) const {
     request.mutable_repository()->set_path(options.repository);
     request.mutable_repository()->set_commit(options.commit);
   }
+  if (options.pids_max > 0) request.mutable_limits()->set_pids_max(options.pids_max);
+  if (options.memory_bytes > 0) request.mutable_limits()->set_memory_bytes(options.memory_bytes);
   v1::CreateSandboxResponse response;
   RETURN_IF_ERROR(
       FromGrpc(sandboxes_->CreateSandbox(&context, request, &response), "CreateSandbox"));
@@ -156,6 +162,100 @@ absl::StatusOr<StreamResult> Client::Stream(const std::string& sandbox,
   RETURN_IF_ERROR(FromGrpc(stream->Finish(), "RunExec"));
   RETURN_IF_ERROR(end);
   if (gap_bytes > 0) return absl::DataLossError(absl::StrCat("gaps of ", gap_bytes, " bytes"));
+  return result;
+}
+
+absl::StatusOr<std::string> Client::Output(const std::string& sandbox,
+                                           const std::vector<std::string>& arguments) const {
+  grpc::ClientContext context;
+  SetDeadline(&context, kImportTimeoutS);
+  v1::RunExecResponse response;
+  std::string output;
+  absl::Status end = absl::DataLossError("RunExec ended without an end frame");
+  auto stream = execs_->RunExec(&context, MakeRequest(sandbox, arguments));
+  while (stream->Read(&response)) {
+    if (output.size() < kOutputBytesMax) output += response.frame().stdout();
+    if (response.frame().has_end()) end = CheckEnd(response.frame().end());
+  }
+  RETURN_IF_ERROR(FromGrpc(stream->Finish(), "RunExec"));
+  RETURN_IF_ERROR(end);
+  return output;
+}
+
+absl::StatusOr<std::string> Client::Start(const std::string& sandbox,
+                                          const std::vector<std::string>& arguments,
+                                          bool waits) const {
+  grpc::ClientContext context;
+  SetDeadline(&context);
+  v1::StartExecRequest request;
+  request.set_sandbox_id(sandbox);
+  for (const std::string& argument : arguments) request.mutable_spec()->add_arguments(argument);
+  if (waits) request.mutable_spec()->set_stdin_mode(v1::STDIN_MODE_PIPE);
+  v1::StartExecResponse response;
+  RETURN_IF_ERROR(FromGrpc(execs_->StartExec(&context, request, &response), "StartExec"));
+  return response.exec().exec_id();
+}
+
+absl::Status Client::Release(const std::string& sandbox, const std::string& exec) const {
+  grpc::ClientContext context;
+  SetDeadline(&context);
+  v1::WriteStdinRequest request;
+  request.set_sandbox_id(sandbox);
+  request.set_exec_id(exec);
+  request.set_eof(true);
+  v1::WriteStdinResponse response;
+  return FromGrpc(execs_->WriteStdin(&context, request, &response), "WriteStdin");
+}
+
+absl::Status Client::KillTree(const std::string& sandbox, const std::string& exec) const {
+  grpc::ClientContext context;
+  SetDeadline(&context);
+  v1::SignalExecRequest request;
+  request.set_sandbox_id(sandbox);
+  request.set_exec_id(exec);
+  request.set_signal(SIGKILL);
+  request.set_scope(v1::SIGNAL_SCOPE_TREE);
+  v1::SignalExecResponse response;
+  return FromGrpc(execs_->SignalExec(&context, request, &response), "SignalExec");
+}
+
+absl::Status Client::Wait(const std::string& sandbox, const std::string& exec) const {
+  grpc::ClientContext context;
+  SetDeadline(&context, kImportTimeoutS);
+  v1::WaitExecRequest request;
+  request.set_sandbox_id(sandbox);
+  request.set_exec_id(exec);
+  v1::WaitExecResponse response;
+  return FromGrpc(execs_->WaitExec(&context, request, &response), "WaitExec");
+}
+
+absl::StatusOr<StreamResult> Client::Attach(
+    const std::string& sandbox, const std::string& exec, const std::function<void()>& attached,
+    const std::function<bool(const std::string&)>& output) const {
+  grpc::ClientContext context;
+  SetDeadline(&context, kImportTimeoutS);
+  v1::AttachExecRequest request;
+  request.set_sandbox_id(sandbox);
+  request.set_exec_id(exec);
+  v1::AttachExecResponse response;
+  StreamResult result;
+  bool first = true;
+  double start = 0;
+  auto stream = execs_->AttachExec(&context, request);
+  while (stream->Read(&response)) {
+    if (std::exchange(first, false)) attached();
+    const std::string& piece = response.frame().stdout();
+    if (start == 0 && !piece.empty()) start = NowUs();
+    result.bytes += piece.size();
+    result.gap_bytes += response.frame().gap().bytes();
+    if (!piece.empty() && !output(piece)) {
+      context.TryCancel();
+      (void)stream->Finish();  // cancelled, as was asked for
+      return result;
+    }
+  }
+  if (start > 0) result.seconds = (NowUs() - start) / 1e6;
+  RETURN_IF_ERROR(FromGrpc(stream->Finish(), "AttachExec"));
   return result;
 }
 

@@ -5,6 +5,7 @@
 #include <grpcpp/channel.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,16 +23,19 @@ struct CreateOptions {
   std::string image;
   std::string repository = {};  // path on the host; "": none
   std::string commit = {};      // full object name
+  uint64_t pids_max = 0;        // 0: the daemon's default
+  uint64_t memory_bytes = 0;    // the same
 };
 
 struct StreamResult {
   uint64_t bytes = 0;
+  uint64_t gap_bytes = 0;
   double seconds = 0;
 };
 
 class Client {
  public:
-  // UNAVAILABLE when nothing serves there within `timeout_ms`.
+  // On a connection of its own. UNAVAILABLE when nothing serves there within `timeout_ms`.
   static absl::StatusOr<Client> Connect(const std::string& socket, int timeout_ms);
 
   // Imports a tar file of the host as an image and gives it a name.
@@ -52,6 +56,28 @@ class Client {
   // frame.
   absl::StatusOr<StreamResult> Stream(const std::string& sandbox,
                                       const std::vector<std::string>& arguments) const;
+
+  // RunExec to the end, whatever that is: what it wrote to stdout, at most 64 KiB.
+  absl::StatusOr<std::string> Output(const std::string& sandbox,
+                                     const std::vector<std::string>& arguments) const;
+
+  // Its id. `waits`: with a stdin that Release ends.
+  absl::StatusOr<std::string> Start(const std::string& sandbox,
+                                    const std::vector<std::string>& arguments,
+                                    bool waits = false) const;
+  absl::Status Release(const std::string& sandbox, const std::string& exec) const;
+
+  // SIGKILL to all of it.
+  absl::Status KillTree(const std::string& sandbox, const std::string& exec) const;
+
+  // Answered when it has ended.
+  absl::Status Wait(const std::string& sandbox, const std::string& exec) const;
+
+  // AttachExec. Calls `attached` once, when the first frame is there; `output` for each piece of
+  // stdout, and stops (OK) when that returns false. At the end, what came and what was left out.
+  absl::StatusOr<StreamResult> Attach(const std::string& sandbox, const std::string& exec,
+                                      const std::function<void()>& attached,
+                                      const std::function<bool(const std::string&)>& output) const;
 
  private:
   explicit Client(const std::shared_ptr<grpc::Channel>& channel);

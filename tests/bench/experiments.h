@@ -40,6 +40,24 @@ absl::Status RunCreate(Bench* bench);
 // A command in a running sandbox.
 absl::Status RunExec(Bench* bench);
 
+// The same of a program that does nothing, as whole commands of the others.
+absl::Status RunExecTrue(Bench* bench);
+
+// One exec with 100 readers.
+absl::Status RunReaders(Bench* bench);
+
+// What idle execs hold.
+absl::Status RunIdleExecs(Bench* bench);
+
+// A tree of 10,000 processes, killed.
+absl::Status RunTreeKill(Bench* bench);
+
+// System calls and a build under the filters and Landlock.
+absl::Status RunFilters(Bench* bench);
+
+// An honest sandbox beside hostile ones.
+absl::Status RunNeighbours(Bench* bench);
+
 // The end of a sandbox that waits.
 absl::Status RunEnd(Bench* bench);
 

@@ -17,9 +17,10 @@ class FloorClient {
   // `program`: bench_floor; `root`: Workspace::root().
   static absl::StatusOr<FloorClient> Start(const std::string& program, const std::string& root);
 
-  // Metrics first_byte and end, or end alone; see floor_sandbox.h.
+  // Metrics first_byte and end, or end alone; see floor_sandbox.h, floor_tree.h.
   absl::StatusOr<Measurement> Create() { return Ask('c'); }
   absl::StatusOr<Measurement> End() { return Ask('e'); }
+  absl::StatusOr<Measurement> KillTree() { return Ask('t'); }
 
  private:
   FloorClient(Companion process, UniqueFd requests, UniqueFd answers)

@@ -1,7 +1,7 @@
 // bench_floor [--rounds N] [--gap-ms N]: the kernel's floor by itself.
 // bench_floor --serve ROOT: measures on request for bench_main, in this small process: on stdin one
-// byte per request, 'c' create to end, 'e' end alone; on stdout one line each, "first_byte end" in
-// microseconds or "error TEXT".
+// byte per request, 'c' create to end, 'e' end alone, 't' end of a tree; on stdout one line each,
+// "first_byte end" in microseconds or "error TEXT".
 #include <stdio.h>
 #include <unistd.h>
 
@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "tests/bench/child.h"
 #include "tests/bench/floor_sandbox.h"
+#include "tests/bench/floor_tree.h"
 #include "tests/bench/interleave.h"
 #include "tests/bench/workspace.h"
 
@@ -23,8 +24,9 @@ namespace {
 int Serve(const std::string& root) {
   char request = 0;
   while (read(STDIN_FILENO, &request, 1) == 1) {
-    absl::StatusOr<Measurement> times = request == 'e' ? TimeFloorEnd(root, "/bin/pause_bare")
-                                                       : TimeFloorSandbox(root, "/bin/hello");
+    absl::StatusOr<Measurement> times = request == 't' ? TimeFloorTreeKill(root + "/bin/tree_bare")
+                                        : request == 'e' ? TimeFloorEnd(root, "/bin/pause_bare")
+                                                         : TimeFloorSandbox(root, "/bin/hello");
     std::string line = times.ok() ? absl::StrCat((*times)["first_byte"], " ", (*times)["end"], "\n")
                                   : absl::StrCat("error ", times.status().message(), "\n");
     if (write(STDOUT_FILENO, line.data(), line.size()) < 0) return 1;

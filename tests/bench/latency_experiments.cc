@@ -91,10 +91,23 @@ absl::Status RunExec(Bench* bench) {
       {kGlovebox, [bench, sandbox] { return bench->client.Exec(sandbox, {"/bin/hello"}); }},
       {"Glovebox, own root, hello without a C library",
        [bench, sandbox] { return bench->client.Exec(sandbox, {"/bin/hello_bare"}); }}};
-  absl::StatusOr<std::vector<Case>> peers = bench->peers.ExecCases();
+  absl::StatusOr<std::vector<Case>> peers = bench->peers.ExecCases("/bin/hello");
   if (peers.ok()) Append(&cases, *std::move(peers));
   absl::Status measured =
       peers.ok() ? Measure(bench, "exec", "Exec into a running sandbox", cases) : peers.status();
+  RETURN_IF_ERROR(bench->client.Delete(sandbox));
+  return measured;
+}
+
+absl::Status RunExecTrue(Bench* bench) {
+  ASSIGN_OR_RETURN(std::string sandbox, bench->client.Create({.image = kImage}));
+  std::vector<Case> cases = {
+      Spawn(*bench, kUnitCase, "true"),
+      {kGlovebox, [bench, sandbox] { return bench->client.Exec(sandbox, {"/bin/true"}); }}};
+  absl::StatusOr<std::vector<Case>> peers = bench->peers.ExecCases("/bin/true");
+  if (peers.ok()) Append(&cases, *std::move(peers));
+  absl::Status measured =
+      peers.ok() ? Measure(bench, "exec_true", "Exec of a static true", cases) : peers.status();
   RETURN_IF_ERROR(bench->client.Delete(sandbox));
   return measured;
 }

@@ -163,9 +163,7 @@ absl::Status RunRate(Bench* bench) {
   deleted.Note("deletes under load", &report);
   report.AddFigure("deletes_per_second", "Glovebox: DeleteSandbox answered, 16 at a time",
                    static_cast<double>(deleted.samples().size()) / ((NowUs() - start) / 1e6), "/s");
-  for (const auto& [name, version] : bench->peers.versions()) {
-    if (version != "missing") RunPeerRate(bench, name);
-  }
+  for (const std::string& name : bench->peers.Creators()) RunPeerRate(bench, name);
   return Interrupted() ? absl::CancelledError("interrupted") : absl::OkStatus();
 }
 

@@ -1,20 +1,25 @@
 #include "tests/bench/peer_policy.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_split.h"
 #include "base/status.h"
+#include "linux/file_io.h"
 
 namespace glovebox::bench {
 namespace {
 
+constexpr size_t kProfileBytesMax = size_t{1} << 20;
 constexpr char kAllowed[] =
     "access alarm arch_prctl bind brk capget capset chdir chmod chown clock_getres clock_gettime "
     "clock_nanosleep "
@@ -113,6 +118,42 @@ std::string OciConfig(const std::string& root, const std::string& cgroup_path,
         {"defaultErrnoRet", ENOSYS},
         {"architectures", json::array({"SCMP_ARCH_X86_64"})},
         {"syscalls", json::array({{{"names", AllowedCalls()}, {"action", "SCMP_ACT_ALLOW"}}})}}}};
+  return config.dump(1);
+}
+
+absl::StatusOr<std::string> OciHostConfig(const HostRoot& host,
+                                          const std::vector<std::string>& arguments,
+                                          const std::string& profile) {
+  using nlohmann::json;
+  ASSIGN_OR_RETURN(std::string text, ReadFileAt(AT_FDCWD, profile, kProfileBytesMax));
+  const json given = json::parse(text, nullptr, false);
+  if (given.is_discarded()) return absl::InvalidArgumentError(profile + " is not JSON");
+  json calls = json::array();
+  for (const json& entry : given.value("syscalls", json::array())) {
+    const json includes = entry.value("includes", json::object());
+    if (entry.value("action", "") != "SCMP_ACT_ALLOW" || includes.contains("caps")) continue;
+    const json arches = includes.value("arches", json::array({"amd64"}));
+    if (std::find(arches.begin(), arches.end(), "amd64") == arches.end()) continue;
+    json call = {{"names", entry["names"]}, {"action", "SCMP_ACT_ALLOW"}};
+    if (entry.contains("args") && entry["args"].is_array()) call["args"] = entry["args"];
+    calls.push_back(call);
+  }
+  json config = json::parse(OciConfig(host.root, host.cgroup_path, ""));
+  config["process"]["args"] = arguments;
+  config["process"]["env"] = {"PATH=/usr/bin:/bin"};
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+           {"/usr", "/usr"}, {host.programs, "/mnt"}, {host.source, "/src"}}) {
+    config["mounts"].push_back({{"destination", to},
+                                {"type", "bind"},
+                                {"source", from},
+                                {"options", {"bind", "ro", "nosuid", "nodev"}}});
+  }
+  config["linux"]["resources"]["memory"]["limit"] = 1 << 30;
+  config["linux"]["seccomp"] = {
+      {"defaultAction", "SCMP_ACT_ERRNO"},
+      {"defaultErrnoRet", EPERM},
+      {"architectures", {"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"}},
+      {"syscalls", calls}};
   return config.dump(1);
 }
 

@@ -3,6 +3,7 @@
 #define GLOVEBOX_TESTS_BENCH_PEER_POLICY_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
@@ -16,6 +17,19 @@ absl::StatusOr<UniqueFd> CompileFilter();
 // limits, masked paths, few capabilities. `cgroup_path` is below each hierarchy's mount.
 std::string OciConfig(const std::string& root, const std::string& cgroup_path,
                       const std::string& program);
+
+struct HostRoot {
+  std::string root;      // with /usr, /mnt and /src to mount over
+  std::string programs;  // for /mnt
+  std::string source;    // for /src
+  std::string cgroup_path;
+};
+
+// The same for a root that shows the host's /usr, with the calls that `profile`, a file of the form
+// of moby/profiles, allows a process without capabilities.
+absl::StatusOr<std::string> OciHostConfig(const HostRoot& host,
+                                          const std::vector<std::string>& arguments,
+                                          const std::string& profile);
 
 }  // namespace glovebox::bench
 

@@ -24,6 +24,10 @@ namespace {
 constexpr char kCgroups[] = "/sys/fs/cgroup";
 constexpr int kFilterFd = 9;
 const char* const kOciRuntimes[] = {"crun", "runc"};
+constexpr char kPodman[] = "podman";
+// Of Debian's golang-github-containers-common, which podman brings: what podman and, word for word,
+// Docker give runc by default.
+constexpr char kDefaultProfile[] = "/usr/share/containers/seccomp.json";
 
 absl::Status WriteBundle(const Workspace& workspace, const std::string& name,
                          const std::string& cgroup, const std::string& program) {
@@ -47,6 +51,20 @@ std::vector<std::string> Folders(const std::string& path) {
 void RemoveCgroup(const std::string& path) {
   for (const std::string& child : Folders(path)) RemoveCgroup(absl::StrCat(path, "/", child));
   (void)rmdir(path.c_str());  // a cgroup still in use stays and is seen by whoever looks
+}
+
+// Links as Debian's root has them, and places for mounts.
+absl::Status MakeHostRoot(const std::string& root) {
+  if (access(root.c_str(), F_OK) == 0) return absl::OkStatus();
+  for (const char* folder : {"", "/usr", "/proc", "/dev", "/tmp", "/etc", "/mnt", "/src"}) {
+    RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, root + folder, 0755));
+  }
+  for (const char* name : {"bin", "sbin", "lib", "lib64"}) {
+    if (symlink(absl::StrCat("usr/", name).c_str(), absl::StrCat(root, "/", name).c_str()) != 0) {
+      return ErrnoError(errno, "symlink");
+    }
+  }
+  return absl::OkStatus();
 }
 
 std::string FirstLine(const std::string& text) {
@@ -88,7 +106,7 @@ Peers::Peers(const Workspace& workspace)
 absl::StatusOr<Peers> Peers::Prepare(const Workspace& workspace) {
   Peers peers(workspace);
   for (const auto& [name, program] : std::vector<std::pair<std::string, std::string>>{
-           {"bubblewrap", "bwrap"}, {"crun", "crun"}, {"runc", "runc"}}) {
+           {"bubblewrap", "bwrap"}, {"crun", "crun"}, {"runc", "runc"}, {"podman", "podman"}}) {
     peers.versions_[name] = "missing";
     if (!InPath(program)) continue;
     ASSIGN_OR_RETURN(std::string version, OutputOf({{program, "--version"}}));
@@ -112,7 +130,8 @@ absl::StatusOr<Peers> Peers::Prepare(const Workspace& workspace) {
 Peers::~Peers() {
   if (!filter_.valid()) return;  // moved from
   for (const auto& [runtime, id] : waiting_) {
-    (void)TimeCommand(Runtime(runtime, {"delete", "-f", id}));
+    (void)TimeCommand(runtime == kPodman ? Podman({"rm", "-f", "-t", "0", id})
+                                         : Runtime(runtime, {"delete", "-f", id}));
   }
   for (const char* runtime : kOciRuntimes) {
     for (const std::string& id : Folders(absl::StrCat(workspace_->path(), "/", runtime))) {
@@ -166,12 +185,19 @@ absl::StatusOr<Measurement> Peers::TimeCreate(const std::string& name, int slot)
                       {{filter.get(), kFilterFd}}});
 }
 
+std::vector<std::string> Peers::Creators() const {
+  std::vector<std::string> names;
+  for (const char* name : {"bubblewrap", "crun", "runc"}) {
+    if (Has(name)) names.emplace_back(name);
+  }
+  return names;
+}
+
 std::vector<Case> Peers::CreateCases() const {
   std::vector<Case> cases;
-  for (const auto& [name, version] : versions_) {
-    if (version == "missing") continue;
+  for (const std::string& name : Creators()) {
     cases.push_back({name == "bubblewrap" ? name : name + " run",
-                     [this, name = name] { return TimeCreate(name, 0); }});
+                     [this, name] { return TimeCreate(name, 0); }});
   }
   return cases;
 }
@@ -179,25 +205,112 @@ std::vector<Case> Peers::CreateCases() const {
 absl::Status Peers::StartWaiting(const std::string& runtime, const std::string& id) const {
   const std::string bundle =
       absl::StrCat(workspace_->path(), "/bundle-", id.substr(0, id.find('-')), "-", runtime);
-  // The container keeps the stdout that it is given, so the pipe of a timed command would not end.
-  ASSIGN_OR_RETURN(Companion starter,
-                   Companion::Start(Runtime(runtime, {"run", "-d", "-b", bundle, id}), 10000));
-  for (int i = 0; starter.running() && i < 1000; ++i) usleep(5000);
+  return RunDetached(Runtime(runtime, {"run", "-d", "-b", bundle, id}));
+}
+
+// The container keeps the stdout that it is given, so the pipe of a timed command would not end.
+absl::Status Peers::RunDetached(const Command& command) const {
+  ASSIGN_OR_RETURN(Companion starter, Companion::Start(command, 10000));
+  for (int i = 0; starter.running() && i < 6000; ++i) usleep(5000);
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<Case>> Peers::ExecCases() {
-  std::vector<Case> cases;
+// Nothing of it outside of the workspace; its default profile, no network, no log.
+Command Peers::Podman(std::vector<std::string> arguments) const {
+  const std::string folder = absl::StrCat(workspace_->path(), "/podman-");
+  Command command{{kPodman, "--runtime", Has("crun") ? "crun" : "runc", "--cgroup-manager",
+                   "cgroupfs", "--events-backend", "none", "--storage-driver", "vfs", "--root",
+                   folder + "storage", "--runroot", folder + "run", "--tmpdir", folder + "tmp"}};
+  for (std::string& argument : arguments) command.arguments.push_back(std::move(argument));
+  return command;
+}
+
+absl::Status Peers::StartAll() {
+  if (!waiting_.empty()) return absl::OkStatus();
   for (const std::string runtime : kOciRuntimes) {
     if (!Has(runtime)) continue;
     const std::string id = absl::StrCat("wait-", runtime);
     waiting_.emplace_back(runtime, id);
     RETURN_IF_ERROR(StartWaiting(runtime, id));
-    cases.push_back({runtime + " exec", [this, runtime, id] {
-                       return TimeCommand(Runtime(runtime, {"exec", id, "/bin/hello"}));
-                     }});
+  }
+  if (!Has(kPodman)) return absl::OkStatus();
+  const std::string id = absl::StrCat("glovebox-bench-", getpid());
+  waiting_.emplace_back(kPodman, id);
+  return RunDetached(
+      Podman({"run", "-d", "--name", id, "--network", "none", "--log-driver", "none", "--ulimit",
+              "nofile=20000:20000", "--ulimit", "nproc=20000:20000", "--cgroup-parent", cgroup_,
+              "--rootfs", workspace_->root(), "/bin/pause_bare"}));
+}
+
+absl::StatusOr<std::vector<Case>> Peers::ExecCases(const std::string& program) {
+  RETURN_IF_ERROR(StartAll());
+  std::vector<Case> cases;
+  for (const auto& [runtime, id] : waiting_) {
+    const std::vector<std::string> arguments = {"exec", id, program};
+    const Command command = runtime == kPodman ? Podman(arguments) : Runtime(runtime, arguments);
+    cases.push_back({runtime + " exec", [command] { return TimeCommand(command); }});
   }
   return cases;
+}
+
+absl::StatusOr<std::map<std::string, Command>> Peers::Confined(const std::string& source,
+                                                               std::vector<std::string> arguments) {
+  const std::string root = absl::StrCat(workspace_->path(), "/host-root");
+  const std::string programs = workspace_->root() + "/bin";
+  RETURN_IF_ERROR(MakeHostRoot(root));
+  std::map<std::string, Command> commands;
+  if (Has("runc") && access(kDefaultProfile, R_OK) == 0) {
+    const std::string bundle = absl::StrCat(workspace_->path(), "/bundle-confined");
+    RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, bundle, 0755));
+    ASSIGN_OR_RETURN(UniqueFd fd,
+                     OpenAt(AT_FDCWD, bundle + "/config.json", O_WRONLY | O_CREAT | O_TRUNC, 0644));
+    ASSIGN_OR_RETURN(std::string config,
+                     OciHostConfig({root, programs, source, absl::StrCat(cgroup_, "/confined")},
+                                   arguments, kDefaultProfile));
+    RETURN_IF_ERROR(WriteAll(fd.get(), config));
+    commands["runc, containers' default profile"] =
+        Runtime("runc", {"run", "-b", bundle, "confined"});
+  }
+  if (Has("bubblewrap")) {
+    Command command{{"bwrap",
+                     "--unshare-all",
+                     "--unshare-user",
+                     "--ro-bind",
+                     root,
+                     "/",
+                     "--ro-bind",
+                     "/usr",
+                     "/usr",
+                     "--ro-bind",
+                     programs,
+                     "/mnt",
+                     "--ro-bind",
+                     source,
+                     "/src",
+                     "--proc",
+                     "/proc",
+                     "--dev",
+                     "/dev",
+                     "--tmpfs",
+                     "/tmp",
+                     "--cap-drop",
+                     "ALL",
+                     "--die-with-parent",
+                     "--seccomp",
+                     absl::StrCat(kFilterFd)},
+                    {}};
+    for (std::string& argument : arguments) command.arguments.push_back(std::move(argument));
+    commands["bubblewrap, an allow list"] = std::move(command);
+  }
+  return commands;
+}
+
+absl::StatusOr<std::string> Peers::OutputOfConfined(Command command) const {
+  // bubblewrap reads from where the descriptor stands: each run gets one of its own.
+  ASSIGN_OR_RETURN(UniqueFd filter,
+                   OpenAt(AT_FDCWD, absl::StrCat("/proc/self/fd/", filter_.get()), O_RDONLY));
+  command.fds = {{filter.get(), kFilterFd}};
+  return OutputOf(command);
 }
 
 std::vector<Case> Peers::EndCases() const {

@@ -1,4 +1,4 @@
-// Other runtimes, as equally confined as each allows: bubblewrap, crun, runc.
+// Other runtimes, as equally confined as each allows: bubblewrap, crun, runc, podman.
 #ifndef GLOVEBOX_TESTS_BENCH_PEERS_H_
 #define GLOVEBOX_TESTS_BENCH_PEERS_H_
 
@@ -31,11 +31,22 @@ class Peers {
   // Name to version, "missing" when it is not installed.
   const std::map<std::string, std::string>& versions() const { return versions_; }
 
+  // Those of bubblewrap, crun and runc that are there.
+  std::vector<std::string> Creators() const;
+
   // A sandbox from nothing to the end of the program; metrics first_byte and end.
   std::vector<Case> CreateCases() const;
 
-  // Starts a waiting container per OCI runtime; then `exec` into it.
-  absl::StatusOr<std::vector<Case>> ExecCases();
+  // Starts a waiting container per OCI runtime and with podman, the first time; `exec` of `program`
+  // into it.
+  absl::StatusOr<std::vector<Case>> ExecCases(const std::string& program);
+
+  // A command where /usr, the workspace's programs (/mnt) and `source` (/src) are to be read and
+  // /dev/shm to be written: under runc with the containers' default profile, and in bubblewrap with
+  // the allow list that the others have. Name to command.
+  absl::StatusOr<std::map<std::string, Command>> Confined(const std::string& source,
+                                                          std::vector<std::string> arguments);
+  absl::StatusOr<std::string> OutputOfConfined(Command command) const;
 
   // `delete -f` of a waiting container, which is made outside of the time.
   std::vector<Case> EndCases() const;
@@ -49,7 +60,10 @@ class Peers {
   explicit Peers(const Workspace& workspace);
   bool Has(const std::string& name) const;
   Command Runtime(const std::string& runtime, std::vector<std::string> arguments) const;
+  Command Podman(std::vector<std::string> arguments) const;
   absl::Status StartWaiting(const std::string& runtime, const std::string& id) const;
+  absl::Status StartAll();
+  absl::Status RunDetached(const Command& command) const;
 
   const Workspace* workspace_;
   std::string cgroup_;  // ours, in each hierarchy

@@ -50,6 +50,16 @@ json Machine() {
           {"cgroup", pure ? "v2" : (hybrid ? "v1 with a v2 tree (hybrid)" : "v1")}};
 }
 
+// 0 when it was not measured.
+double MedianOf(const std::vector<CaseResult>& results, absl::string_view name,
+                const std::string& metric) {
+  for (const CaseResult& result : results) {
+    auto found = result.metrics.find(metric);
+    if (result.name == name && found != result.metrics.end()) return found->second.Median();
+  }
+  return 0;
+}
+
 std::string Date() {
   time_t now = time(nullptr);
   tm parts{};
@@ -72,12 +82,7 @@ Report::Report(const Pace& pace) {
 }
 
 void Report::AddTable(const std::string& id, const std::string& title,
-                      const std::vector<CaseResult>& results) {
-  double unit = 0;
-  for (const CaseResult& result : results) {
-    auto end = result.metrics.find("end");
-    if (result.name == kUnitCase && end != result.metrics.end()) unit = end->second.Median();
-  }
+                      const std::vector<CaseResult>& results, const std::string& unit_case) {
   json rows = json::array();
   for (const CaseResult& result : results) {
     if (result.failures > 0) {
@@ -85,6 +90,8 @@ void Report::AddTable(const std::string& id, const std::string& title,
                            " times, first with: ", result.first_failure));
     }
     for (const auto& [metric, samples] : result.metrics) {
+      const double unit = unit_case.empty() ? MedianOf(results, kUnitCase, "end")
+                                            : MedianOf(results, unit_case, metric);
       rows.push_back({{"case", result.name},
                       {"metric", metric},
                       {"median_us", samples.Median()},
@@ -95,7 +102,10 @@ void Report::AddTable(const std::string& id, const std::string& title,
                       {"failures", result.failures}});
     }
   }
-  document_["tables"].push_back({{"id", id}, {"title", title}, {"rows", rows}});
+  document_["tables"].push_back({{"id", id},
+                                 {"title", title},
+                                 {"unit", unit_case.empty() ? std::string() : unit_case},
+                                 {"rows", rows}});
 }
 
 void Report::AddFigure(const std::string& id, const std::string& what, double value,

@@ -18,9 +18,10 @@ class Report {
  public:
   explicit Report(const Pace& pace);
 
-  // A table of one interleaved run: every metric of every case.
+  // A table of one interleaved run: every metric of every case, its ratio to "end" of kUnitCase, or
+  // to the same metric of `unit_case`.
   void AddTable(const std::string& id, const std::string& title,
-                const std::vector<CaseResult>& results);
+                const std::vector<CaseResult>& results, const std::string& unit_case = "");
 
   // One number.
   void AddFigure(const std::string& id, const std::string& what, double value,

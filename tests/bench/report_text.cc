@@ -37,9 +37,12 @@ std::string Measured(const json& target) {
 }
 
 std::string FormatMarkdownTable(const json& table) {
-  std::string out = absl::StrCat("\n### ", Text(table, "title"),
-                                 "\n\n| case | metric | median ms | p10 | p99 | × | n |\n"
-                                 "|---|---|---|---|---|---|---|\n");
+  std::string out = absl::StrCat("\n### ", Text(table, "title"), "\n\n");
+  const std::string unit = table.value("unit", "");
+  if (!unit.empty()) absl::StrAppend(&out, "× is the ratio to: ", unit, ".\n\n");
+  absl::StrAppend(&out,
+                  "| case | metric | median ms | p10 | p99 | × | n |\n"
+                  "|---|---|---|---|---|---|---|\n");
   for (const json& row : table["rows"]) {
     double median = row["median_us"];
     double p10 = row["p10_us"];
@@ -83,6 +86,7 @@ is left (its disk's file is removed in the background).
 Glovebox is asked over gRPC by a client that keeps its channel and runs `hello`, a static program
 of one `write`, in the same root as the peers; every sandbox has its own disk, id range, cgroups
 and filter. The floor has seven namespaces and a new root, nothing else.
+`crun exec`, `runc exec` and `podman exec` are whole commands, as their users run them.
 )";
 
 }  // namespace

@@ -39,7 +39,7 @@ class Judge {
   void Add(const char* what, const char* sign, double measured, double of, double limit,
            const char* unit, bool at_most) {
     char target[64];
-    (void)snprintf(target, sizeof target, "%s%g%s", sign, limit, unit);
+    (void)snprintf(target, sizeof target, "%s%.3g%s", sign, limit, unit);
     json row = {{"what", what}, {"target", target}, {"measured", nullptr}, {"met", nullptr}};
     if (measured >= 0 && of > 0) {
       double value = measured / of;
@@ -76,6 +76,13 @@ void JudgeExec(Judge* judge) {
                 Sum(echo, spawn_end), 1.5, " ×");
   judge->AtMost("exec, exit known, beside crun exec", end,
                 judge->Median("exec", "crun exec", "end"), 0.04, " ×");
+  judge->AtMost("exec of a static true, exit known, beside podman exec",
+                judge->Median("exec_true", kGlovebox, "end"),
+                judge->Median("exec_true", "podman exec", "end"), 1.0 / 150, " ×");
+  judge->AtMost("kill of a tree of 10,000 processes, beside the kernel's own time",
+                judge->Median("tree", "Glovebox: SignalExec to WaitExec", "end"),
+                judge->Median("tree", "kernel floor: cgroup.kill until all are reaped", "end"), 1.5,
+                " ×");
 }
 
 void JudgeEnd(Judge* judge) {

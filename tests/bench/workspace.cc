@@ -28,7 +28,8 @@ absl::Status FillRoot(const std::string& root) {
     RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, absl::StrCat(root, folder), 0755));
   }
   const std::string built = ProgramFolder();
-  for (const char* name : {"true", "hello", "true_bare", "hello_bare", "pause_bare"}) {
+  for (const char* name :
+       {"true", "hello", "calls", "true_bare", "hello_bare", "pause_bare", "tree_bare"}) {
     RETURN_IF_ERROR(
         CopyProgram(absl::StrCat(built, "/bench_", name), absl::StrCat(root, "/bin/", name)));
   }

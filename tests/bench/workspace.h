@@ -12,8 +12,9 @@ namespace glovebox::bench {
 // Removed, without following links or mounts, by the destructor.
 class Workspace {
  public:
-  // root()/bin has busybox (when the host has a static one), true and hello (static glibc),
-  // true_bare, hello_bare and pause_bare (no C library); copied from beside the running program.
+  // root()/bin has busybox (when the host has a static one), true, hello and calls (static
+  // glibc), true_bare, hello_bare, pause_bare and tree_bare (no C library); copied from beside the
+  // running program.
   static absl::StatusOr<Workspace> Make();
 
   explicit Workspace(std::string path) : path_(std::move(path)), root_(path_ + "/root") {}

@@ -186,11 +186,12 @@ class Neighbours(daemon.DaemonCase):
         self.assertGreater(self.oom_kills(hostile["memory"]), 0)
         self.assertEqual(self.oom_kills(honest), 0)
         for kind, sandbox in hostile.items():
-            status = self.status(sandbox, "attack")
-            self.assertEqual(status["state"], "running", f"{kind} is at it to the end: {status}")
+            status = self.api.call("Exec", "GetExec", sandbox_id=sandbox, exec_id="attack").exec
+            self.assertFalse(status.HasField("end"), f"{kind} is at it to the end: {status}")
         flood.end()
         health.end()
-        self.ok("rm", *hostile.values(), flooded)
+        for sandbox in (*hostile.values(), flooded):
+            self.api.call("Sandbox", "DeleteSandbox", sandbox_id=sandbox)
         self.honest(honest, number + 1)
         self.ok("rm", honest)
         self.assertEqual(self.ok("ls", "-q"), b"")
