@@ -71,6 +71,8 @@ using PatchSink = absl::FunctionRef<absl::Status(absl::string_view)>;
 //   RESOURCE_EXHAUSTED, reason PATCH_LIMIT, metadata limit (output_bytes, time_ms), max, path.
 //   ABORTED, reason FILE_KEPT_CHANGING, metadata path: a streamed file changed between the
 //     computation of its id and its copy; freeze the sandbox and try again.
+//   FAILED_PRECONDITION, reason OVERLAY_FEATURE: a file has user.overlay.metacopy, which overlayfs
+//     does not let a payload set.
 absl::StatusOr<PatchSummary> WritePatch(const Layers& layers, const std::vector<Change>& changes,
                                         const PatchLimits& limits, const Clock& clock,
                                         PatchSink sink);

@@ -58,8 +58,11 @@ ExecResult ResultOf(const ExecEnd& end, const ExecLimitValues& limits) {
   result.pipe_held = end.pipe_held != 0;
   result.user_us = end.user_us;
   result.system_us = end.system_us;
-  result.wall_us =
-      static_cast<uint64_t>(std::max<int64_t>(0, end.ended_ns - end.started_ns)) / 1000;
+  // Any two numbers of init's: their difference need not fit into a signed one.
+  if (end.ended_ns > end.started_ns) {
+    result.wall_us =
+        (static_cast<uint64_t>(end.ended_ns) - static_cast<uint64_t>(end.started_ns)) / 1000;
+  }
   result.memory_peak_bytes = end.memory_peak_bytes;
   result.read_bytes = end.read_bytes;
   result.write_bytes = end.write_bytes;

@@ -112,7 +112,9 @@ std::optional<OutputFrame> OutputReader::LastGap(const ExecSnapshot& ended) {
   frame.sequence_to = result.last_sequence;
   const uint64_t total = result.bytes_total[0] + result.bytes_total[1];
   if (total > cursor_.bytes_seen) frame.gap_bytes = total - cursor_.bytes_seen;
-  frame.monotonic_ns = ended.started_ns + static_cast<int64_t>(result.wall_us) * 1000;
+  // Unsigned: of two numbers of init's the sum need not fit.
+  frame.monotonic_ns =
+      static_cast<int64_t>(static_cast<uint64_t>(ended.started_ns) + result.wall_us * 1000);
   cursor_.next_sequence = result.last_sequence + 1;
   cursor_.bytes_seen += frame.gap_bytes;
   return frame;

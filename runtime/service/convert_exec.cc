@@ -247,8 +247,8 @@ v1::Exec ToProto(const Exec& exec, const std::string& sandbox_id, WithEnvironmen
   if (!now.result.has_value()) return proto;
   *proto.mutable_end() = ToProto(*now.result, exec.spec().terminal.has_value());
   if (now.pid.has_value()) {
-    const auto wall_ns = static_cast<int64_t>(now.result->wall_us) * 1000;
-    *proto.mutable_end_time() = MonotonicToProtoTime(now.started_ns + wall_ns, clock);
+    *proto.mutable_end_time() =
+        MonotonicToProtoTime(now.started_ns, clock, absl::Microseconds(now.result->wall_us));
   }
   return proto;
 }

@@ -31,8 +31,12 @@ google::protobuf::Duration ToProtoDuration(absl::Duration duration) {
   return proto;
 }
 
-google::protobuf::Timestamp MonotonicToProtoTime(int64_t monotonic_ns, const Clock& clock) {
-  return ToProtoTime(clock.Now() - absl::Nanoseconds(clock.MonotonicNanos() - monotonic_ns));
+google::protobuf::Timestamp MonotonicToProtoTime(int64_t monotonic_ns, const Clock& clock,
+                                                 absl::Duration later) {
+  // Durations saturate; init's numbers may be any.
+  const absl::Duration ago =
+      absl::Nanoseconds(clock.MonotonicNanos()) - absl::Nanoseconds(monotonic_ns);
+  return ToProtoTime(clock.Now() - ago + later);
 }
 
 absl::StatusOr<uint32_t> MillisFromProto(const google::protobuf::Duration& duration,

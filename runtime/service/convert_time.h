@@ -17,8 +17,9 @@ namespace glovebox {
 google::protobuf::Timestamp ToProtoTime(absl::Time time);
 google::protobuf::Duration ToProtoDuration(absl::Duration duration);
 
-// A moment of CLOCK_MONOTONIC by today's wall clock.
-google::protobuf::Timestamp MonotonicToProtoTime(int64_t monotonic_ns, const Clock& clock);
+// A moment of CLOCK_MONOTONIC, or the one `later`, by today's wall clock.
+google::protobuf::Timestamp MonotonicToProtoTime(int64_t monotonic_ns, const Clock& clock,
+                                                 absl::Duration later = absl::ZeroDuration());
 
 // Milliseconds, rounded up. INVALID_ARGUMENT when malformed, below `least_ms` or beyond 49 days
 // (2^32 ms).
