@@ -4,9 +4,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
-#include "base/escape.h"
 #include "base/status.h"
+#include "snapshot/git_answer.h"
 #include "snapshot/git_script.h"
 #include "snapshot/import_progress.h"
 #include "snapshot/import_source.h"
@@ -81,32 +80,6 @@ absl::Status GitFailure(const WorkerResult& result, const ImportSource& source,
   }
 }
 
-struct GitAnswer {
-  bool known = false;
-  SnapshotSource source;
-};
-
-// The worker's four lines; it has read hostile input, so each is checked.
-absl::StatusOr<GitAnswer> ParseAnswer(absl::string_view text) {
-  const std::vector<std::string> lines = absl::StrSplit(text, '\n');
-  const bool good = lines.size() == 5 && lines[4].empty() &&
-                    (lines[0] == "known" || lines[0] == "imported") && IsLowerHex(lines[1], 40) &&
-                    IsLowerHex(lines[2], 40) && lines[3].size() <= 1024 &&
-                    EscapeForPeople(lines[3]) == lines[3];
-  if (!good) {
-    return ImportError(
-        absl::StatusCode::kFailedPrecondition, "REPOSITORY_UNSUPPORTED",
-        absl::StrCat("the import worker answered \"", EscapeForPeople(text, 300), "\""),
-        "check the branch for a name that is not printable");
-  }
-  GitAnswer answer;
-  answer.known = lines[0] == "known";
-  answer.source.commit = lines[1];
-  answer.source.tree = lines[2];
-  answer.source.branch = lines[3];
-  return answer;
-}
-
 }  // namespace
 
 struct GitImporter::State {
@@ -135,7 +108,7 @@ struct GitImporter::State {
     ASSIGN_OR_RETURN(WorkerResult result, runner->Run(job));
     RETURN_IF_ERROR(LimitFailure(result, limits, source.path));
     if (result.exit_code != 0) return GitFailure(result, source, revision);
-    ASSIGN_OR_RETURN(GitAnswer answer, ParseAnswer(result.stdout_bytes));
+    ASSIGN_OR_RETURN(GitAnswer answer, ParseGitAnswer(result.stdout_bytes));
     answer.source.source = request.path;
     answer.source.source_key = source.key;
     if (answer.known) {
