@@ -1,15 +1,15 @@
 // What a hostile init can write into the memory of an exec: the whole header's words and the
 // records are the input.
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 
 #include "exec/output_region.h"
+#include "tests/fuzz/fuzz_input.h"
+#include "tests/fuzz/targets.h"
 
+namespace glovebox {
 namespace {
 
 constexpr uint64_t kHeadBytes = 4096;
@@ -24,25 +24,24 @@ struct Words {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using glovebox::OutputRegion;
+void FuzzOutputRegion(absl::string_view input) {
   Words words{};
-  if (size < sizeof words) return 0;
-  std::memcpy(&words, data, sizeof words);
-  data += sizeof words;
-  size -= sizeof words;
+  if (input.size() < sizeof words) return;
+  std::memcpy(&words, input.data(), sizeof words);
+  const char* data = input.data() + sizeof words;
+  const size_t size = input.size() - sizeof words;
 
-  glovebox::ExecSpec spec;
+  ExecSpec spec;
   spec.arguments = {"x"};
   spec.head_bytes = kHeadBytes;
   spec.ring_bytes = kRingBytes;
   spec.stderr_ring_bytes = kStderrRingBytes;
   auto region = OutputRegion::Create(spec);
-  if (!region.ok()) std::abort();
-  auto mapping = glovebox::SharedMapping::Map(region->fd(), 4096);
-  auto* header = reinterpret_cast<glovebox::RegionHeader*>(mapping->data());
+  Demand(region.ok(), "the test can make a region");
+  auto mapping = SharedMapping::Map(region->fd(), 4096);
+  auto* header = reinterpret_cast<RegionHeader*>(mapping->data());
   const uint64_t head_offset = header->head_offset;
-  auto whole = glovebox::SharedMapping::Map(region->fd(), header->region_size);
+  auto whole = SharedMapping::Map(region->fd(), header->region_size);
   const size_t half = size / 2;
   std::memcpy(whole->data() + head_offset, data, std::min<size_t>(half, kHeadBytes));
   std::memcpy(whole->data() + head_offset + kHeadBytes, data + half,
@@ -53,7 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
               std::min<size_t>(size - quarter, kStderrRingBytes));
   header->head_used = words.head_used;
   header->head_closed = static_cast<uint32_t>(words.head_closed);
-  for (uint32_t i = 0; i < glovebox::kRings; ++i) {
+  for (uint32_t i = 0; i < kRings; ++i) {
     header->ring[i].head = words.ring_head[i];
     header->ring[i].tail = words.ring_tail[i];
   }
@@ -64,14 +63,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (int i = 0; i < 20'000; ++i) {
     output.clear();
     const OutputRegion::Record record = region->Next(&cursor, &output);
-    if (output.size() > glovebox::kRecordDataMax) std::abort();
+    Demand(output.size() <= kRecordDataMax, "records are bounded");
     if (record.kind == OutputRegion::Record::Kind::kNone ||
         record.kind == OutputRegion::Record::Kind::kCorrupt) {
       break;
     }
-    // Whatever was written: sequence numbers only rise.
-    if (record.sequence <= last) std::abort();
+    Demand(record.sequence > last, "sequence numbers rise");
     last = std::max(record.sequence, record.sequence_to);
   }
-  return 0;
 }
+
+}  // namespace glovebox

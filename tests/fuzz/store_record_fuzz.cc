@@ -1,21 +1,22 @@
 // The records that the content store reads back from disk.
-#include <cstdint>
-#include <cstdlib>
-#include <string>
-
 #include "snapshot/image_record.h"
 #include "snapshot/snapshot_record.h"
+#include "tests/fuzz/fuzz_input.h"
+#include "tests/fuzz/targets.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const absl::string_view text(reinterpret_cast<const char*>(data), size);
-  if (auto snapshot = glovebox::ParseSnapshotRecord(text); snapshot.ok()) {
-    // What was accepted is written and read back as the same snapshot.
-    auto again = glovebox::ParseSnapshotRecord(glovebox::FormatSnapshotRecord(*snapshot));
-    if (!again.ok() || again->digest != snapshot->digest) std::abort();
+namespace glovebox {
+
+void FuzzStoreRecord(absl::string_view text) {
+  if (auto snapshot = ParseSnapshotRecord(text); snapshot.ok()) {
+    auto again = ParseSnapshotRecord(FormatSnapshotRecord(*snapshot));
+    Demand(again.ok() && again->digest == snapshot->digest,
+           "what was accepted is written and read back as the same snapshot");
   }
-  if (auto image = glovebox::ParseImageRecord(text); image.ok()) {
-    auto again = glovebox::ParseImageRecord(glovebox::FormatImageRecord(*image));
-    if (!again.ok() || again->name != image->name) std::abort();
+  if (auto image = ParseImageRecord(text); image.ok()) {
+    auto again = ParseImageRecord(FormatImageRecord(*image));
+    Demand(again.ok() && again->name == image->name,
+           "what was accepted is written and read back as the same image");
   }
-  return 0;
 }
+
+}  // namespace glovebox

@@ -1,0 +1,29 @@
+#include "tests/fuzz/targets.h"
+
+namespace glovebox {
+
+absl::Span<const FuzzTarget> FuzzTargets() {
+  static constexpr FuzzTarget kTargets[] = {
+      {"adopted_exec", FuzzAdoptedExec},
+      {"argument", FuzzArgument},
+      {"config", FuzzConfig},
+      {"exec_archive", FuzzExecArchive},
+      {"exec_record", FuzzExecRecord},
+      {"import_output", FuzzImportOutput},
+      {"init_frame", FuzzInitFrame},
+      {"launch_plan", FuzzLaunchPlan},
+      {"mount_table", FuzzMountTable},
+      {"output_region", FuzzOutputRegion},
+      {"request", FuzzRequest},
+      {"seccomp_call", FuzzSeccompCall},
+      {"state_row", FuzzStateRow},
+      {"store_record", FuzzStoreRecord},
+      {"tar_unpack", FuzzTarUnpack},
+      {"text", FuzzText},
+      {"text_hunks", FuzzTextHunks},
+      {"upper_scan", FuzzUpperScan},
+  };
+  return kTargets;
+}
+
+}  // namespace glovebox
