@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "changes/patch_writer.h"
+#include "changes/text_hunks.h"
 #include "changes/upper_scan.h"
 #include "linux/file_io.h"
 #include "tests/fuzz/fuzz_input.h"
@@ -104,6 +105,8 @@ void CheckScan(const Layers& layers) {
 }  // namespace
 
 void FuzzUpperScan(absl::string_view bytes) {
+  // Else each patch would start libgit2 anew, which takes most of the time.
+  static const TextDiffer libgit2_stays_open;
   static const TemporaryDirectory directory;
   const std::string& top = directory.path();
   for (const char* side : kSides) {
