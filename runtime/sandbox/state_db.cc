@@ -14,6 +14,10 @@ namespace {
 
 // How long writes that failed wait when nobody writes anything else.
 constexpr absl::Duration kRetryInterval = absl::Seconds(1);
+// What is written behind waits so long for company: it comes while a command is being started or
+// ended, which needs the processors more.
+constexpr absl::Duration kCompanyInterval = absl::Milliseconds(20);
+constexpr size_t kCompanyMax = 256;
 
 constexpr char kPutSandbox[] =
     "INSERT INTO sandboxes (id, boot_id, created_us, options, workdir, image_digest, "
@@ -195,6 +199,7 @@ absl::Status StateDb::WriteAndWait(Act act) {
   absl::Notification done;
   {
     absl::MutexLock lock(&mutex_);
+    ++callers_;
     waiting_.push_back({std::move(act), [&](const absl::Status& status) {
                           result = status;
                           done.Notify();
@@ -261,8 +266,13 @@ void StateDb::Loop() {
       };
       mutex_.AwaitWithTimeout(absl::Condition(&wanted),
                               batch.empty() ? absl::InfiniteDuration() : kRetryInterval);
+      const auto urgent = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+        return closing_ || callers_ > 0 || waiting_.size() >= kCompanyMax;
+      };
+      (void)mutex_.AwaitWithTimeout(absl::Condition(&urgent), kCompanyInterval);
       std::move(waiting_.begin(), waiting_.end(), std::back_inserter(batch));
       waiting_.clear();
+      callers_ = 0;
       last = closing_;
     }
     if (!batch.empty()) {

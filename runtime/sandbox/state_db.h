@@ -96,6 +96,7 @@ class StateDb {
 
   absl::Mutex mutex_;
   std::deque<Write> waiting_ ABSL_GUARDED_BY(mutex_);
+  size_t callers_ ABSL_GUARDED_BY(mutex_) = 0;  // of waiting_, those whose caller waits
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread writer_;  // last: it uses all of the above
 };
