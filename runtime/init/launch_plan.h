@@ -11,7 +11,7 @@
 namespace glovebox {
 
 inline constexpr uint32_t kLaunchPlanMagic = 0x67624c50;  // "gbLP"
-inline constexpr uint32_t kLaunchPlanVersion = 3;
+inline constexpr uint32_t kLaunchPlanVersion = 4;
 inline constexpr uint32_t kLayersMax = 16;
 inline constexpr uint32_t kBindsMax = 16;
 inline constexpr uint32_t kMasksMax = 64;
@@ -26,7 +26,7 @@ inline constexpr int kInitStatusFd = 3;  // SOCK_SEQPACKET; one SetupReport, the
 inline constexpr int kInitListenFd = 4;  // listening SOCK_SEQPACKET unix socket; see frames.h
 inline constexpr int kInitPlanFd = 5;    // sealed memfd with the LaunchPlan
 inline constexpr int kInitDeviceFd =
-    6;  // detached mount: the /dev template, to be mounted read-only
+    6;  // detached, read-only mount with dev/ and empty/, which is this sandbox's alone
 inline constexpr int kInitDiskFd =
     7;  // detached, id-mapped mount of the sandbox's disk: upper/ and work/ in it
 inline constexpr int kInitLayersFd =
@@ -43,7 +43,9 @@ struct PlanBind {
   PlanText target;  // absolute path in the new root; the mount point is made in the overlay's upper
                     // if it is missing
   uint32_t is_directory;
-  uint32_t reserved;
+  uint32_t own_view;  // 1: a directory that other sandboxes and the host use too; it is shown
+                      // through an overlay of its own, so that locks and inotify watches on it
+                      // reach nobody else
 };
 
 struct PlanLayer {

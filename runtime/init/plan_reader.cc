@@ -105,7 +105,10 @@ void PlanReader::CheckTexts() const {
     CheckText(plan_->layers[i].subdirectory, "layer subdirectory");
     Check(IsLayerSubdirectory(Text(plan_->layers[i].subdirectory)), "layer subdirectory");
   }
-  for (uint32_t i = 0; i < plan_->bind_count; ++i) CheckPath(plan_->binds[i].target, "bind target");
+  for (uint32_t i = 0; i < plan_->bind_count; ++i) {
+    CheckPath(plan_->binds[i].target, "bind target");
+    Check(plan_->binds[i].own_view <= plan_->binds[i].is_directory, "bind with a view of its own");
+  }
   for (uint32_t i = 0; i < plan_->mask_count; ++i) {
     CheckPath(plan_->masks[i].path, "mask path");
     Check(plan_->masks[i].kind == kMaskHide || plan_->masks[i].kind == kMaskReadOnly, "mask kind");

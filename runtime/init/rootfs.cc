@@ -21,6 +21,12 @@ namespace {
 constexpr unsigned long kNoSuid = 2, kNoDev = 4, kNoExec = 8;  // MS_NOSUID MS_NODEV MS_NOEXEC
 constexpr unsigned long kRecursivePrivate = (1UL << 14) | (1UL << 18);  // MS_REC | MS_PRIVATE
 
+// The stage as seen from the new root, which is the cwd while it is assembled.
+constexpr const char* kBind = "../b";
+constexpr const char* kDevices = "../d/dev";
+constexpr const char* kNull = "../d/dev/null";
+constexpr const char* kEmpty = "../d/empty";
+
 int Attach(int mount_fd, const char* target, SetupStep step) {
   Require(raw::MoveMount(mount_fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH), step, target);
   return mount_fd;
@@ -78,13 +84,36 @@ UniqueFd OpenMountPoint(int root_fd, const char* path, bool directory) {
   }
 }
 
+UniqueFd CloneTree(const char* path, SetupStep step, const char* what) {
+  return UniqueFd(static_cast<int>(
+      Require(raw::OpenTree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), step, what)));
+}
+
+// A detached, read-only overlay that shows what the mount `bind_fd`, consumed, has. Overlay has
+// inodes of its own, and so locks and watches of its own.
+UniqueFd OwnViewOf(int bind_fd, const char* target) {
+  constexpr SetupStep kStep = SetupStep::kMountBinds;
+  (void)raw::Close(Attach(bind_fd, kBind, kStep));  // over that of the bind before, if any
+  UniqueFd context(
+      static_cast<int>(Require(raw::FsOpen("overlay", FSOPEN_CLOEXEC), kStep, target)));
+  TextBuffer<32> lower;  // two at least, where there is no upper
+  lower.Add(kBind).Add(":").Add(kEmpty);
+  Require(raw::FsConfig(context.get(), FSCONFIG_SET_STRING, "lowerdir", lower.text(), 0), kStep,
+          target);
+  Require(raw::FsConfig(context.get(), FSCONFIG_SET_FLAG, "userxattr", nullptr, 0), kStep, target);
+  Require(raw::FsConfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0), kStep, target);
+  return UniqueFd(static_cast<int>(
+      Require(raw::FsMount(context.get(), FSMOUNT_CLOEXEC,
+                           MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV),
+              kStep, target)));
+}
+
 void HidePath(int target_fd, const char* path) {
   constexpr SetupStep kStep = SetupStep::kMaskProc;
   struct stat status;
   Require(raw::Call(__NR_newfstatat, target_fd, "", &status, AT_EMPTY_PATH), kStep, path);
-  const char* source = S_ISDIR(status.st_mode) ? "/empty" : "/dev/null";
-  UniqueFd cover(static_cast<int>(
-      Require(raw::OpenTree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), kStep, path)));
+  const char* source = S_ISDIR(status.st_mode) ? kEmpty : kNull;
+  UniqueFd cover = CloneTree(source, kStep, path);
   Require(raw::MoveMount(cover.get(), "", target_fd, "",
                          MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
           kStep, path);
@@ -149,7 +178,14 @@ void Rootfs::AttachLayers() {
     name.Add("l").AddNumber(i);
     (void)raw::Close(Attach(kInitLayersFd + static_cast<int>(i), name.text(), kStep));  // consumed
   }
-  (void)raw::Close(Attach(kInitDiskFd, "u", kStep));  // consumed
+  (void)raw::Close(Attach(kInitDiskFd, "u", kStep));    // consumed
+  (void)raw::Close(Attach(kInitDeviceFd, "d", kStep));  // consumed
+  // Over itself, where only the nodes need to be devices.
+  UniqueFd empty = CloneTree("d/empty", kStep, "empty");
+  mount_attr attr{};
+  attr.attr_set = MOUNT_ATTR_NODEV;
+  Require(raw::MountSetAttr(empty.get(), "", AT_EMPTY_PATH, attr), kStep, "empty");
+  (void)Attach(empty.get(), "d/empty", kStep);
 }
 
 void Rootfs::MountOverlay() {
@@ -181,10 +217,10 @@ void Rootfs::MountBinds() {
     const PlanBind& bind = plan_.plan().binds[i];
     const char* target = plan_.Text(bind.target);
     UniqueFd point = OpenMountPoint(root_.get(), target, bind.is_directory != 0);
-    Require(
-        raw::MoveMount(fd, "", point.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
-        kStep, target);
-    (void)raw::Close(fd);  // consumed
+    UniqueFd shown = bind.own_view != 0 ? OwnViewOf(fd, target) : UniqueFd(fd);  // consumed
+    Require(raw::MoveMount(shown.get(), "", point.get(), "",
+                           MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
+            kStep, target);
   }
 }
 
@@ -217,7 +253,7 @@ void Rootfs::MountDev() {
   constexpr SetupStep kStep = SetupStep::kMountDev;
   const LaunchPlan& plan = plan_.plan();
   RequireDirectory(root_.get(), "dev", kStep);
-  (void)raw::Close(Attach(kInitDeviceFd, "dev", kStep));  // consumed
+  (void)Attach(CloneTree(kDevices, kStep, "dev").get(), "dev", kStep);
   // Without `max` one sandbox could have all terminals of the host (kernel.pty.max, 4096).
   Require(raw::Mount("devpts", "dev/pts", "devpts", kNoSuid | kNoExec,
                      "newinstance,ptmxmode=0666,mode=0620,max=256"),

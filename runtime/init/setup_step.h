@@ -36,8 +36,7 @@ namespace glovebox {
   X(kMountProc, "mount_proc", 'I', "of the own pid namespace, hidepid=ptraceable")                 \
   X(kMaskProc, "mask_proc", 'I',                                                                   \
     "files under /dev/null, directories under an empty tmpfs, /proc/sys read-only")                \
-  X(kMountDev, "mount_dev", 'I',                                                                   \
-    "the device template read-only, an own devpts, a limited /dev/shm")                            \
+  X(kMountDev, "mount_dev", 'I', "its own nodes read-only, an own devpts, a limited /dev/shm")     \
   X(kMountTmp, "mount_tmp", 'I', "limited in bytes and inodes")                                    \
   X(kHostname, "hostname", 'I', "in the own uts namespace")                                        \
   X(kLoopbackUp, "loopback_up", 'I', "the only interface")                                         \

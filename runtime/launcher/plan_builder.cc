@@ -215,7 +215,7 @@ void FillTexts(const PlanInput& input, PlanWriter* writer, LaunchPlan* plan) {
   }
   for (const PlanBindInput& bind : input.binds) {
     plan->binds[plan->bind_count++] = {writer->AddText(bind.target), bind.is_directory ? 1u : 0u,
-                                       0};
+                                       bind.own_view ? 1u : 0u};
   }
   for (const ProcMask& mask : ProcMasks()) {
     const uint32_t kind = mask.kind == ProcMask::Kind::kHide ? kMaskHide : kMaskReadOnly;

@@ -19,6 +19,7 @@ namespace glovebox {
 struct PlanBindInput {
   std::string target;  // absolute path inside, normal form, not "/"
   bool is_directory = true;
+  bool own_view = false;  // see PlanBind
 };
 
 // A value. The descriptors that belong to layers and binds travel beside it in the same order.

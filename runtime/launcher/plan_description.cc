@@ -108,7 +108,8 @@ class PlanPrinter {
     }
     for (uint32_t i = 0; i < plan_.bind_count; ++i) {
       ASSIGN_OR_RETURN(const absl::string_view target, Text(plan_.binds[i].target, "bind"));
-      Line(plan_.binds[i].is_directory != 0 ? "bind directory" : "bind file", target);
+      const char* kind = plan_.binds[i].is_directory != 0 ? "bind directory" : "bind file";
+      Line(plan_.binds[i].own_view != 0 ? "bind with a view of its own" : kind, target);
     }
     for (uint32_t i = 0; i < plan_.mask_count; ++i) {
       ASSIGN_OR_RETURN(const absl::string_view path, Text(plan_.masks[i].path, "mask"));

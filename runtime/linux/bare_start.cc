@@ -35,7 +35,10 @@ __attribute__((noreturn, used, no_stack_protector)) void BareEntry(uint64_t* sta
   }
   thread_block.canary &= ~uint64_t{0xff};  // a NUL first, so that no text copy reveals it
   thread_block.self = &thread_block;
-  (void)glovebox::raw::Call(__NR_arch_prctl, ARCH_SET_FS, &thread_block);  // cannot fail
+  // Going on without a canary would be a fault, which a traced PID 1 repeats for ever.
+  if (glovebox::raw::Call(__NR_arch_prctl, ARCH_SET_FS, &thread_block) < 0) {
+    glovebox::raw::ExitGroup(1);
+  }
   glovebox::raw::ExitGroup(BareMain());
 }
 

@@ -153,13 +153,13 @@ absl::StatusOr<LaunchRequest> Sandbox::Resources::MakeLaunchRequest(
   for (const HostBind& bind : image.binds) {
     ASSIGN_OR_RETURN(LaunchBind launch, BindHost(bind));
     request.binds.push_back(std::move(launch));
-    plan.binds.push_back({bind.target, true});
+    plan.binds.push_back({bind.target, true, /*own_view=*/true});
   }
   for (const OwnedBind& bind : blueprint.owned_binds) {
     bool directory = false;
     ASSIGN_OR_RETURN(LaunchBind launch, BindOwned(bind, command_id, &directory));
     request.binds.push_back(std::move(launch));
-    plan.binds.push_back({bind.target, directory});
+    plan.binds.push_back({bind.target, directory, /*own_view=*/false});
   }
   ASSIGN_OR_RETURN(request.plan, BuildPlan(plan));
   ASSIGN_OR_RETURN(request.disk, CloneMount(disk->mount_path()));

@@ -5,6 +5,7 @@
 
 #include "linux/bare_start.h"
 #include "linux/raw_syscalls.h"
+#include "spawner/device_tree.h"
 #include "spawner/request.h"
 #include "spawner/spawn.h"
 #include "spawner/spawn_wire.h"
@@ -36,13 +37,23 @@ bool StartUp(SpawnFailure* failure) {
          EnterSpawnerRoot(failure) && GiveUpOomProtection(failure) && ReducePrivilege(failure);
 }
 
+// The next sandbox's device tree is made while nobody waits. One that could not be made is made
+// when it is needed, and then the failure is told.
+UniqueFd MakeAhead() {
+  SpawnFailure untold;
+  return NewDeviceTree(SetupStep::kClone, &untold);
+}
+
 // False when the daemon has closed its end: then there is nothing left to do.
-bool ServeOne() {
+bool ServeOne(UniqueFd devices) {
   SpawnFailure failure;
   ReceivedRequest request;
   if (!request.Receive(kSpawnerSocketFd, &failure)) return false;
+  if (!failure.failed() && !devices.valid()) devices = NewDeviceTree(SetupStep::kClone, &failure);
   SpawnedInit init;
-  if (!failure.failed()) init = Spawn(request, kSpawnerInitFd, &failure);
+  if (!failure.failed()) {
+    init = Spawn(request, kSpawnerInitFd, static_cast<UniqueFd&&>(devices), &failure);
+  }
   return SendReply(kSpawnerSocketFd, request.wire().request_id, failure,
                    failure.failed() ? 0 : init.host_pid, init.pidfd.get());
 }
@@ -54,7 +65,7 @@ extern "C" int BareMain() {
   glovebox::SpawnFailure failure;
   bool started = glovebox::StartUp(&failure);
   if (!SendReply(glovebox::kSpawnerSocketFd, 0, failure, 0, -1) || !started) return 1;
-  while (glovebox::ServeOne()) {
+  while (glovebox::ServeOne(glovebox::MakeAhead())) {
   }
   return 0;
 }

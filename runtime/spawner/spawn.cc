@@ -88,13 +88,11 @@ bool PrepareForChild(const ReceivedRequest& request, int pid, int pidfd, SpawnFa
 
 }  // namespace
 
-SpawnedInit Spawn(const ReceivedRequest& request, int init_fd, SpawnFailure* failure) {
+SpawnedInit Spawn(const ReceivedRequest& request, int init_fd, UniqueFd devices,
+                  SpawnFailure* failure) {
   SpawnedInit result;
-  UniqueFd device(
-      static_cast<int>(raw::OpenTree(AT_FDCWD, "/dev", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
   int ends[2];
-  if (!Succeeded(device.get(), SetupStep::kClone, "clone of /dev", failure) ||
-      !Succeeded(raw::Call(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, &ends[0]),
+  if (!Succeeded(raw::Call(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, &ends[0]),
                  SetupStep::kClone, "socketpair", failure)) {
     return result;
   }
@@ -115,7 +113,7 @@ SpawnedInit Spawn(const ReceivedRequest& request, int init_fd, SpawnFailure* fai
   long pid = raw::Clone3(args);
   if (pid == 0) {
     mine.Reset();  // else the child would hold its own wait open
-    RunChild(request, device.get(), init_fd, theirs.Release());
+    RunChild(request, devices.get(), init_fd, theirs.Release());
   }
   if (!Succeeded(pid, SetupStep::kClone, "clone3", failure)) return result;
   result.host_pid = static_cast<int>(pid);
@@ -124,9 +122,9 @@ SpawnedInit Spawn(const ReceivedRequest& request, int init_fd, SpawnFailure* fai
   if (PrepareForChild(request, result.host_pid, pidfd, failure)) {
     // A dead child has said why; that is read next. Without MSG_NOSIGNAL it would end the spawner.
     long told = raw::Call(__NR_sendto, mine.get(), "g", 1, MSG_NOSIGNAL, nullptr, 0);
-    if ((told == 1 || told == -EPIPE || told == -ECONNRESET) && AwaitExec(mine.get(), failure)) {
-      return result;
-    }
+    bool heard = told == -EPIPE || told == -ECONNRESET ||
+                 Succeeded(told, SetupStep::kExecInit, "word to the child", failure);
+    if (heard && AwaitExec(mine.get(), failure)) return result;
   } else {
     // The child's own failure, if there is one, is the cause of ours.
     SpawnFailure said;

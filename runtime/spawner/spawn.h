@@ -13,8 +13,9 @@ struct SpawnedInit {
   UniqueFd pidfd;
 };
 
-// On failure `failure` is filled and no process is left.
-SpawnedInit Spawn(const ReceivedRequest& request, int init_fd, SpawnFailure* failure);
+// `devices` as NewDeviceTree makes them. On failure `failure` is filled and no process is left.
+SpawnedInit Spawn(const ReceivedRequest& request, int init_fd, UniqueFd devices,
+                  SpawnFailure* failure);
 
 }  // namespace glovebox
 

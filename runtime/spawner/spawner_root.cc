@@ -13,6 +13,7 @@
 #include "init/launch_plan.h"
 #include "linux/bare_text.h"
 #include "linux/raw_syscalls.h"
+#include "spawner/device_tree.h"
 #include "spawner/signals.h"
 
 namespace glovebox {
@@ -30,27 +31,12 @@ constexpr uint64_t kKeptCapabilities =
     Bit(CAP_SYS_ADMIN) |    // clone3 with namespaces, id-mapping mounts of the host's file systems
     Bit(CAP_SETUID) |       // writing uid_map with a range that is not the writer's own
     Bit(CAP_SETGID) |       // the same for gid_map, with setgroups left allowed
+    Bit(CAP_MKNOD) |        // the six harmless nodes of each sandbox's /dev
     Bit(CAP_DAC_OVERRIDE);  // CLONE_INTO_CGROUP writes cgroup.procs, which belongs to the
                             // sandbox's own root id
 
 bool MakeDirectory(int dir_fd, const char* name, unsigned mode, SpawnFailure* failure) {
   return Succeeded(raw::Call(__NR_mkdirat, dir_fd, name, mode), kStep, name, failure);
-}
-
-// A tmpfs that is not mounted anywhere yet.
-UniqueFd NewTmpfs(const char* size, const char* inodes, SpawnFailure* failure) {
-  UniqueFd context(static_cast<int>(raw::FsOpen("tmpfs", FSOPEN_CLOEXEC)));
-  if (!Succeeded(context.get(), kStep, "fsopen tmpfs", failure)) return UniqueFd();
-  const char* options[][2] = {{"mode", "0755"}, {"size", size}, {"nr_inodes", inodes}};
-  for (auto& option : options) {
-    long result = raw::FsConfig(context.get(), FSCONFIG_SET_STRING, option[0], option[1], 0);
-    if (!Succeeded(result, kStep, option[0], failure)) return UniqueFd();
-  }
-  long created = raw::FsConfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0);
-  if (!Succeeded(created, kStep, "create tmpfs", failure)) return UniqueFd();
-  long mount = raw::FsMount(context.get(), FSMOUNT_CLOEXEC, 0);
-  (void)Succeeded(mount, kStep, "fsmount tmpfs", failure);  // reported by `failure`
-  return UniqueFd(mount < 0 ? -1 : static_cast<int>(mount));
 }
 
 bool Protect(int mount_fd, uint64_t attributes, SpawnFailure* failure) {
@@ -60,33 +46,8 @@ bool Protect(int mount_fd, uint64_t attributes, SpawnFailure* failure) {
                    failure);
 }
 
-// Real nodes, not binds of the host's: nothing of the host's /dev is reachable through them.
-bool FillDevices(int dev_fd, SpawnFailure* failure) {
-  struct Node {
-    const char* name;
-    unsigned major_number, minor_number;
-  };
-  constexpr Node kNodes[] = {{"null", 1, 3},   {"zero", 1, 5},    {"full", 1, 7},
-                             {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
-  for (const Node& node : kNodes) {
-    long made = raw::Call(__NR_mknodat, dev_fd, node.name, S_IFCHR | 0666,
-                          makedev(node.major_number, node.minor_number));
-    if (!Succeeded(made, kStep, node.name, failure)) return false;
-  }
-  constexpr const char* kLinks[][2] = {{"/proc/self/fd", "fd"},
-                                       {"/proc/self/fd/0", "stdin"},
-                                       {"/proc/self/fd/1", "stdout"},
-                                       {"/proc/self/fd/2", "stderr"},
-                                       {"pts/ptmx", "ptmx"}};
-  for (auto& link : kLinks) {
-    long made = raw::Call(__NR_symlinkat, link[0], dev_fd, link[1]);
-    if (!Succeeded(made, kStep, link[1], failure)) return false;
-  }
-  return MakeDirectory(dev_fd, "pts", 0755, failure) && MakeDirectory(dev_fd, "shm", 0755, failure);
-}
-
 bool FillRoot(int root_fd, SpawnFailure* failure) {
-  for (const char* name : {"proc", "dev", "empty", "stage", "stage/u", "stage/r"}) {
+  for (const char* name : {"proc", "dev", "stage", "stage/u", "stage/r", "stage/b", "stage/d"}) {
     if (!MakeDirectory(root_fd, name, 0755, failure)) return false;
   }
   for (uint32_t i = 0; i < kLayersMax; ++i) {
@@ -103,8 +64,8 @@ bool Attach(int mount_fd, int to_fd, const char* to, SpawnFailure* failure) {
 }
 
 bool NullToStandardDescriptors(SpawnFailure* failure) {
-  UniqueFd null_fd(static_cast<int>(raw::OpenAt(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC)));
-  if (!Succeeded(null_fd.get(), kStep, "/dev/null", failure)) return false;
+  UniqueFd null_fd(static_cast<int>(raw::OpenAt(AT_FDCWD, "/dev/dev/null", O_RDWR | O_CLOEXEC)));
+  if (!Succeeded(null_fd.get(), kStep, "/dev/dev/null", failure)) return false;
   for (int fd = 0; fd < 3; ++fd) {
     if (!Succeeded(raw::Dup3(null_fd.get(), fd, 0), kStep, "dup3", failure)) return false;
   }
@@ -118,23 +79,14 @@ bool EnterSpawnerRoot(SpawnFailure* failure) {
   if (!Succeeded(raw::Call(__NR_unshare, CLONE_NEWNS), kStep, "unshare", failure)) return false;
   long result = raw::Mount(nullptr, "/", nullptr, kRecursive | kPrivate, nullptr);
   if (!Succeeded(result, kStep, "make mounts private", failure)) return false;
-  UniqueFd root = NewTmpfs("64k", "64", failure);
-  UniqueFd dev = root.valid() ? NewTmpfs("64k", "32", failure) : UniqueFd();
-  UniqueFd empty = dev.valid() ? NewTmpfs("4k", "2", failure) : UniqueFd();
-  if (!empty.valid() || !FillRoot(root.get(), failure) || !FillDevices(dev.get(), failure)) {
-    return false;
-  }
-  constexpr uint64_t kQuiet = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
-  if (!Protect(dev.get(), kQuiet, failure) ||
-      !Protect(empty.get(), kQuiet | MOUNT_ATTR_NODEV, failure)) {
-    return false;
-  }
+  UniqueFd root = NewTmpfs("64k", "64", kStep, failure);
+  UniqueFd dev = root.valid() ? NewDeviceTree(kStep, failure) : UniqueFd();
+  if (!dev.valid() || !FillRoot(root.get(), failure)) return false;
   // Over the present root, entered by its descriptor; then the two change places and the host's
   // tree, now on top, goes.
   if (!Attach(root.get(), AT_FDCWD, "/", failure) ||
       !Succeeded(raw::Call(__NR_fchdir, root.get()), kStep, "fchdir", failure) ||
-      !Attach(dev.get(), AT_FDCWD, "dev", failure) ||
-      !Attach(empty.get(), AT_FDCWD, "empty", failure)) {
+      !Attach(dev.get(), AT_FDCWD, "dev", failure)) {
     return false;
   }
   constexpr unsigned long kProcFlags = 2 | 4 | 8;  // MS_NOSUID MS_NODEV MS_NOEXEC
@@ -146,8 +98,9 @@ bool EnterSpawnerRoot(SpawnFailure* failure) {
     return false;
   }
   (void)raw::Call(__NR_umask, 022);  // every sandbox inherits it; cannot fail
-  return Protect(root.get(), kQuiet | MOUNT_ATTR_NODEV, failure) &&
-         NullToStandardDescriptors(failure);
+  constexpr uint64_t kQuiet =
+      MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  return Protect(root.get(), kQuiet, failure) && NullToStandardDescriptors(failure);
 }
 
 bool GiveUpOomProtection(SpawnFailure* failure) {

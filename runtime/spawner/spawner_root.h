@@ -10,9 +10,10 @@ namespace glovebox {
 // sandbox starts as a copy:
 //   /proc        the host's pid namespace: id maps are written there, and a sandbox may mount its
 //                own proc only where a whole one is visible
-//   /dev         the device template, read-only: null zero full random urandom tty and links
-//   /stage/l0..  mount points for layers, /stage/u for the disk, /stage/r for the new root
-//   /empty       an empty, read-only tmpfs, bound over masked directories
+//   /dev         the spawner's own nodes; each sandbox gets others (device_tree.h)
+//   /stage/l0..  mount points for layers, /stage/u for the disk, /stage/r for the new root,
+//   /stage/d
+//                for the sandbox's nodes, /stage/b for what is shown through an overlay of its own
 // Also puts /dev/null on 0, 1 and 2.
 bool EnterSpawnerRoot(SpawnFailure* failure);
 

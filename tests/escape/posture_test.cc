@@ -1,9 +1,13 @@
 // The whole security state of a command, compared with what it has to be: a capability kept, a
 // descriptor leaked or a mount too many fails here although nobody foresaw it. Attacks: Escape,
 // HostRead.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/keyctl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <map>
@@ -12,6 +16,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/unique_fd.h"
+#include "tests/support/must_run.h"
 #include "tests/support/sandbox_world.h"
 
 namespace glovebox {
@@ -100,13 +106,64 @@ TEST_F(PostureTest, MountsShowNoHostPathAndNothingSharedIsWritable) {
   for (absl::string_view line : absl::StrSplit(mounts, '\n', absl::SkipEmpty())) {
     const std::vector<std::string> fields = absl::StrSplit(line, ' ');
     ASSERT_GT(fields.size(), 6u) << line;
-    if (fields[4] != "/dev" && fields[4] != "/dev/pts") {
-      EXPECT_THAT(fields[5], HasSubstr("nosuid")) << line;
+    EXPECT_THAT(fields[5], HasSubstr("nosuid")) << line;
+    // Where a node is shown: /dev, the terminals, and the files under which /dev/null hides.
+    if (fields[3] != "/dev" && fields[3] != "/dev/null" && fields[4] != "/dev/pts") {
+      EXPECT_THAT(fields[5], HasSubstr("nodev")) << line;
     }
     if (absl::StrContains(fields[5], "rw")) writable.insert(fields[4]);
     EXPECT_THAT(std::string(line), AllOf(Not(HasSubstr("sysfs")), Not(HasSubstr("cgroup2"))));
   }
   EXPECT_EQ(writable, (std::set<std::string>{"/", "/proc", "/dev/pts", "/dev/shm", "/tmp"}));
+}
+
+// Locks and inotify watches are of an inode: one that two can open tells each what the other does.
+TEST_F(PostureTest, NoFileIsTheHostsOrAnotherSandboxes) {
+  const UniqueFd held(::open("/usr/bin/env", O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(::flock(held.get(), LOCK_EX), 0);
+  const UniqueFd control(::open("/usr/bin/env", O_RDONLY | O_CLOEXEC));
+  EXPECT_NE(::flock(control.get(), LOCK_EX | LOCK_NB), 0) << "the host's file is locked";
+  EXPECT_EQ(Output("flock -n /usr/bin/env echo free"), "free\n");
+  auto info = world_->manager().Create({});
+  ASSERT_TRUE(info.ok()) << info.status();
+  const std::shared_ptr<Sandbox> other = *world_->manager().Find(info->id);
+  const std::string script =
+      "stat -c '%n %d' / /usr /usr/bin/env /etc/passwd /dev /dev/null /dev/pts /dev/shm /proc "
+      "/proc/keys /proc/sys /proc/bus /tmp";
+  const std::vector<std::string> mine = absl::StrSplit(Output(script), '\n', absl::SkipEmpty());
+  auto outcome = RunIn(*other, Shell(script));
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  const std::vector<std::string> theirs = absl::StrSplit(outcome->out, '\n', absl::SkipEmpty());
+  ASSERT_EQ(mine.size(), 13u);
+  ASSERT_EQ(theirs.size(), mine.size());
+  for (size_t i = 0; i < mine.size(); ++i) EXPECT_NE(mine[i], theirs[i]);
+}
+
+// Payloads cannot ask for their keyrings; without the filters they can, and find a session keyring
+// that neither the daemon's process nor another sandbox has.
+TEST_F(PostureTest, TheSessionKeyringIsTheSandboxesOwn) {
+  constexpr int kSession = -3;  // KEY_SPEC_SESSION_KEYRING
+  const long joined = ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
+  SKIP_UNLESS(joined >= 0 || errno != ENOSYS, "a kernel with keys");
+  const std::string of_host =
+      absl::StrCat(::syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, kSession, 0));
+  SandboxWorld::Without without;
+  without.filters = true;
+  auto world = SandboxWorld::Make(without);  // its spawner inherits the test's keyring
+  ASSERT_TRUE(world.ok()) << world.status();
+  std::set<std::string> serials = {of_host};
+  for (int i = 0; i < 2; ++i) {
+    auto info = (*world)->manager().Create({});
+    ASSERT_TRUE(info.ok()) << info.status();
+    const std::shared_ptr<Sandbox> sandbox = *(*world)->manager().Find(info->id);
+    auto outcome = RunIn(*sandbox, Shell("perl -e 'print syscall(250, 0, -3, 0)'"));
+    ASSERT_TRUE(outcome.ok()) << outcome.status();
+    long serial = -1;
+    ASSERT_TRUE(absl::SimpleAtoi(outcome->out, &serial)) << outcome->out << outcome->err;
+    EXPECT_GT(serial, 0);
+    serials.insert(outcome->out);
+  }
+  EXPECT_EQ(serials.size(), 3u) << "of the host and of two sandboxes";
 }
 
 TEST_F(PostureTest, DevicesAreTheHarmlessSix) {

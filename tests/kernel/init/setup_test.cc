@@ -1,10 +1,14 @@
 #include <gtest/gtest.h>
 #include <linux/seccomp.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <map>
+#include <string>
 
 #include "tests/kernel/init/init_rig.h"
 
@@ -160,6 +164,83 @@ TEST_F(SetupTest, LinkWhereTheImageShouldHaveADirectoryIsRefused) {
   SetupReport report = Report(options);
   EXPECT_STREQ(SetupStepName(report.step), "mount_proc");
   EXPECT_EQ(report.error, ENOTDIR);
+}
+
+// What an image can have where a mount goes: each ends the set-up at the step of that mount, or is
+// covered by it. Nothing of it is written to.
+TEST_F(SetupTest, HostileImagesAreRefusedAtTheirStepOrHarmless) {
+  using Put = std::function<void(const std::string&)>;
+  const std::string outside = rig_.base() + "/outside";
+  std::filesystem::create_directories(outside);
+  const std::map<std::string, Put> kinds = {
+      {"absolute link", [](const std::string& at) { std::filesystem::create_symlink("/etc", at); }},
+      {"link to the host",
+       [&](const std::string& at) { std::filesystem::create_symlink(outside, at); }},
+      {"upward link",
+       [&](const std::string& at) {
+         std::filesystem::create_symlink("../../../../../../../.." + outside, at);
+       }},
+      {"loop",
+       [](const std::string& at) {
+         std::filesystem::create_symlink(at.substr(at.rfind('/') + 1), at);
+       }},
+      {"link to proc",
+       [](const std::string& at) { std::filesystem::create_symlink("/proc/self/fd/6", at); }},
+      {"file", [](const std::string& at) { std::ofstream(at) << "x"; }},
+      {"fifo", [](const std::string& at) { ASSERT_EQ(mkfifo(at.c_str(), 0666), 0); }},
+      {"device",
+       [](const std::string& at) {
+         ASSERT_EQ(mknod(at.c_str(), S_IFCHR | 0666, makedev(1, 5)), 0);
+       }},
+      {"whiteout",
+       [](const std::string& at) {
+         ASSERT_EQ(mknod(at.c_str(), S_IFCHR | 0666, makedev(0, 0)), 0);
+       }},
+  };
+  for (const auto& [place, step] : std::map<std::string, std::string>{
+           {"proc", "mount_proc"}, {"dev", "mount_dev"}, {"tmp", "mount_tmp"}}) {
+    for (const auto& [kind, put] : kinds) {
+      InitRig::Options options;
+      options.disk = [&](const std::string& directory) { put(directory + "/disk/upper/" + place); };
+      const SetupReport report = Report(options);
+      // A whiteout says that there is nothing, and so the directory is made.
+      EXPECT_STREQ(SetupStepName(report.step), kind == "whiteout" ? "ready" : step.c_str())
+          << kind << " at " << place << ": " << report.detail;
+    }
+  }
+  for (const char* place :
+       {"dev/pts", "dev/null", "dev/shm", "proc/sys", "sys", "etc", "proc/self"}) {
+    for (const auto& [kind, put] : kinds) {
+      InitRig::Options options;
+      options.disk = [&](const std::string& directory) {
+        const std::string at = directory + "/disk/upper/" + place;
+        std::filesystem::create_directories(std::filesystem::path(at).parent_path());
+        put(at);
+      };
+      EXPECT_STREQ(SetupStepName(Report(options).step), "ready") << kind << " at " << place;
+    }
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(outside));
+}
+
+// A bind's mount point is looked for inside the new root, whatever links lead there.
+TEST_F(SetupTest, LinksOnTheWayToABindStayInsideTheNewRoot) {
+  const std::string outside = rig_.base() + "/outside";
+  std::filesystem::create_directories(outside);
+  std::filesystem::create_directories(rig_.base() + "/bound");
+  for (const std::string& to : {outside, "../../../../../../../.." + outside, std::string("..")}) {
+    InitRig::Options options;
+    options.disk = [&](const std::string& directory) {
+      std::filesystem::create_symlink(to, directory + "/disk/upper/mnt");
+    };
+    options.binds = {rig_.base() + "/bound"};
+    options.plan = [](PlanBuilder* plan) { plan->AddBind("/mnt/new", true); };
+    options.request = [](SpawnRequest* request) {
+      request->binds[0] = {IdMapKind::kNone, 1, 0, 0, 0, 0};
+    };
+    (void)Report(options);  // refused, or mounted inside: that it made nothing outside is the point
+    EXPECT_TRUE(std::filesystem::is_empty(outside)) << to;
+  }
 }
 
 TEST_F(SetupTest, RequestThatDoesNotFitIsRefusedAndTheSpawnerGoesOn) {
