@@ -39,6 +39,7 @@ absl::StatusOr<Reading> Read(const Bench& bench, const std::string& sandbox, int
   Reading reading;
   absl::Status failed;
   std::vector<std::thread> threads;
+  threads.reserve(static_cast<size_t>(count));
   for (int i = 0; i < count; ++i) {
     threads.emplace_back([&] {
       bool counted = false;
