@@ -50,7 +50,9 @@ std::vector<std::string> Folders(const std::string& path) {
 // Leaves first; the kernel's own files in a cgroup go with it.
 void RemoveCgroup(const std::string& path) {
   for (const std::string& child : Folders(path)) RemoveCgroup(absl::StrCat(path, "/", child));
-  (void)rmdir(path.c_str());  // a cgroup still in use stays and is seen by whoever looks
+  // podman's monitor outlives `podman rm` by a moment. One that is in use for long stays and is
+  // seen by whoever looks.
+  for (int i = 0; rmdir(path.c_str()) != 0 && errno == EBUSY && i < 300; ++i) usleep(10000);
 }
 
 // Links as Debian's root has them, and places for mounts.
