@@ -130,6 +130,52 @@ static absl::Status FinishTiers(Config* config) {
   return absl::OkStatus();
 }
 
+static absl::Status CheckPrincipals(absl::string_view key, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    if ((absl::StartsWith(name, "uid:") || absl::StartsWith(name, "cert:")) && name.back() != ':' &&
+        name.size() <= 300) {
+      continue;
+    }
+    return Refuse(key, absl::StrCat("\"", EscapeForPeople(name, 100),
+                                    "\" is no principal; there are \"uid:NUMBER\" and "
+                                    "\"cert:NAME\""));
+  }
+  return absl::OkStatus();
+}
+
+static absl::Status CheckClients(const Config& config) {
+  RETURN_IF_ERROR(CheckPrincipals("clients.admins", config.client_admins));
+  if (config.client_owners.has_value()) {
+    RETURN_IF_ERROR(CheckPrincipals("clients.owners", *config.client_owners));
+  }
+  if (const absl::Status quota = Validate(config.client_quota); !quota.ok()) {
+    return Refuse("client_quota", quota.message());
+  }
+  const bool tls =
+      !config.tcp_certificate.empty() && !config.tcp_key.empty() && !config.tcp_client_ca.empty();
+  if (!config.tcp_listen.empty() && !tls) {
+    return Refuse("tcp.listen",
+                  "needs tcp.certificate, tcp.key and tcp.client_ca: without certificates on both "
+                  "sides there is no TCP");
+  }
+  return absl::OkStatus();
+}
+
+static absl::Status FinishAudit(Config* config) {
+  if (!config->audit_file.has_value()) {
+    config->audit_file = absl::StrCat(config->state_dir, "/audit.log");
+  }
+  if (!config->audit_file->empty()) {
+    RETURN_IF_ERROR(CheckPath("audit.file", *config->audit_file, 1024));
+  }
+  if (config->audit_bytes_max < 64 * 1024)
+    return Refuse("audit.bytes_max", "must be at least 65536");
+  if (config->audit_files_max < 1 || config->audit_files_max > 1000) {
+    return Refuse("audit.files_max", "must be 1 to 1000");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status FinishConfig(Config* config) {
   constexpr size_t kPathMax = 1024;
   RETURN_IF_ERROR(CheckPath("state_dir", config->state_dir, kPathMax));
@@ -138,6 +184,8 @@ absl::Status FinishConfig(Config* config) {
   RETURN_IF_ERROR(CheckPath("socket", config->socket, kSocketPathMax));
   RETURN_IF_ERROR(CheckMetrics(config->metrics_listen));
   RETURN_IF_ERROR(CheckIdRanges(*config));
+  RETURN_IF_ERROR(CheckClients(*config));
+  RETURN_IF_ERROR(FinishAudit(config));
   if (config->sandboxes_max == 0) return Refuse("limits.sandboxes_max", "must be at least 1");
   if (config->creates_at_once_max == 0) {
     return Refuse("limits.creates_at_once_max", "must be at least 1");

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "policy/client_quota.h"
 #include "policy/output_limits.h"
 #include "policy/sandbox_limits.h"
 
@@ -27,6 +28,21 @@ struct Config {
   bool reflection = true;
   // False: where the kernel has no Landlock, sandboxes are made without it, and say so.
   bool landlock_required = true;
+
+  // TCP, with certificates on both sides; "": none.
+  std::string tcp_listen;  // "address:port"
+  std::string tcp_certificate, tcp_key, tcp_client_ca;
+
+  // Principals ("uid:1000", "cert:ci.example"). Root and the daemon's own user are administrators
+  // in any case; owners absent: everybody who can connect.
+  std::vector<std::string> client_admins;
+  std::optional<std::vector<std::string>> client_owners;
+  ClientQuota client_quota;  // of each that is no administrator
+
+  std::optional<std::string> audit_file;          // "": off; absent: <state_dir>/audit.log
+  uint64_t audit_bytes_max = uint64_t{64} << 20;  // then it is renamed, and a new one begun
+  uint32_t audit_files_max = 4;                   // with the renamed ones
+  bool audit_arguments = false;                   // of commands
 
   LogFormat log_format = LogFormat::kText;
   LogLevel log_level = LogLevel::kInfo;

@@ -20,6 +20,7 @@ constexpr size_t kFileBytesMax = size_t{1} << 20;
 struct Flags {
   std::string config_file;
   std::optional<std::string> state_dir, runtime_dir, socket, socket_group, log_format, log_level;
+  std::optional<std::string> tcp_listen, tls_certificate, tls_key, tls_client_ca, audit_file;
   std::optional<std::string> metrics_listen, cgroup_parent, on_shutdown;
   std::optional<bool> reflection;
   bool check_config = false;
@@ -37,6 +38,15 @@ void Declare(CLI::App* app, Flags* flags) {
   app->add_option("--log-level", flags->log_level, "debug, info, warn or error");
   app->add_option("--metrics-listen", flags->metrics_listen,
                   "loopback address for Prometheus, e.g. 127.0.0.1:9464");
+  app->add_option("--tcp-listen", flags->tcp_listen,
+                  "serve on this TCP address too, e.g. 10.0.0.5:7443; needs the three files below");
+  app->add_option("--tls-certificate", flags->tls_certificate,
+                  "PEM file: the daemon's certificate");
+  app->add_option("--tls-key", flags->tls_key, "PEM file: its key, mode 0600");
+  app->add_option("--tls-client-ca", flags->tls_client_ca,
+                  "PEM file: who signs the certificates of clients");
+  app->add_option("--audit-file", flags->audit_file,
+                  "audit log (default <state-dir>/audit.log; \"\" for none)");
   app->add_option("--cgroup-parent", flags->cgroup_parent, "cgroup below which sandboxes are made");
   app->add_option("--on-shutdown", flags->on_shutdown,
                   "leave sandboxes running at SIGTERM, or end them (leave or end)");
@@ -70,6 +80,11 @@ absl::Status ApplyFlags(const Flags& flags, Config* config) {
   if (flags.runtime_dir.has_value()) config->runtime_dir = Absolute(*flags.runtime_dir);
   if (flags.socket.has_value()) config->socket = Absolute(*flags.socket);
   if (flags.socket_group.has_value()) config->socket_group = *flags.socket_group;
+  if (flags.tcp_listen.has_value()) config->tcp_listen = *flags.tcp_listen;
+  if (flags.tls_certificate.has_value()) config->tcp_certificate = Absolute(*flags.tls_certificate);
+  if (flags.tls_key.has_value()) config->tcp_key = Absolute(*flags.tls_key);
+  if (flags.tls_client_ca.has_value()) config->tcp_client_ca = Absolute(*flags.tls_client_ca);
+  if (flags.audit_file.has_value()) config->audit_file = Absolute(*flags.audit_file);
   if (flags.metrics_listen.has_value()) config->metrics_listen = *flags.metrics_listen;
   if (flags.cgroup_parent.has_value()) config->cgroup_parent = *flags.cgroup_parent;
   if (flags.reflection.has_value()) config->reflection = *flags.reflection;

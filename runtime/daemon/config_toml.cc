@@ -89,6 +89,21 @@ Setter Texts(std::optional<std::vector<std::string>>* value) {
   };
 }
 
+Setter TextList(std::vector<std::string>* value) {
+  return [value](const toml::node& node, const Place& place) -> absl::Status {
+    std::optional<std::vector<std::string>> texts;
+    RETURN_IF_ERROR(Texts(&texts)(node, place));
+    *value = *std::move(texts);
+    return absl::OkStatus();
+  };
+}
+
+Setter OptionalText(std::optional<std::string>* value) {
+  return [value](const toml::node& node, const Place& place) -> absl::Status {
+    return Text(&value->emplace())(node, place);
+  };
+}
+
 absl::Status Apply(const toml::table& table, const Setters& setters, const Place& where);
 
 Setter Section(Setters setters) {
@@ -146,6 +161,34 @@ Setters OutputSetters(OutputLimits* limits) {
   return setters;
 }
 
+Setters QuotaSetters(ClientQuota* quota) {
+  Setters setters;
+  for (const QuotaField& field : ClientQuotaFields()) {
+    setters[field.name] = Count(&(quota->*field.member));
+  }
+  return setters;
+}
+
+toml::table FormatQuota(const ClientQuota& quota) {
+  toml::table table;
+  for (const QuotaField& field : ClientQuotaFields()) {
+    table.insert(field.name, static_cast<int64_t>(quota.*field.member));
+  }
+  return table;
+}
+
+toml::array FormatList(const std::vector<std::string>& texts) {
+  toml::array list;
+  for (const std::string& text : texts) list.push_back(text);
+  return list;
+}
+
+toml::table FormatClients(const Config& c) {
+  toml::table table{{"admins", FormatList(c.client_admins)}};
+  if (c.client_owners.has_value()) table.insert("owners", FormatList(*c.client_owners));
+  return table;
+}
+
 toml::table FormatOutput(const OutputLimits& limits) {
   toml::table table;
   for (const OutputField& field : OutputFields()) {
@@ -168,6 +211,17 @@ Setters SettersOf(Config* c) {
       {"disk_stock", Count(&c->disk_stock)},
       {"log", Section({{"format", Word(&ParseLogFormat, &c->log_format)},
                        {"level", Word(&ParseLogLevel, &c->log_level)}})},
+      {"tcp", Section({{"listen", Text(&c->tcp_listen)},
+                       {"certificate", Text(&c->tcp_certificate)},
+                       {"key", Text(&c->tcp_key)},
+                       {"client_ca", Text(&c->tcp_client_ca)}})},
+      {"clients",
+       Section({{"admins", TextList(&c->client_admins)}, {"owners", Texts(&c->client_owners)}})},
+      {"client_quota", Section(QuotaSetters(&c->client_quota))},
+      {"audit", Section({{"file", OptionalText(&c->audit_file)},
+                         {"bytes_max", Count(&c->audit_bytes_max)},
+                         {"files_max", Count(&c->audit_files_max)},
+                         {"arguments", Flag(&c->audit_arguments)}})},
       {"metrics", Section({{"listen", Text(&c->metrics_listen)}})},
       {"seccomp", Section({{"tiers", Texts(&c->seccomp_tiers)},
                            {"default", Text(&c->seccomp_default)},
@@ -230,6 +284,16 @@ std::string FormatConfig(const Config& c) {
       {"disk_stock", static_cast<int64_t>(c.disk_stock)},
       {"log",
        toml::table{{"format", LogFormatName(c.log_format)}, {"level", LogLevelName(c.log_level)}}},
+      {"tcp", toml::table{{"listen", c.tcp_listen},
+                          {"certificate", c.tcp_certificate},
+                          {"key", c.tcp_key},
+                          {"client_ca", c.tcp_client_ca}}},
+      {"clients", FormatClients(c)},
+      {"client_quota", FormatQuota(c.client_quota)},
+      {"audit", toml::table{{"file", c.audit_file.value_or("")},
+                            {"bytes_max", static_cast<int64_t>(c.audit_bytes_max)},
+                            {"files_max", static_cast<int64_t>(c.audit_files_max)},
+                            {"arguments", c.audit_arguments}}},
       {"metrics", toml::table{{"listen", c.metrics_listen}}},
       {"seccomp", toml::table{{"tiers", TierList(c)},
                               {"default", c.seccomp_default},

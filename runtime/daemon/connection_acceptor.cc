@@ -10,7 +10,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/status.h"
+#include "grpcpp/server_posix.h"
 
 namespace glovebox {
 namespace {
@@ -18,24 +20,22 @@ namespace {
 constexpr int kShortOfDescriptorsMs = 100;
 }  // namespace
 
-ConnectionAcceptor::ConnectionAcceptor(
-    UnixListener listener, PeerPolicy policy,
-    std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> sink, const Log* log,
-    UniqueFd wake)
+ConnectionAcceptor::ConnectionAcceptor(UnixListener listener, Rules rules, PeerRegistry* peers,
+                                       grpc::Server* server, const Log* log, UniqueFd wake)
     : listener_(std::move(listener)),
-      policy_(policy),
-      sink_(std::move(sink)),
+      rules_(rules),
+      peers_(peers),
+      server_(server),
       log_(log),
       wake_(std::move(wake)),
       thread_([this] { Run(); }) {}
 
 absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> ConnectionAcceptor::Start(
-    UnixListener listener, PeerPolicy policy,
-    std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> sink, const Log* log) {
+    UnixListener listener, Rules rules, PeerRegistry* peers, grpc::Server* server, const Log* log) {
   UniqueFd wake(::eventfd(0, EFD_CLOEXEC));
   if (!wake.valid()) return ErrnoError(errno, "eventfd");
   return std::unique_ptr<ConnectionAcceptor>(
-      new ConnectionAcceptor(std::move(listener), policy, std::move(sink), log, std::move(wake)));
+      new ConnectionAcceptor(std::move(listener), rules, peers, server, log, std::move(wake)));
 }
 
 ConnectionAcceptor::~ConnectionAcceptor() {
@@ -76,15 +76,24 @@ void ConnectionAcceptor::AcceptOne() {
   const LogFields who = {{"uid", absl::StrCat(peer->uid)},
                          {"gid", absl::StrCat(peer->gid)},
                          {"pid", absl::StrCat(peer->pid)}};
-  if (!policy_.Allows(*peer)) {
-    log_->Write(LogLevel::kWarn, "connection refused: not root, our user or in our group", who);
-    return;
+  if (!rules_.policy.Allows(*peer)) {
+    return LogRefusal("not root, our user or in our group", who);
   }
+  const absl::Status added = peers_->Add(connection.get(), *peer, rules_.connections_max);
+  if (!added.ok()) return LogRefusal(added.message(), who);
   log_->Write(LogLevel::kDebug, "connection accepted", who);
-  grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
-  parameters.listener_fd = listener_.fd();
-  parameters.fd = connection.Release();
-  sink_->HandleNewConnection(&parameters);
+  grpc::AddInsecureChannelFromFd(server_, connection.Release());
+}
+
+void ConnectionAcceptor::LogRefusal(absl::string_view why, const LogFields& who) {
+  ++refusals_unlogged_;
+  const absl::Time now = absl::Now();
+  if (now - refusal_logged_ < absl::Seconds(1)) return;
+  refusal_logged_ = now;
+  LogFields fields = who;
+  fields.emplace_back("why", std::string(why));
+  fields.emplace_back("refused", absl::StrCat(std::exchange(refusals_unlogged_, 0)));
+  log_->Write(LogLevel::kWarn, "connection refused", fields);
 }
 
 }  // namespace glovebox

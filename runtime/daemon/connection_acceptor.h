@@ -1,5 +1,5 @@
 // Accepts connections for gRPC, which tells nothing about a unix socket's peer: each is checked
-// against the policy before gRPC reads its first byte.
+// against the policy and registered before gRPC reads its first byte.
 #ifndef GLOVEBOX_DAEMON_CONNECTION_ACCEPTOR_H_
 #define GLOVEBOX_DAEMON_CONNECTION_ACCEPTOR_H_
 
@@ -7,34 +7,45 @@
 #include <thread>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "base/unique_fd.h"
 #include "daemon/logging.h"
+#include "daemon/peer_registry.h"
 #include "daemon/unix_listener.h"
-#include "grpcpp/server_builder.h"
+#include "grpcpp/server.h"
 
 namespace glovebox {
 
 class ConnectionAcceptor {
  public:
-  // `sink`: of ServerBuilder::experimental().AddExternalConnectionAcceptor; its server has started.
-  static absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> Start(
-      UnixListener listener, PeerPolicy policy,
-      std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> sink, const Log* log);
+  struct Rules {
+    PeerPolicy policy;
+    uint64_t connections_max = UINT64_MAX;  // of a client that is no administrator
+  };
+  // `peers` and the server, which has started, outlive this object.
+  static absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> Start(UnixListener listener,
+                                                                   Rules rules, PeerRegistry* peers,
+                                                                   grpc::Server* server,
+                                                                   const Log* log);
   ~ConnectionAcceptor();  // ends the thread, closes and removes the socket
 
  private:
-  ConnectionAcceptor(UnixListener listener, PeerPolicy policy,
-                     std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> sink,
+  ConnectionAcceptor(UnixListener listener, Rules rules, PeerRegistry* peers, grpc::Server* server,
                      const Log* log, UniqueFd wake);
   void Run();
   void AcceptOne();
+  // Whoever is refused may try as often as it likes: a line a second says so.
+  void LogRefusal(absl::string_view why, const LogFields& who);
 
   UnixListener listener_;
-  const PeerPolicy policy_;
-  const std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> sink_;
+  const Rules rules_;
+  PeerRegistry* const peers_;
+  grpc::Server* const server_;
   const Log* const log_;
   const UniqueFd wake_;  // eventfd: ends the thread
   bool short_of_descriptors_ = false;
+  absl::Time refusal_logged_ = absl::InfinitePast();
+  uint64_t refusals_unlogged_ = 0;
   std::thread thread_;  // last: it uses all of the above
 };
 

@@ -49,6 +49,12 @@ absl::string_view StopWords(OnShutdown what) {
   return what == OnShutdown::kEnd ? "ending sandboxes" : "leaving sandboxes running";
 }
 
+// With the port that was given to it, where 0 was asked for.
+std::string TcpAddress(const Config& config, int port) {
+  if (port == 0) return "off";
+  return absl::StrCat(config.tcp_listen.substr(0, config.tcp_listen.rfind(':')), ":", port);
+}
+
 int Run(const Config& config, RunMode mode) {
   const Log log(config.log_format, config.log_level);
   ::umask(0077);
@@ -73,7 +79,9 @@ int Run(const Config& config, RunMode mode) {
   absl::StatusOr<std::unique_ptr<Daemon>> daemon = Daemon::Start(config, &log, features);
   if (!daemon.ok()) return Fail(log, daemon.status());
   log.Write(LogLevel::kInfo, "serving",
-            {{"socket", config.socket}, {"state_dir", config.state_dir}});
+            {{"socket", config.socket},
+             {"tcp", TcpAddress(config, (*daemon)->tcp_port())},
+             {"state_dir", config.state_dir}});
   (void)::sd_notify(0, "READY=1\nSTATUS=serving");
   const int signal = WaitForEndSignal();
   log.Write(LogLevel::kInfo, "stopping", {{"signal", absl::StrCat(signal)}});

@@ -12,8 +12,10 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
+#include "launcher/seccomp_compiler.h"
 #include "linux/file_io.h"
 #include "policy/landlock.h"
+#include "policy/seccomp_table.h"
 #include "service/convert_time.h"
 
 namespace glovebox {
@@ -77,7 +79,22 @@ v1::Capability ToCapability(const KernelFeature& feature) {
   capability.set_mechanism(feature.found);
   capability.set_detail(feature.lost);
   capability.set_remedy(feature.remedy);
+  capability.set_level(feature.level);
   return capability;
+}
+
+std::vector<v1::Capability> OtherEnforcement(const Config& config) {
+  std::vector<v1::Capability> capabilities;
+  capabilities.push_back(
+      Capability("disk_limit", true, v1::CAPABILITY_STATE_MISSING,
+                 "an ext4 image on a loop device for each sandbox: bytes and inodes", "", ""));
+  for (const std::string& tier : config.seccomp_tiers.value_or(std::vector<std::string>{})) {
+    const std::string digest = SeccompDigest(FindSeccompTier(tier).value_or(kDefaultSeccompTier));
+    capabilities.push_back(Capability(absl::StrCat("seccomp_", tier).c_str(), true,
+                                      v1::CAPABILITY_STATE_MISSING, absl::StrCat("sha256:", digest),
+                                      "", ""));
+  }
+  return capabilities;
 }
 
 v1::Capability LandlockEnforcement(int abi) {

@@ -19,6 +19,8 @@ v1::Capability ToCapability(const KernelFeature& feature);
 v1::Capability LandlockEnforcement(int abi);
 // memory_limit, pids_limit, cpu_limit, tree_kill, swap_limit.
 std::vector<v1::Capability> CgroupCapabilities(const CgroupReport& report);
+// "disk_limit", and "seccomp_TIER" with the digest of its programs for each tier that is allowed.
+std::vector<v1::Capability> OtherEnforcement(const Config& config);
 
 // What this host lets one sandbox ask for.
 SandboxLimits MaximumLimits();

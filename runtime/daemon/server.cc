@@ -2,6 +2,7 @@
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/server_builder.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -20,11 +21,23 @@
 namespace glovebox {
 namespace {
 
+constexpr int kHandshakeWithinMs = 10'000;
+constexpr int kIdleConnectionMs = 30 * 60 * 1000;
+constexpr int kConnectionAgeMs = 4 * 60 * 60 * 1000;
+
 void SetLimits(const ServerOptions& options, grpc::ServerBuilder* builder) {
   builder->SetMaxReceiveMessageSize(Server::kMessageBytesMax);
   builder->SetMaxSendMessageSize(-1);  // pages and chunks are bounded where they are made
   builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, Server::kStreamsPerConnectionMax);
   builder->AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 16 * 1024);
+  // Over TCP: who does not get through the handshake in this time is nobody we know.
+  builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeWithinMs);
+  // Without calls for so long: the client connects again by itself when it has one.
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleConnectionMs);
+  // Certificates are looked at when a connection is made. Calls that are open go on.
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, kConnectionAgeMs);
+  // Else another process of our user could listen on the same port.
+  builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   // A peer that neither speaks nor answers within 80 s is gone.
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kServerPingEveryMs);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPingAnswerWithinMs);
@@ -47,7 +60,8 @@ void ShowAsServing(grpc::Server* server) {
 
 }  // namespace
 
-Server::Server(std::unique_ptr<grpc::Server> server) : server_(std::move(server)) {}
+Server::Server(std::unique_ptr<grpc::Server> server, int tcp_port)
+    : server_(std::move(server)), tcp_port_(tcp_port) {}
 
 Server::~Server() {
   StopAccepting();
@@ -66,19 +80,28 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeStatusInterceptorFactory(observer));
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
-  // Only who may connect(2) to the socket gets here, and is checked: no other credentials.
-  auto sink = builder.experimental().AddExternalConnectionAcceptor(
-      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
-      grpc::InsecureServerCredentials());
+  int tcp_port = 0;
+  if (!options.tcp_listen.empty()) {
+    builder.AddListeningPort(options.tcp_listen, options.tcp_credentials, &tcp_port);
+  }
   std::unique_ptr<grpc::Server> started = builder.BuildAndStart();
+  if (!options.tcp_listen.empty() && (started == nullptr || tcp_port == 0)) {
+    return DetailedError(absl::StatusCode::kFailedPrecondition,
+                         absl::StrCat("tcp.listen: cannot listen on ", options.tcp_listen,
+                                      "; is the port taken, the address this host's?"),
+                         {"SOCKET_IN_USE", {}});
+  }
   if (started == nullptr) {
     return DetailedError(absl::StatusCode::kInternal, "gRPC did not start", {"UNCLASSIFIED", {}});
   }
   ShowAsServing(started.get());
-  std::unique_ptr<Server> server(new Server(std::move(started)));
-  ASSIGN_OR_RETURN(server->acceptor_, ConnectionAcceptor::Start(std::move(listener),
-                                                                {::geteuid(), options.socket_group},
-                                                                std::move(sink), log));
+  std::unique_ptr<Server> server(new Server(std::move(started), tcp_port));
+  // Only who may connect(2) to the socket gets there, and is checked: no other credentials.
+  ASSIGN_OR_RETURN(
+      server->acceptor_,
+      ConnectionAcceptor::Start(std::move(listener),
+                                {{::geteuid(), options.socket_group}, options.connections_max},
+                                options.peers, server->server_.get(), log));
   return server;
 }
 

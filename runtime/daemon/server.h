@@ -1,4 +1,5 @@
-// The gRPC server on the unix socket: our services, health, reflection.
+// The gRPC server on the unix socket, and on TCP where that is configured: our services, health,
+// reflection.
 #ifndef GLOVEBOX_DAEMON_SERVER_H_
 #define GLOVEBOX_DAEMON_SERVER_H_
 
@@ -10,7 +11,9 @@
 #include "base/keepalive.h"
 #include "daemon/connection_acceptor.h"
 #include "daemon/logging.h"
+#include "daemon/peer_registry.h"
 #include "daemon/unix_listener.h"
+#include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server.h"
 #include "service/rpc_observer.h"
 
@@ -21,6 +24,11 @@ struct ServerOptions {
   std::optional<gid_t> socket_group;
   bool reflection = true;
   int client_pings_apart_ms = kClientPingsApartMs;
+  // Who connects is noted there; outlives the server.
+  PeerRegistry* peers = nullptr;
+  uint64_t connections_max = UINT64_MAX;  // of a client on the unix socket
+  std::string tcp_listen;                 // "address:port"; "": none
+  std::shared_ptr<grpc::ServerCredentials> tcp_credentials;
 };
 
 // Thread-safe but for construction and destruction.
@@ -35,14 +43,17 @@ class Server {
                                                        RpcObserver* observer, const Log* log);
   ~Server();
 
+  int tcp_port() const { return tcp_port_; }  // 0: none
+
   // Health says NOT_SERVING; no new connection is taken, the socket file goes.
   void StopAccepting();
   // Waits until every call has ended, cancels those that have not after `grace`.
   void Shutdown(absl::Duration grace);
 
  private:
-  explicit Server(std::unique_ptr<grpc::Server> server);
+  Server(std::unique_ptr<grpc::Server> server, int tcp_port);
   const std::unique_ptr<grpc::Server> server_;
+  const int tcp_port_;
   std::unique_ptr<ConnectionAcceptor> acceptor_;  // ends before the server
 };
 

@@ -1,7 +1,9 @@
 #include "daemon/wiring.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
+#include <map>
 #include <span>
 #include <utility>
 
@@ -10,8 +12,10 @@
 #include "base/ids.h"
 #include "base/status.h"
 #include "daemon/node_facts.h"
+#include "daemon/tls.h"
 #include "launcher/self_filter.h"
 #include "linux/file_io.h"
+#include "linux/host_duties.h"
 #include "linux/kernel_probes.h"
 #include "policy/landlock.h"
 #include "policy/seccomp_table.h"
@@ -200,6 +204,49 @@ void Daemon::AdoptSandboxes() {
                {"duration", absl::FormatDuration(clock_.Now() - begin)}});
 }
 
+absl::Status Daemon::OpenClients(const Config& config) {
+  if (const std::string& file = config.audit_file.value_or(""); !file.empty()) {
+    ASSIGN_OR_RETURN(audit_,
+                     AuditLog::Open({file, config.audit_bytes_max, config.audit_files_max}));
+    std::map<std::string, std::string> policies;
+    for (const v1::Capability& policy : OtherEnforcement(config)) {
+      policies[policy.name()] = policy.mechanism();
+    }
+    audit_->WriteStart(GLOVEBOX_VERSION, policies);
+    call_log_.SetAudit(audit_.get());
+  }
+  ASSIGN_OR_RETURN(store_owners_, StoreOwners::Open(state_.Below("store-owners.json")));
+  book_ = std::make_unique<ClientBook>(config.client_quota, &clock_);
+  access_ = std::make_unique<SandboxAccess>(sandboxes_.get(), store_owners_.get(), book_.get(),
+                                            config.client_quota);
+  RolePolicy roles;
+  roles.own_uid = ::geteuid();
+  roles.admins.insert(config.client_admins.begin(), config.client_admins.end());
+  if (config.client_owners.has_value()) {
+    roles.owners.emplace(config.client_owners->begin(), config.client_owners->end());
+  }
+  peers_ = std::make_unique<PeerRegistry>(std::move(roles));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ServerOptions> Daemon::ListenOptions(const Config& config) {
+  ServerOptions options;
+  options.socket = config.socket;
+  options.reflection = config.reflection;
+  options.peers = peers_.get();
+  options.connections_max = config.client_quota.connections_max;
+  if (!config.socket_group.empty()) {
+    ASSIGN_OR_RETURN(options.socket_group, FindGroup(config.socket_group));
+  }
+  if (!config.tcp_listen.empty()) {
+    options.tcp_listen = config.tcp_listen;
+    ASSIGN_OR_RETURN(
+        options.tcp_credentials,
+        MakeServerCredentials({config.tcp_certificate, config.tcp_key, config.tcp_client_ca}));
+  }
+  return options;
+}
+
 absl::Status Daemon::Serve(const Config& config, const std::vector<KernelFeature>& features) {
   if (!config.metrics_listen.empty()) {
     ASSIGN_OR_RETURN(
@@ -209,33 +256,34 @@ absl::Status Daemon::Serve(const Config& config, const std::vector<KernelFeature
   page_tokens_ = std::make_unique<PageTokens>(NewRandomId());
   calls_ = std::make_unique<WorkQueue>(kCallThreads, kCallsWaitingMax);
   transfers_ = std::make_unique<WorkQueue>(kTransferThreads, kTransfersWaitingMax);
-  service_deps_ = {sandboxes_.get(),  calls_.get(),
+  RETURN_IF_ERROR(OpenClients(config));
+  service_deps_ = {access_.get(),     calls_.get(),
                    transfers_.get(),  &clock_,
                    &call_log_,        page_tokens_.get(),
+                   peers_.get(),      book_.get(),
                    state_.instance(), {config.sandbox_defaults, MaximumLimits()},
-                   config.output};
+                   config.output,     config.audit_arguments};
   ASSIGN_OR_RETURN(const CgroupReport report, ReportCgroups(cgroup_host_));
   std::vector<v1::Capability> capabilities = CgroupCapabilities(report);
   std::vector<v1::Capability> enforcement = capabilities;
   enforcement.push_back(LandlockEnforcement(LandlockAbi()));
+  for (v1::Capability& other : OtherEnforcement(config)) capabilities.push_back(std::move(other));
   for (const KernelFeature& feature : features) capabilities.push_back(ToCapability(feature));
+  for (const KernelFeature& duty : ProbeHostDuties(state_.path())) {
+    capabilities.push_back(ToCapability(duty));
+  }
   NodeFacts facts{DescribeNode(config, state_.instance(), service_deps_.limits, capabilities,
                                cgroup_host_.version),
                   state_.path(), [] {
                     auto meminfo = ReadFileAt(AT_FDCWD, "/proc/meminfo", 64 * 1024);
                     return meminfo.ok() ? MemoryAvailableBytes(*meminfo) : 0;
                   }};
-  sandbox_service_ = std::make_unique<SandboxService>(&service_deps_, enforcement);
+  sandbox_service_ = std::make_unique<SandboxService>(&service_deps_, enforcement, capabilities);
   exec_service_ = std::make_unique<ExecService>(&service_deps_);
   change_service_ = std::make_unique<ChangeService>(&service_deps_);
   snapshot_service_ = std::make_unique<SnapshotService>(&service_deps_);
   node_service_ = std::make_unique<NodeService>(&service_deps_, std::move(facts));
-  ServerOptions options;
-  options.socket = config.socket;
-  options.reflection = config.reflection;
-  if (!config.socket_group.empty()) {
-    ASSIGN_OR_RETURN(options.socket_group, FindGroup(config.socket_group));
-  }
+  ASSIGN_OR_RETURN(const ServerOptions options, ListenOptions(config));
   ASSIGN_OR_RETURN(
       server_, Server::Start(options,
                              {sandbox_service_.get(), exec_service_.get(), change_service_.get(),
@@ -271,6 +319,7 @@ Daemon::~Daemon() {
   transfers_.reset();
   calls_.reset();
   call_log_.SetMetrics(nullptr);
+  call_log_.SetAudit(nullptr);
   metrics_.reset();
   sandboxes_.reset();
   cleanup_.reset();

@@ -10,10 +10,12 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "base/work_queue.h"
+#include "daemon/audit_log.h"
 #include "daemon/call_log.h"
 #include "daemon/config.h"
 #include "daemon/logging.h"
 #include "daemon/metrics.h"
+#include "daemon/peer_registry.h"
 #include "daemon/server.h"
 #include "daemon/state_directory.h"
 #include "launcher/launcher.h"
@@ -23,9 +25,12 @@
 #include "linux/kernel_features.h"
 #include "sandbox/sandbox_manager.h"
 #include "sandbox/state_db.h"
+#include "sandbox/store_owners.h"
 #include "service/change_service.h"
+#include "service/client_book.h"
 #include "service/exec_service.h"
 #include "service/node_service.h"
+#include "service/sandbox_access.h"
 #include "service/sandbox_service.h"
 #include "service/service_deps.h"
 #include "service/snapshot_service.h"
@@ -45,6 +50,8 @@ class Daemon {
 
   // Ends and removes every sandbox that a daemon of this state directory left, instead of serving.
   static absl::Status EndSandboxes(const Config& config, const Log* log);
+
+  int tcp_port() const { return server_->tcp_port(); }  // 0: none
 
   // Stops taking connections and calls, leaves or ends every sandbox as configured, ends the calls.
   // Returns when all of it is done; after Hasten, without waiting for clients. Once.
@@ -68,6 +75,8 @@ class Daemon {
   absl::Status OpenStore(const Config& config, const KeptTraces& kept);
   absl::Status StartSandboxes(const Config& config);
   void AdoptSandboxes();
+  absl::Status OpenClients(const Config& config);
+  absl::StatusOr<ServerOptions> ListenOptions(const Config& config);
   absl::Status Serve(const Config& config, const std::vector<KernelFeature>& features);
 
   // In order of construction; each may use those before it until it is destroyed.
@@ -95,7 +104,12 @@ class Daemon {
   std::unique_ptr<WorkQueue> cleanup_;
   std::unique_ptr<SandboxManager> sandboxes_;
   std::unique_ptr<Metrics> metrics_;
+  std::unique_ptr<AuditLog> audit_;
   std::unique_ptr<PageTokens> page_tokens_;
+  std::unique_ptr<StoreOwners> store_owners_;
+  std::unique_ptr<ClientBook> book_;
+  std::unique_ptr<SandboxAccess> access_;
+  std::unique_ptr<PeerRegistry> peers_;
   std::unique_ptr<WorkQueue> calls_;
   std::unique_ptr<WorkQueue> transfers_;
   ServiceDeps service_deps_;

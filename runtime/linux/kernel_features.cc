@@ -22,12 +22,12 @@ namespace {
 constexpr size_t kProcFileBytesMax = 64 * 1024;
 
 KernelFeature Ok(absl::string_view name, absl::string_view found) {
-  return {std::string(name), FeatureState::kOk, std::string(found), "", ""};
+  return {std::string(name), FeatureState::kOk, std::string(found), "", "", 0};
 }
 
 KernelFeature Bad(FeatureState state, absl::string_view name, absl::string_view found,
                   absl::string_view lost, absl::string_view remedy) {
-  return {std::string(name), state, std::string(found), std::string(lost), std::string(remedy)};
+  return {std::string(name), state, std::string(found), std::string(lost), std::string(remedy), 0};
 }
 
 std::string ReadProc(const std::string& path) {
@@ -132,7 +132,7 @@ KernelFeature JudgeCorePattern(absl::string_view pattern) {
              "sysctl -w kernel.core_pattern=core");
 }
 
-KernelFeature JudgeLandlock(int abi) {
+static KernelFeature JudgeLandlockAbi(int abi) {
   const std::string found = abi > 0 ? absl::StrCat("ABI ", abi) : "absent";
   if (abi >= 6) return Ok("landlock", found);
   if (abi >= 2) {
@@ -146,6 +146,12 @@ KernelFeature JudgeLandlock(int abi) {
              "the second layer over files, abstract sockets and signals: gloveboxd starts only "
              "when its configuration says landlock = \"optional\"",
              "use Linux 5.19 or later with landlock in CONFIG_LSM (or on the lsm= boot parameter)");
+}
+
+KernelFeature JudgeLandlock(int abi) {
+  KernelFeature feature = JudgeLandlockAbi(abi);
+  feature.level = abi > 0 ? static_cast<uint64_t>(abi) : 0;
+  return feature;
 }
 
 KernelFeature JudgeSwaps(absl::string_view proc_swaps) {

@@ -3,6 +3,7 @@
 #ifndef GLOVEBOX_LINUX_KERNEL_FEATURES_H_
 #define GLOVEBOX_LINUX_KERNEL_FEATURES_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct KernelFeature {
   std::string found;   // what was seen, e.g. "6.18.44" or "ABI 7"
   std::string lost;    // what does not hold without it; "" when kOk
   std::string remedy;  // "" when kOk
+  uint64_t level = 0;  // grows with what it gives, e.g. an ABI; 0: it has none
 };
 
 // Probes everything, in the order of the document. Some probes fork, so call it from a program

@@ -353,6 +353,11 @@ absl::StatusOr<std::shared_ptr<Exec>> Sandbox::FindExec(absl::string_view exec_i
                        {"EXEC_NOT_FOUND", {}});
 }
 
+size_t Sandbox::open_execs() const {
+  absl::MutexLock lock(&mutex_);
+  return by_number_.size();
+}
+
 std::vector<std::shared_ptr<Exec>> Sandbox::ListExecs() const {
   std::vector<std::shared_ptr<Exec>> execs;
   {

@@ -122,6 +122,7 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   // NOT_FOUND with reason EXEC_NOT_FOUND.
   absl::StatusOr<std::shared_ptr<Exec>> FindExec(absl::string_view exec_id) const
       ABSL_LOCKS_EXCLUDED(mutex_);
+  size_t open_execs() const ABSL_LOCKS_EXCLUDED(mutex_);  // that have not ended
   std::vector<std::shared_ptr<Exec>> ListExecs() const ABSL_LOCKS_EXCLUDED(mutex_);  // by start
 
   absl::StatusOr<SandboxUsage> Usage() const ABSL_LOCKS_EXCLUDED(mutex_);

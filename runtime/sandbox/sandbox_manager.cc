@@ -52,6 +52,14 @@ std::string ResolveImportPath(const std::string& path) {
   return resolved == nullptr ? path : std::string(resolved.get());
 }
 
+std::map<SeccompTier, std::string> DigestsOf(const ManagerLimits& limits) {
+  std::map<SeccompTier, std::string> digests;
+  for (const SeccompPrograms* programs : limits.seccomp_tiers) {
+    digests[programs->tier] = SeccompDigest(programs->tier);
+  }
+  return digests;
+}
+
 // Null, the deps' own, when no tiers were configured.
 absl::StatusOr<const SeccompPrograms*> FiltersOf(std::optional<SeccompTier> asked,
                                                  const ManagerLimits& limits) {
@@ -92,6 +100,7 @@ SandboxManager::SandboxManager(SandboxDeps deps, SnapshotStore* snapshots, Image
       snapshots_(snapshots),
       images_(images),
       limits_(std::move(limits)),
+      seccomp_digests_(DigestsOf(limits_)),
       workers_(WithoutRecords(deps_), images_),
       git_importer_(snapshots_, &workers_, ImportLimits{}) {}
 
@@ -99,14 +108,28 @@ SandboxManager::~SandboxManager() {
   (void)Shutdown(deps_.state == nullptr ? OnShutdown::kEnd : OnShutdown::kLeave);
 }
 
-absl::StatusOr<SandboxManager::Admission> SandboxManager::Admit(const CreateOptions& options) {
+absl::Status SandboxManager::CheckOwnersShare(const std::string& owner, uint64_t owner_max) const {
+  if (owner_max >= limits_.sandboxes_max) return absl::OkStatus();
+  const auto count = std::count_if(entries_.begin(), entries_.end(), [&](const auto& entry) {
+    return entry.second.options.owner == owner;
+  });
+  if (static_cast<uint64_t>(count) < owner_max) return absl::OkStatus();
+  return DetailedError(
+      absl::StatusCode::kResourceExhausted,
+      absl::StrCat("this client has ", count, " sandboxes and may have ", owner_max,
+                   " (client_quota.sandboxes_max); delete some"),
+      {"CLIENT_QUOTA", {{"quota", "sandboxes_max"}, {"limit", absl::StrCat(owner_max)}}});
+}
+
+absl::StatusOr<SandboxManager::Admission> SandboxManager::Admit(const CreateOptions& options,
+                                                                uint64_t owner_max) {
   absl::MutexLock lock(&mutex_);
   if (shutting_down_) {
     return DetailedError(absl::StatusCode::kUnavailable, "the daemon is shutting down",
                          {"SHUTTING_DOWN", {}});
   }
   if (!options.request_id.empty()) {
-    if (auto it = by_request_.find(options.request_id); it != by_request_.end()) {
+    if (auto it = by_request_.find(KeyOf(options)); it != by_request_.end()) {
       return Admission{it->second, false};
     }
   }
@@ -116,9 +139,10 @@ absl::StatusOr<SandboxManager::Admission> SandboxManager::Admit(const CreateOpti
                                       limits_.sandboxes_max, ", ", creating_, " being made"),
                          {"HOST_FULL", {{"limit", absl::StrCat(limits_.sandboxes_max)}}});
   }
+  RETURN_IF_ERROR(CheckOwnersShare(options.owner, owner_max));
   const std::string id = NewRandomId();
   entries_[id] = {options, deps_.clock->Now(), nullptr, {}, ""};
-  if (!options.request_id.empty()) by_request_[options.request_id] = id;
+  if (!options.request_id.empty()) by_request_[KeyOf(options)] = id;
   ++creating_;
   return Admission{id, true};
 }
@@ -136,7 +160,9 @@ absl::StatusOr<SandboxInfo> SandboxManager::WaitForTwin(const CreateOptions& opt
     return DetailedError(absl::StatusCode::kAborted,
                          "the request with the same id failed; send it again", {"TWIN_FAILED", {}});
   }
-  if (!(it->second.options == options)) {
+  CreateOptions same = options;
+  same.seccomp_digest = it->second.options.seccomp_digest;  // of the release that made it
+  if (!(it->second.options == same)) {
     return DetailedError(absl::StatusCode::kAlreadyExists,
                          absl::StrCat("request id \"", EscapeForPeople(options.request_id, 80),
                                       "\" came before with another request"),
@@ -147,12 +173,14 @@ absl::StatusOr<SandboxInfo> SandboxManager::WaitForTwin(const CreateOptions& opt
 
 SandboxInfo SandboxManager::Describe(const Entry& entry) {
   SandboxInfo info;
+  info.owner = entry.options.owner;
   info.created = entry.created;
   info.image = entry.options.image;
   info.labels = entry.options.labels;
   info.limits = entry.options.limits;
   info.root_inside = entry.options.root_inside;
   info.seccomp = entry.options.seccomp.value_or(kDefaultSeccompTier);  // decided at creation
+  info.seccomp_digest = entry.options.seccomp_digest;
   if (entry.snapshot.has_value()) {
     info.snapshot = entry.snapshot->digest;
     info.commit = entry.snapshot->commit;
@@ -210,13 +238,17 @@ absl::Status SandboxManager::Record(const Entry& entry) const {
   return deps_.state->PutSandbox(row);
 }
 
-absl::StatusOr<SandboxInfo> SandboxManager::Create(const CreateOptions& asked) {
+absl::StatusOr<SandboxInfo> SandboxManager::Create(const CreateOptions& asked, uint64_t owner_max) {
   RETURN_IF_ERROR(CheckOptions(asked));
   CreateOptions options = asked;
   // Decided now, so that a later default changes no sandbox that is there.
   if (!options.seccomp.has_value()) options.seccomp = limits_.seccomp_default;
   RETURN_IF_ERROR(FiltersOf(options.seccomp, limits_).status());
-  ASSIGN_OR_RETURN(const Admission admission, Admit(options));
+  if (const auto digest = seccomp_digests_.find(*options.seccomp);
+      digest != seccomp_digests_.end()) {
+    options.seccomp_digest = digest->second;
+  }
+  ASSIGN_OR_RETURN(const Admission admission, Admit(options, owner_max));
   if (!admission.is_new) return WaitForTwin(options, admission.id);
   const std::string& id = admission.id;
   absl::StatusOr<Entry> made = Assemble(id, options);
@@ -225,7 +257,7 @@ absl::StatusOr<SandboxInfo> SandboxManager::Create(const CreateOptions& asked) {
   if (!made.ok()) {
     ++counts_.create_failed_total;
     entries_.erase(id);
-    by_request_.erase(options.request_id);
+    by_request_.erase(KeyOf(options));
     return made.status();
   }
   ++counts_.created_total;
@@ -236,26 +268,35 @@ absl::StatusOr<SandboxInfo> SandboxManager::Create(const CreateOptions& asked) {
   return Describe(entry);
 }
 
-absl::StatusOr<std::shared_ptr<Sandbox>> SandboxManager::Find(absl::string_view id) const {
-  absl::MutexLock lock(&mutex_);
-  auto it = entries_.find(std::string(id));
-  if (it == entries_.end() || it->second.sandbox == nullptr) return SandboxNotFound(id);
-  return it->second.sandbox;
+const SandboxManager::Entry* SandboxManager::FindEntry(const Viewer& viewer,
+                                                       absl::string_view id) const {
+  const auto it = entries_.find(std::string(id));
+  if (it == entries_.end() || it->second.sandbox == nullptr) return nullptr;
+  return viewer.Sees(it->second.options.owner) ? &it->second : nullptr;
 }
 
-absl::StatusOr<SandboxInfo> SandboxManager::Get(absl::string_view id) const {
+absl::StatusOr<std::shared_ptr<Sandbox>> SandboxManager::Find(absl::string_view id,
+                                                              const Viewer& viewer) const {
   absl::MutexLock lock(&mutex_);
-  auto it = entries_.find(std::string(id));
-  if (it == entries_.end() || it->second.sandbox == nullptr) return SandboxNotFound(id);
-  return Describe(it->second);
+  const Entry* entry = FindEntry(viewer, id);
+  if (entry == nullptr) return SandboxNotFound(id);
+  return entry->sandbox;
 }
 
-std::vector<SandboxInfo> SandboxManager::List() const {
+absl::StatusOr<SandboxInfo> SandboxManager::Get(absl::string_view id, const Viewer& viewer) const {
+  absl::MutexLock lock(&mutex_);
+  const Entry* entry = FindEntry(viewer, id);
+  if (entry == nullptr) return SandboxNotFound(id);
+  return Describe(*entry);
+}
+
+std::vector<SandboxInfo> SandboxManager::List(const Viewer& viewer) const {
   std::vector<SandboxInfo> infos;
   {
     absl::MutexLock lock(&mutex_);
     for (const auto& [id, entry] : entries_) {
-      if (entry.sandbox != nullptr) infos.push_back(Describe(entry));
+      const bool seen = entry.sandbox != nullptr && viewer.Sees(entry.options.owner);
+      if (seen) infos.push_back(Describe(entry));
     }
   }
   std::sort(infos.begin(), infos.end(), [](const SandboxInfo& a, const SandboxInfo& b) {
@@ -264,15 +305,26 @@ std::vector<SandboxInfo> SandboxManager::List() const {
   return infos;
 }
 
-absl::Status SandboxManager::Delete(absl::string_view id, Sandbox::CleanUp clean_up) {
+uint32_t SandboxManager::CountOpenExecs(const Viewer& viewer) const {
+  absl::MutexLock lock(&mutex_);
+  size_t count = 0;
+  for (const auto& [id, entry] : entries_) {
+    const bool seen = entry.sandbox != nullptr && viewer.Sees(entry.options.owner);
+    count += seen ? entry.sandbox->open_execs() : 0;
+  }
+  return static_cast<uint32_t>(count);
+}
+
+absl::Status SandboxManager::Delete(absl::string_view id, Sandbox::CleanUp clean_up,
+                                    const Viewer& viewer) {
   std::shared_ptr<Sandbox> sandbox;
   {
     absl::MutexLock lock(&mutex_);
-    auto it = entries_.find(std::string(id));
-    if (it == entries_.end() || it->second.sandbox == nullptr) return SandboxNotFound(id);
-    sandbox = it->second.sandbox;
-    by_request_.erase(it->second.options.request_id);
-    entries_.erase(it);
+    const Entry* entry = FindEntry(viewer, id);
+    if (entry == nullptr) return SandboxNotFound(id);
+    sandbox = entry->sandbox;
+    by_request_.erase(KeyOf(entry->options));
+    entries_.erase(entries_.find(id));
     ++counts_.deleted_total;
   }
   Forget(deps_.state, sandbox->id());

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -15,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "sandbox/owner.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/sandbox_spec.h"
 #include "sandbox/worker.h"
@@ -52,6 +54,8 @@ struct ManagerCounts {
   uint64_t execs_total = 0;
 };
 
+// The API's services come here through service/sandbox_access.h alone, which names the viewer.
+//
 // Thread-safe; all calls block (milliseconds, imports up to minutes) and belong on a worker thread.
 class SandboxManager {
  public:
@@ -66,16 +70,24 @@ class SandboxManager {
   // stays as stopped, and does not keep the others.
   AdoptionReport Adopt(StateDb::Contents contents, const std::string& boot_id);
 
-  absl::StatusOr<SandboxInfo> Create(const CreateOptions& options);
+  // `owner_max`: how many sandboxes their owner may have; RESOURCE_EXHAUSTED, CLIENT_QUOTA.
+  absl::StatusOr<SandboxInfo> Create(const CreateOptions& options, uint64_t owner_max = UINT64_MAX);
 
-  // NOT_FOUND with reason SANDBOX_NOT_FOUND.
-  absl::StatusOr<std::shared_ptr<Sandbox>> Find(absl::string_view id) const;
-  absl::StatusOr<SandboxInfo> Get(absl::string_view id) const;
-  std::vector<SandboxInfo> List() const;  // by creation time, then id
+  // NOT_FOUND with reason SANDBOX_NOT_FOUND; the same for what `viewer` does not see.
+  absl::StatusOr<std::shared_ptr<Sandbox>> Find(absl::string_view id,
+                                                const Viewer& viewer = Viewer(EveryOwner{})) const;
+  absl::StatusOr<SandboxInfo> Get(absl::string_view id,
+                                  const Viewer& viewer = Viewer(EveryOwner{})) const;
+  std::vector<SandboxInfo> List(
+      const Viewer& viewer = Viewer(EveryOwner{})) const;  // by creation time, then id
+
+  // Commands that run in the sandboxes that `viewer` sees.
+  uint32_t CountOpenExecs(const Viewer& viewer) const;
 
   // Ends and removes a sandbox; returns when its processes are gone and its resources are queued
-  // for removal. NOT_FOUND when there is none (any more).
-  absl::Status Delete(absl::string_view id, Sandbox::CleanUp clean_up = Sandbox::CleanUp::kQueue);
+  // for removal. NOT_FOUND when there is none (any more) or `viewer` does not see it.
+  absl::Status Delete(absl::string_view id, Sandbox::CleanUp clean_up = Sandbox::CleanUp::kQueue,
+                      const Viewer& viewer = Viewer(EveryOwner{}));
 
   absl::StatusOr<SnapshotInfo> ImportRepository(const RepositorySource& source,
                                                 const ImportProgressCallback& progress);
@@ -100,12 +112,21 @@ class SandboxManager {
     std::string image_digest;
   };
 
+  // A request id is its owner's own: others may use the same and learn nothing of it.
+  using RequestKey = std::pair<std::string, std::string>;
+  static RequestKey KeyOf(const CreateOptions& options) {
+    return {options.owner, options.request_id};
+  }
+
   // Reserves a new id; or finds the entry of an earlier request with the same request id.
   struct Admission {
     std::string id;
     bool is_new = false;
   };
-  absl::StatusOr<Admission> Admit(const CreateOptions& options) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<Admission> Admit(const CreateOptions& options, uint64_t owner_max)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status CheckOwnersShare(const std::string& owner, uint64_t owner_max) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<SandboxInfo> WaitForTwin(const CreateOptions& options, const std::string& id)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Everything that takes time; fills sandbox and snapshot.
@@ -115,6 +136,9 @@ class SandboxManager {
   void SweepNames(const std::string& directory, AdoptionReport* report) const
       ABSL_LOCKS_EXCLUDED(mutex_);
   static SandboxInfo Describe(const Entry& entry);
+  // Null when there is none that `viewer` sees.
+  const Entry* FindEntry(const Viewer& viewer, absl::string_view id) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckImportPath(const std::string& path) const;
 
   const SandboxDeps deps_;
@@ -122,6 +146,7 @@ class SandboxManager {
   SnapshotStore* const snapshots_;
   ImageStore* const images_;
   const ManagerLimits limits_;
+  const std::map<SeccompTier, std::string> seccomp_digests_;
   SandboxWorkerRunner workers_;
   GitImporter git_importer_;
 
@@ -129,8 +154,7 @@ class SandboxManager {
   bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;
   uint32_t creating_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, Entry, std::less<>> entries_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, std::string> by_request_
-      ABSL_GUARDED_BY(mutex_);  // request id -> sandbox id
+  std::map<RequestKey, std::string> by_request_ ABSL_GUARDED_BY(mutex_);  // -> sandbox id
   ManagerCounts counts_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -88,7 +88,7 @@ AdoptionReport SandboxManager::Adopt(StateDb::Contents contents, const std::stri
         if (!running) {
           report.problems.push_back(absl::StrCat(id, ": ", entry->sandbox->stop_reason()));
         }
-        if (!entry->options.request_id.empty()) by_request_[entry->options.request_id] = id;
+        if (!entry->options.request_id.empty()) by_request_[KeyOf(entry->options)] = id;
         entries_[id] = *std::move(entry);
       });
     }

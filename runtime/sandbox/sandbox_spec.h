@@ -27,7 +27,9 @@ struct RepositorySource {
 };
 
 struct CreateOptions {
-  std::string request_id;  // "": none. The same id with the same options gives the same sandbox
+  std::string owner;       // sandbox/owner.h
+  std::string request_id;  // "": none. The same id of the same owner with the same options gives
+                           // the same sandbox
   std::string image = "host";
   std::string snapshot;  // digest, or "" ; at most one of snapshot and repository
   std::optional<RepositorySource> repository;
@@ -35,6 +37,9 @@ struct CreateOptions {
   std::map<std::string, std::string> labels;
   bool root_inside = false;
   std::optional<SeccompTier> seccomp;  // none: the node's default
+  // Of the tier's programs, in hexadecimal digits; set by the manager, "" in what an earlier
+  // release recorded.
+  std::string seccomp_digest;
   friend bool operator==(const CreateOptions&, const CreateOptions&) = default;
 };
 
@@ -43,6 +48,7 @@ enum class SandboxState { kCreating, kRunning, kStopped, kDeleting };
 
 struct SandboxInfo {
   std::string id;
+  std::string owner;
   SandboxState state = SandboxState::kCreating;
   absl::Time created;
   std::string image;
@@ -53,6 +59,7 @@ struct SandboxInfo {
   std::map<std::string, std::string> labels;
   bool root_inside = false;
   SeccompTier seccomp = kDefaultSeccompTier;
+  std::string seccomp_digest;  // "": not known
   std::string workdir;
   std::string stop_reason;  // kStopped: why, for people
 };

@@ -55,13 +55,18 @@ std::string FormatOptions(const CreateOptions& options) {
   for (const LimitRange& range : SandboxLimitRanges()) {
     limits[range.field] = options.limits.*range.member;
   }
-  Json json = {{"request_id", options.request_id}, {"image", options.image},
-               {"snapshot", options.snapshot},     {"root_inside", options.root_inside},
-               {"labels", options.labels},         {"limits", std::move(limits)}};
+  Json json = {{"owner", options.owner},
+               {"request_id", options.request_id},
+               {"image", options.image},
+               {"snapshot", options.snapshot},
+               {"root_inside", options.root_inside},
+               {"labels", options.labels},
+               {"limits", std::move(limits)}};
   if (options.repository.has_value()) {
     json["repository"] = {{"path", options.repository->path},
                           {"revision", options.repository->revision}};
   }
+  if (!options.seccomp_digest.empty()) json["seccomp_digest"] = options.seccomp_digest;
   if (options.seccomp.has_value()) json["seccomp"] = SeccompTierName(*options.seccomp);
   // A path may have any bytes; what is not UTF-8 is only ever shown to people.
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -71,7 +76,9 @@ absl::StatusOr<CreateOptions> ParseOptions(absl::string_view text) {
   const Json json = Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return Wrong("not a JSON object");
   CreateOptions options;
+  RETURN_IF_ERROR(Take(json, "owner", &options.owner));
   RETURN_IF_ERROR(Take(json, "request_id", &options.request_id));
+  RETURN_IF_ERROR(Take(json, "seccomp_digest", &options.seccomp_digest));
   RETURN_IF_ERROR(Take(json, "image", &options.image));
   RETURN_IF_ERROR(Take(json, "snapshot", &options.snapshot));
   RETURN_IF_ERROR(Take(json, "root_inside", &options.root_inside));

@@ -6,15 +6,40 @@
 
 namespace glovebox {
 
-CallReport::CallReport(CallName name, const Clock* clock, RpcObserver* observer)
+CallReport::CallReport(const ServiceDeps& deps, const grpc::CallbackServerContext& context,
+                       CallName name, CallKind kind)
     : name_(std::move(name)),
-      clock_(clock),
-      observer_(observer),
-      begun_ns_(clock->MonotonicNanos()) {}
+      clock_(deps.clock),
+      observer_(deps.observer),
+      begun_ns_(deps.clock->MonotonicNanos()) {
+  absl::StatusOr<Caller> caller = deps.callers->Identify(context);
+  admitted_ = caller.status();
+  if (!caller.ok()) return;
+  caller_ = *std::move(caller);
+  absl::StatusOr<ClientBook::Ticket> ticket = deps.book->Admit(caller_, kind);
+  admitted_ = ticket.status();
+  if (!ticket.ok()) return;
+  ticket_ = *std::move(ticket);
+  refused_before_ = deps.book->TakeRefused(caller_);
+}
+
+RpcEnd CallReport::Describe(const absl::Status& status) const {
+  RpcEnd end{name_.method, name_.sandbox_id,    name_.exec_id,
+             status,       ErrorReason(status), clock_->MonotonicNanos() - begun_ns_};
+  end.caller = caller_;
+  end.refused_before = refused_before_;
+  end.arguments = arguments_;
+  return end;
+}
+
+void CallReport::Decided(const absl::Status& status) {
+  if (std::exchange(decided_, true)) return;
+  observer_->OnDecided(Describe(status));
+}
 
 grpc::Status CallReport::End(const absl::Status& status) {
-  observer_->OnRpcEnd({name_.method, name_.sandbox_id, name_.exec_id, status, ErrorReason(status),
-                       clock_->MonotonicNanos() - begun_ns_});
+  Decided(status);
+  observer_->OnRpcEnd(Describe(status));
   return ToGrpcStatus(status);
 }
 

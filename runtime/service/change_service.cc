@@ -49,14 +49,14 @@ std::string KeyOf(const Change& change) {
 
 }  // namespace
 
-absl::Status ChangeService::List(const v1::ListChangesRequest& request,
+absl::Status ChangeService::List(const Caller& caller, const v1::ListChangesRequest& request,
                                  v1::ListChangesResponse* response) const {
   if (request.has_cursor()) return FieldNotServed("cursor");
   if (request.ignore_size() > 0) return FieldNotServed("ignore");
   ASSIGN_OR_RETURN(const int32_t size, PageSize(request.page_size()));
   const std::string query = absl::StrCat("ListChanges\n", WithoutPage(request).SerializeAsString());
   ASSIGN_OR_RETURN(const std::string after, deps_.page_tokens->Read(query, request.page_token()));
-  ASSIGN_OR_RETURN(const auto sandbox, FindSandbox(deps_, request.sandbox_id()));
+  ASSIGN_OR_RETURN(const auto sandbox, FindSandbox(deps_, caller, request.sandbox_id()));
   ASSIGN_OR_RETURN(const ChangeScope scope, ScopeFromProto(request.path(), sandbox->workdir()));
   ASSIGN_OR_RETURN(const Scanned scanned, Scan(*sandbox, scope, *deps_.clock));
   const std::string last =
@@ -69,20 +69,22 @@ absl::Status ChangeService::List(const v1::ListChangesRequest& request,
   return absl::OkStatus();
 }
 
-grpc::ServerUnaryReactor* ChangeService::ListChanges(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* ChangeService::ListChanges(grpc::CallbackServerContext* context,
                                                      const v1::ListChangesRequest* request,
                                                      v1::ListChangesResponse* response) {
-  return UnaryCall::Run(
-      deps_, {"ChangeService/ListChanges", request->sandbox_id()}, deps_.transfers,
-      [this, request, response](const UnaryCall&) { return List(*request, response); });
+  return UnaryCall::Run(deps_, *context, {"ChangeService/ListChanges", request->sandbox_id()},
+                        deps_.transfers, [this, request, response](const UnaryCall& call) {
+                          return List(call.caller(), *request, response);
+                        });
 }
 
 absl::Status ChangeService::Diff(const v1::DiffSandboxRequest& request, DiffStream& stream) const {
   if (request.has_context_lines() && request.context_lines() != kContextLines) {
     return FieldNotServed("context_lines");
   }
-  ASSIGN_OR_RETURN(const auto sandbox, FindSandbox(deps_, request.sandbox_id()));
-  ASSIGN_OR_RETURN(const SandboxInfo info, deps_.sandboxes->Get(request.sandbox_id()));
+  ASSIGN_OR_RETURN(const auto sandbox, FindSandbox(deps_, stream.caller(), request.sandbox_id()));
+  ASSIGN_OR_RETURN(const SandboxInfo info,
+                   deps_.sandboxes->Get(stream.caller(), request.sandbox_id()));
   if (info.snapshot.empty()) {
     return DetailedError(absl::StatusCode::kFailedPrecondition,
                          "the sandbox has no snapshot to compare with; create it from a repository",

@@ -24,7 +24,8 @@ class ChangeService final : public v1::ChangeService::CallbackService {
  private:
   using DiffStream = ProducedStream<v1::DiffSandboxResponse>;
 
-  absl::Status List(const v1::ListChangesRequest& request, v1::ListChangesResponse* response) const;
+  absl::Status List(const Caller& caller, const v1::ListChangesRequest& request,
+                    v1::ListChangesResponse* response) const;
   absl::Status Diff(const v1::DiffSandboxRequest& request, DiffStream& stream) const;
 
   const ServiceDeps& deps_;

@@ -204,10 +204,33 @@ v1::SandboxState ToProto(SandboxState state) {
   return v1::SANDBOX_STATE_UNSPECIFIED;
 }
 
+std::vector<HostCapability> ToHostCapabilities(const std::vector<v1::Capability>& capabilities) {
+  std::vector<HostCapability> host;
+  for (const v1::Capability& c : capabilities) {
+    HostCapability::State state = HostCapability::State::kMissing;
+    if (c.state() == v1::CAPABILITY_STATE_AVAILABLE) state = HostCapability::State::kAvailable;
+    if (c.state() == v1::CAPABILITY_STATE_DEGRADED) state = HostCapability::State::kDegraded;
+    host.push_back({c.name(), state, c.mechanism(), c.remedy(), c.level()});
+  }
+  return host;
+}
+
+v1::Capability SeccompEnforcement(const SandboxInfo& info) {
+  v1::Capability capability;
+  capability.set_name("seccomp");
+  capability.set_state(v1::CAPABILITY_STATE_AVAILABLE);
+  const std::string digest = info.seccomp_digest.empty()
+                                 ? "of an earlier release"
+                                 : absl::StrCat("sha256:", info.seccomp_digest);
+  capability.set_mechanism(absl::StrCat("tier ", SeccompTierName(info.seccomp), ", ", digest));
+  return capability;
+}
+
 v1::Sandbox ToProto(const SandboxInfo& info, const std::string& host_id) {
   v1::Sandbox proto;
   proto.set_id(info.id);
   proto.set_host_id(host_id);
+  proto.set_owner(info.owner);
   proto.set_state(ToProto(info.state));
   *proto.mutable_create_time() = ToProtoTime(info.created);
   proto.set_image(info.image);

@@ -3,9 +3,12 @@
 #define GLOVEBOX_SERVICE_CONVERT_SANDBOX_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "glovebox/v1/sandbox.pb.h"
+#include "glovebox/v1/types.pb.h"
+#include "policy/requirements.h"
 #include "sandbox/sandbox_spec.h"
 
 namespace glovebox {
@@ -24,6 +27,9 @@ absl::StatusOr<RepositorySource> FromProto(const v1::Repository& repository,
 
 v1::SandboxLimits ToProto(const SandboxLimits& limits);
 v1::SandboxState ToProto(SandboxState state);
+// "seccomp", with the tier and the digest of its programs as its mechanism.
+v1::Capability SeccompEnforcement(const SandboxInfo& info);
+std::vector<HostCapability> ToHostCapabilities(const std::vector<v1::Capability>& capabilities);
 v1::Sandbox ToProto(const SandboxInfo& info, const std::string& host_id);
 
 // Whether `info` passes the filters of a listing.

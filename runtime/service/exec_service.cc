@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/ids.h"
 #include "base/status.h"
 #include "service/convert_exec.h"
@@ -37,32 +38,37 @@ absl::Status CheckSequence(const Exec& exec, uint64_t from) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<Exec>> ExecService::Find(const std::string& sandbox_id,
+absl::StatusOr<std::shared_ptr<Exec>> ExecService::Find(const Caller& caller,
+                                                        const std::string& sandbox_id,
                                                         const std::string& exec_id) const {
-  ASSIGN_OR_RETURN(const std::shared_ptr<Sandbox> sandbox, FindSandbox(deps_, sandbox_id));
+  ASSIGN_OR_RETURN(const std::shared_ptr<Sandbox> sandbox, FindSandbox(deps_, caller, sandbox_id));
   ASSIGN_OR_RETURN(const std::string id, ParseClientName(exec_id, "exec_id"));
   return sandbox->FindExec(id);
 }
 
 template <typename Request>
-absl::StatusOr<std::shared_ptr<Exec>> ExecService::Start(const Request& request) const {
+absl::StatusOr<std::shared_ptr<Exec>> ExecService::Start(const Request& request,
+                                                         CallReport& report) const {
   ASSIGN_OR_RETURN(const std::shared_ptr<Sandbox> sandbox,
-                   FindSandbox(deps_, request.sandbox_id()));
+                   FindSandbox(deps_, report.caller(), request.sandbox_id()));
   std::string id = NewRandomId();
   if (request.has_exec_id()) {
     ASSIGN_OR_RETURN(id, ParseClientName(request.exec_id(), "exec_id"));
   }
   ASSIGN_OR_RETURN(const ExecSpec spec,
                    FromProto(request.spec(), sandbox->workdir(), deps_.output));
+  report.SetExec(id);
+  if (deps_.audit_arguments) report.SetArguments(absl::StrJoin(spec.arguments, " "));
+  ASSIGN_OR_RETURN(const ClientBook::Ticket starting, deps_.sandboxes->AdmitExec(report.caller()));
   return sandbox->StartExec(id, spec);
 }
 
-grpc::ServerUnaryReactor* ExecService::StartExec(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* ExecService::StartExec(grpc::CallbackServerContext* context,
                                                  const v1::StartExecRequest* request,
                                                  v1::StartExecResponse* response) {
-  return UnaryCall::Run(deps_, NameOf("ExecService/StartExec", *request), deps_.calls,
-                        [this, request, response](const UnaryCall&) {
-                          auto exec = Start(*request);
+  return UnaryCall::Run(deps_, *context, NameOf("ExecService/StartExec", *request), deps_.calls,
+                        [this, request, response](const UnaryCall& call) {
+                          auto exec = Start(*request, call.report());
                           if (!exec.ok()) return exec.status();
                           *response->mutable_exec() = ToProto(**exec, request->sandbox_id(),
                                                               WithEnvironment::kYes, *deps_.clock);
@@ -71,13 +77,14 @@ grpc::ServerUnaryReactor* ExecService::StartExec(grpc::CallbackServerContext* /*
 }
 
 grpc::ServerWriteReactor<v1::AttachExecResponse>* ExecService::AttachExec(
-    grpc::CallbackServerContext* /*context*/, const v1::AttachExecRequest* request) {
+    grpc::CallbackServerContext* context, const v1::AttachExecRequest* request) {
   using Stream = FrameStream<v1::AttachExecResponse>;
   return Stream::Run(
-      deps_, NameOf("ExecService/AttachExec", *request),
-      [this, request]() -> absl::StatusOr<Stream::Opened> {
+      deps_, *context, NameOf("ExecService/AttachExec", *request),
+      [this, request](CallReport& report) -> absl::StatusOr<Stream::Opened> {
         Stream::Opened opened;
-        ASSIGN_OR_RETURN(opened.exec, Find(request->sandbox_id(), request->exec_id()));
+        ASSIGN_OR_RETURN(opened.exec,
+                         Find(report.caller(), request->sandbox_id(), request->exec_id()));
         RETURN_IF_ERROR(CheckSequence(*opened.exec, request->from_sequence()));
         opened.reader = std::make_unique<OutputReader>(opened.exec, request->from_sequence(),
                                                        /*paces=*/false);
@@ -87,16 +94,17 @@ grpc::ServerWriteReactor<v1::AttachExecResponse>* ExecService::AttachExec(
 }
 
 grpc::ServerWriteReactor<v1::RunExecResponse>* ExecService::RunExec(
-    grpc::CallbackServerContext* /*context*/, const v1::RunExecRequest* request) {
+    grpc::CallbackServerContext* context, const v1::RunExecRequest* request) {
   using Stream = FrameStream<v1::RunExecResponse>;
   return Stream::Run(
-      deps_, NameOf("ExecService/RunExec", *request),
-      [this, request]() -> absl::StatusOr<Stream::Opened> {
+      deps_, *context, NameOf("ExecService/RunExec", *request),
+      [this, request](CallReport& report) -> absl::StatusOr<Stream::Opened> {
         Stream::Opened opened;
         if (request->from_sequence() == 0) {
-          ASSIGN_OR_RETURN(opened.exec, Start(*request));
+          ASSIGN_OR_RETURN(opened.exec, Start(*request, report));
         } else {
-          ASSIGN_OR_RETURN(opened.exec, Find(request->sandbox_id(), request->exec_id()));
+          ASSIGN_OR_RETURN(opened.exec,
+                           Find(report.caller(), request->sandbox_id(), request->exec_id()));
           RETURN_IF_ERROR(CheckSequence(*opened.exec, request->from_sequence()));
         }
         opened.reader = std::make_unique<OutputReader>(opened.exec, request->from_sequence(),
@@ -108,14 +116,15 @@ grpc::ServerWriteReactor<v1::RunExecResponse>* ExecService::RunExec(
 }
 
 grpc::ServerWriteReactor<v1::RunShellCommandResponse>* ExecService::RunShellCommand(
-    grpc::CallbackServerContext* /*context*/, const v1::RunShellCommandRequest* request) {
+    grpc::CallbackServerContext* context, const v1::RunShellCommandRequest* request) {
   using Stream = FrameStream<v1::RunShellCommandResponse>;
   return Stream::Run(
-      deps_, NameOf("ExecService/RunShellCommand", *request),
-      [this, request]() -> absl::StatusOr<Stream::Opened> {
+      deps_, *context, NameOf("ExecService/RunShellCommand", *request),
+      [this, request](CallReport& report) -> absl::StatusOr<Stream::Opened> {
         Stream::Opened opened;
         ASSIGN_OR_RETURN(const ShellCommand command, FromProto(*request));
-        ASSIGN_OR_RETURN(opened.exec, Find(request->sandbox_id(), request->exec_id()));
+        ASSIGN_OR_RETURN(opened.exec,
+                         Find(report.caller(), request->sandbox_id(), request->exec_id()));
         ASSIGN_OR_RETURN(const ShellTicket ticket, opened.exec->RunShellCommand(command));
         opened.reader = std::make_unique<OutputReader>(opened.exec, ticket.from_sequence,
                                                        /*paces=*/true);
@@ -124,19 +133,19 @@ grpc::ServerWriteReactor<v1::RunShellCommandResponse>* ExecService::RunShellComm
       });
 }
 
-grpc::ServerUnaryReactor* ExecService::WriteStdin(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* ExecService::WriteStdin(grpc::CallbackServerContext* context,
                                                   const v1::WriteStdinRequest* request,
                                                   v1::WriteStdinResponse* response) {
   return WatchedCall::Run(
-      deps_, NameOf("ExecService/WriteStdin", *request),
-      [this, request]() -> absl::StatusOr<std::shared_ptr<Exec>> {
+      deps_, *context, NameOf("ExecService/WriteStdin", *request),
+      [this, request](const Caller& caller) -> absl::StatusOr<std::shared_ptr<Exec>> {
         if (request->data().size() > kStdinBytesMax) {
           return FieldError("data", absl::StrCat("has at most ", kStdinBytesMax, " bytes"));
         }
         if (request->offset() > UINT64_MAX - kStdinBytesMax) {
           return FieldError("offset", "is beyond any input");
         }
-        return Find(request->sandbox_id(), request->exec_id());
+        return Find(caller, request->sandbox_id(), request->exec_id());
       },
       [request, response](Exec& exec) -> std::optional<absl::Status> {
         absl::StatusOr<uint64_t> taken =
@@ -149,30 +158,33 @@ grpc::ServerUnaryReactor* ExecService::WriteStdin(grpc::CallbackServerContext* /
       });
 }
 
-grpc::ServerUnaryReactor* ExecService::SignalExec(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* ExecService::SignalExec(grpc::CallbackServerContext* context,
                                                   const v1::SignalExecRequest* request,
                                                   v1::SignalExecResponse* /*response*/) {
   return UnaryCall::Run(
-      deps_, NameOf("ExecService/SignalExec", *request), deps_.calls,
-      [this, request](const UnaryCall&) -> absl::Status {
+      deps_, *context, NameOf("ExecService/SignalExec", *request), deps_.calls,
+      [this, request](const UnaryCall& call) -> absl::Status {
         if (request->signal() < 1 || request->signal() > 64) {
           return FieldError("signal", "must be 1 to 64");
         }
         ASSIGN_OR_RETURN(const SignalScope scope, FromProto(request->scope()));
-        ASSIGN_OR_RETURN(const auto exec, Find(request->sandbox_id(), request->exec_id()));
-        ASSIGN_OR_RETURN(const auto sandbox, FindSandbox(deps_, request->sandbox_id()));
+        ASSIGN_OR_RETURN(const auto exec,
+                         Find(call.caller(), request->sandbox_id(), request->exec_id()));
+        ASSIGN_OR_RETURN(const auto sandbox,
+                         FindSandbox(deps_, call.caller(), request->sandbox_id()));
         return sandbox->SignalExec(*exec, static_cast<uint32_t>(request->signal()), scope);
       });
 }
 
-grpc::ServerUnaryReactor* ExecService::ResizeTerminal(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* ExecService::ResizeTerminal(grpc::CallbackServerContext* context,
                                                       const v1::ResizeTerminalRequest* request,
                                                       v1::ResizeTerminalResponse* /*response*/) {
   return UnaryCall::Run(
-      deps_, NameOf("ExecService/ResizeTerminal", *request), deps_.calls,
-      [this, request](const UnaryCall&) -> absl::Status {
+      deps_, *context, NameOf("ExecService/ResizeTerminal", *request), deps_.calls,
+      [this, request](const UnaryCall& call) -> absl::Status {
         ASSIGN_OR_RETURN(const TerminalSize size, FromProto(request->terminal(), "terminal"));
-        ASSIGN_OR_RETURN(const auto exec, Find(request->sandbox_id(), request->exec_id()));
+        ASSIGN_OR_RETURN(const auto exec,
+                         Find(call.caller(), request->sandbox_id(), request->exec_id()));
         if (exec->Snapshot().result.has_value()) {
           return DetailedError(absl::StatusCode::kFailedPrecondition, "the command has ended",
                                {"EXEC_ENDED", {}});
@@ -181,12 +193,14 @@ grpc::ServerUnaryReactor* ExecService::ResizeTerminal(grpc::CallbackServerContex
       });
 }
 
-grpc::ServerUnaryReactor* ExecService::WaitExec(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* ExecService::WaitExec(grpc::CallbackServerContext* context,
                                                 const v1::WaitExecRequest* request,
                                                 v1::WaitExecResponse* response) {
   return WatchedCall::Run(
-      deps_, NameOf("ExecService/WaitExec", *request),
-      [this, request] { return Find(request->sandbox_id(), request->exec_id()); },
+      deps_, *context, NameOf("ExecService/WaitExec", *request),
+      [this, request](const Caller& caller) {
+        return Find(caller, request->sandbox_id(), request->exec_id());
+      },
       [this, request, response](Exec& exec) -> std::optional<absl::Status> {
         if (!exec.Snapshot().result.has_value()) return std::nullopt;
         *response->mutable_exec() =
@@ -195,25 +209,26 @@ grpc::ServerUnaryReactor* ExecService::WaitExec(grpc::CallbackServerContext* /*c
       });
 }
 
-grpc::ServerUnaryReactor* ExecService::GetExec(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* ExecService::GetExec(grpc::CallbackServerContext* context,
                                                const v1::GetExecRequest* request,
                                                v1::GetExecResponse* response) {
   return UnaryCall::Run(
-      deps_, NameOf("ExecService/GetExec", *request), deps_.calls,
-      [this, request, response](const UnaryCall&) -> absl::Status {
-        ASSIGN_OR_RETURN(const auto exec, Find(request->sandbox_id(), request->exec_id()));
+      deps_, *context, NameOf("ExecService/GetExec", *request), deps_.calls,
+      [this, request, response](const UnaryCall& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const auto exec,
+                         Find(call.caller(), request->sandbox_id(), request->exec_id()));
         *response->mutable_exec() =
             ToProto(*exec, request->sandbox_id(), WithEnvironment::kYes, *deps_.clock);
         return absl::OkStatus();
       });
 }
 
-absl::Status ExecService::List(const v1::ListExecsRequest& request,
+absl::Status ExecService::List(const Caller& caller, const v1::ListExecsRequest& request,
                                v1::ListExecsResponse* response) const {
   ASSIGN_OR_RETURN(const int32_t size, PageSize(request.page_size()));
   const std::string query = absl::StrCat("ListExecs\n", WithoutPage(request).SerializeAsString());
   ASSIGN_OR_RETURN(const std::string after, deps_.page_tokens->Read(query, request.page_token()));
-  ASSIGN_OR_RETURN(const auto sandbox, FindSandbox(deps_, request.sandbox_id()));
+  ASSIGN_OR_RETURN(const auto sandbox, FindSandbox(deps_, caller, request.sandbox_id()));
   std::vector<std::shared_ptr<Exec>> execs = sandbox->ListExecs();
   std::erase_if(execs, [&](const std::shared_ptr<Exec>& exec) {
     const v1::ExecState state = ToProto(exec->Snapshot().state);
@@ -231,12 +246,13 @@ absl::Status ExecService::List(const v1::ListExecsRequest& request,
   return absl::OkStatus();
 }
 
-grpc::ServerUnaryReactor* ExecService::ListExecs(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* ExecService::ListExecs(grpc::CallbackServerContext* context,
                                                  const v1::ListExecsRequest* request,
                                                  v1::ListExecsResponse* response) {
-  return UnaryCall::Run(
-      deps_, {"ExecService/ListExecs", request->sandbox_id()}, deps_.calls,
-      [this, request, response](const UnaryCall&) { return List(*request, response); });
+  return UnaryCall::Run(deps_, *context, {"ExecService/ListExecs", request->sandbox_id()},
+                        deps_.calls, [this, request, response](const UnaryCall& call) {
+                          return List(call.caller(), *request, response);
+                        });
 }
 
 }  // namespace glovebox

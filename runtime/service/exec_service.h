@@ -6,6 +6,7 @@
 #include <string>
 
 #include "glovebox/v1/exec.grpc.pb.h"
+#include "service/call_report.h"
 #include "service/service_deps.h"
 
 namespace glovebox {
@@ -44,12 +45,13 @@ class ExecService final : public v1::ExecService::CallbackService {
                                       v1::ListExecsResponse* response) override;
 
  private:
-  absl::StatusOr<std::shared_ptr<Exec>> Find(const std::string& sandbox_id,
+  absl::StatusOr<std::shared_ptr<Exec>> Find(const Caller& caller, const std::string& sandbox_id,
                                              const std::string& exec_id) const;
   // Of a StartExecRequest or a RunExecRequest.
   template <typename Request>
-  absl::StatusOr<std::shared_ptr<Exec>> Start(const Request& request) const;
-  absl::Status List(const v1::ListExecsRequest& request, v1::ListExecsResponse* response) const;
+  absl::StatusOr<std::shared_ptr<Exec>> Start(const Request& request, CallReport& report) const;
+  absl::Status List(const Caller& caller, const v1::ListExecsRequest& request,
+                    v1::ListExecsResponse* response) const;
 
   const ServiceDeps& deps_;
 };

@@ -6,18 +6,16 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "base/ids.h"
-#include "base/status.h"
-#include "service/request_error.h"
 #include "service/service_deps.h"
 
 namespace glovebox {
 
-// INVALID_ARGUMENT for what is no id, NOT_FOUND, SANDBOX_NOT_FOUND.
+// INVALID_ARGUMENT for what is no id, NOT_FOUND, SANDBOX_NOT_FOUND for one that is not there or not
+// the caller's.
 inline absl::StatusOr<std::shared_ptr<Sandbox>> FindSandbox(const ServiceDeps& deps,
+                                                            const Caller& caller,
                                                             const std::string& sandbox_id) {
-  ASSIGN_OR_RETURN(const std::string id, ParseSandboxId(sandbox_id));
-  return deps.sandboxes->Find(id);
+  return deps.sandboxes->Find(caller, sandbox_id);
 }
 
 // What a page token is bound to: the request but for the fields that differ from page to page.

@@ -27,29 +27,35 @@ class FrameStream final : public grpc::ServerWriteReactor<Response>, public Fram
     bool follow = true;
     std::optional<Response> first;  // sent before the frames
   };
-  using Open = std::function<absl::StatusOr<Opened>()>;
+  using Open = std::function<absl::StatusOr<Opened>(CallReport&)>;
 
-  // `open` may block; it runs on the queue for calls.
-  static FrameStream* Run(const ServiceDeps& deps, CallName name, Open open) {
-    auto* stream = new FrameStream(deps, std::move(name));
+  // `opener` may block; it runs on the queue for calls.
+  static FrameStream* Run(const ServiceDeps& deps, const grpc::CallbackServerContext& context,
+                          CallName name, Open opener) {
+    auto* stream = new FrameStream(deps, context, std::move(name));
     std::shared_ptr<FramePump> pump = stream->pump_;
-    const bool taken = deps.calls->TryRun([stream, pump, open = std::move(open)] {
+    if (const absl::Status& admitted = stream->report_.admitted(); !admitted.ok()) {
+      pump->Fail(admitted);
+      return stream;
+    }
+    const bool taken = deps.calls->TryRun([stream, pump, opener = std::move(opener)] {
       // Nothing is begun for a client that has gone already.
       if (pump->cancelled()) return pump->Fail(CallCancelled());
-      stream->Begin(pump, open());
+      stream->Begin(pump, opener(stream->report_));
     });
     if (!taken) pump->Fail(TooManyCalls());
     return stream;
   }
 
  private:
-  FrameStream(const ServiceDeps& deps, CallName name)
-      : report_(std::move(name), deps.clock, deps.observer),
+  FrameStream(const ServiceDeps& deps, const grpc::CallbackServerContext& context, CallName name)
+      : report_(deps, context, std::move(name), CallKind::kStream),
         clock_(deps.clock),
         pump_(std::make_shared<FramePump>(this)) {}
 
   // Nothing ends the call before `pump` was told of its beginning, so `this` is there until then.
   void Begin(const std::shared_ptr<FramePump>& pump, absl::StatusOr<Opened> opened) {
+    report_.Decided(opened.status());
     if (!opened.ok()) return pump->Fail(opened.status());
     exec_ = opened->exec;
     if (opened->first.has_value()) {

@@ -13,27 +13,16 @@ void NodeService::FillCapacity(v1::Capacity* capacity) const {
     capacity->set_disk_bytes(disk.f_blocks * disk.f_frsize);
     capacity->set_disk_available_bytes(disk.f_bavail * disk.f_frsize);
   }
-  uint32_t sandboxes = 0;
-  uint32_t open_execs = 0;
-  uint64_t promised = 0;
-  for (const SandboxInfo& info : deps_.sandboxes->List()) {
-    ++sandboxes;
-    promised += info.limits.memory_bytes;
-    auto sandbox = deps_.sandboxes->Find(info.id);
-    if (!sandbox.ok()) continue;  // deleted meanwhile
-    for (const auto& exec : (*sandbox)->ListExecs()) {
-      open_execs += exec->Snapshot().result.has_value() ? 0 : 1;
-    }
-  }
-  capacity->set_sandboxes(sandboxes);
-  capacity->set_open_execs(open_execs);
-  capacity->set_memory_promised_bytes(promised);
+  const SandboxAccess::HostUse use = deps_.sandboxes->Use();
+  capacity->set_sandboxes(use.sandboxes);
+  capacity->set_open_execs(use.open_execs);
+  capacity->set_memory_promised_bytes(use.memory_promised_bytes);
 }
 
-grpc::ServerUnaryReactor* NodeService::GetNode(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* NodeService::GetNode(grpc::CallbackServerContext* context,
                                                const v1::GetNodeRequest* /*request*/,
                                                v1::GetNodeResponse* response) {
-  return UnaryCall::Run(deps_, {"NodeService/GetNode"}, deps_.calls,
+  return UnaryCall::Run(deps_, *context, {"NodeService/GetNode"}, deps_.calls,
                         [this, response](const UnaryCall&) {
                           *response->mutable_node() = facts_.node;
                           FillCapacity(response->mutable_node()->mutable_capacity());

@@ -29,6 +29,10 @@ class ProducedStream final : public grpc::ServerWriteReactor<Response> {
   static ProducedStream* Run(const ServiceDeps& deps, CallName name,
                              grpc::CallbackServerContext* context, Produce produce) {
     auto* stream = new ProducedStream(deps, std::move(name), context);
+    if (const absl::Status& admitted = stream->report_.admitted(); !admitted.ok()) {
+      stream->Finish(stream->report_.End(admitted));
+      return stream;
+    }
     const bool taken = deps.transfers->TryRun([stream, produce = std::move(produce)] {
       absl::Status status = stream->cancelled() ? CallCancelled() : produce(*stream);
       const absl::Status settled = stream->Settle();
@@ -40,6 +44,8 @@ class ProducedStream final : public grpc::ServerWriteReactor<Response> {
   }
 
   // --- for the producer, on its thread ---
+
+  const Caller& caller() const { return report_.caller(); }
 
   // Waits until the message before has been sent, then sends this one. CANCELLED when the client
   // has gone: stop then.
@@ -65,7 +71,7 @@ class ProducedStream final : public grpc::ServerWriteReactor<Response> {
 
  private:
   ProducedStream(const ServiceDeps& deps, CallName name, grpc::CallbackServerContext* context)
-      : report_(std::move(name), deps.clock, deps.observer), context_(context) {}
+      : report_(deps, *context, std::move(name), CallKind::kTransfer), context_(context) {}
 
   void Send(Response response) {
     {

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/ids.h"
 #include "base/status.h"
 #include "service/convert_sandbox.h"
 #include "service/convert_time.h"
@@ -13,14 +12,15 @@
 
 namespace glovebox {
 
-v1::Sandbox SandboxService::Show(const SandboxInfo& info) const {
+v1::Sandbox SandboxService::Show(const Caller& caller, const SandboxInfo& info) const {
   v1::Sandbox sandbox = ToProto(info, deps_.host_id);
   *sandbox.mutable_enforcement() = {enforcement_.begin(), enforcement_.end()};
+  *sandbox.add_enforcement() = SeccompEnforcement(info);
   // The image of that name cannot have been deleted or replaced: the sandbox holds it.
   if (auto image = deps_.sandboxes->images()->Find(info.image); image.ok()) {
     sandbox.set_image_digest(image->digest);
   }
-  if (auto found = deps_.sandboxes->Find(info.id); found.ok()) {
+  if (auto found = deps_.sandboxes->Find(caller, info.id); found.ok()) {
     uint32_t open = 0;
     for (const auto& exec : (*found)->ListExecs()) open += exec->Snapshot().result ? 0 : 1;
     sandbox.set_open_exec_count(open);
@@ -30,41 +30,44 @@ v1::Sandbox SandboxService::Show(const SandboxInfo& info) const {
 
 absl::Status SandboxService::Create(const v1::CreateSandboxRequest& request, const UnaryCall& call,
                                     v1::CreateSandboxResponse* response) const {
+  RETURN_IF_ERROR(
+      CheckRequirements({request.require().begin(), request.require().end()}, capabilities_));
   ASSIGN_OR_RETURN(const CreateOptions options, FromProto(request, deps_.limits));
-  ASSIGN_OR_RETURN(const SandboxInfo info, deps_.sandboxes->Create(options));
+  ASSIGN_OR_RETURN(const SandboxInfo info, deps_.sandboxes->Create(call.caller(), options));
+  call.report().SetSandbox(info.id);
   if (call.cancelled() && options.request_id.empty()) {
     // NOT_FOUND, if somebody who listed it was quicker.
-    (void)deps_.sandboxes->Delete(info.id);
+    (void)deps_.sandboxes->Delete(call.caller(), info.id);
     return CallCancelled();
   }
-  *response->mutable_sandbox() = Show(info);
+  *response->mutable_sandbox() = Show(call.caller(), info);
   return absl::OkStatus();
 }
 
-grpc::ServerUnaryReactor* SandboxService::CreateSandbox(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* SandboxService::CreateSandbox(grpc::CallbackServerContext* context,
                                                         const v1::CreateSandboxRequest* request,
                                                         v1::CreateSandboxResponse* response) {
   WorkQueue* const queue = request->has_repository() ? deps_.transfers : deps_.calls;
-  return UnaryCall::Run(deps_, {"SandboxService/CreateSandbox"}, queue,
+  return UnaryCall::Run(deps_, *context, {"SandboxService/CreateSandbox"}, queue,
                         [this, request, response](const UnaryCall& call) {
                           return Create(*request, call, response);
                         });
 }
 
-grpc::ServerUnaryReactor* SandboxService::GetSandbox(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* SandboxService::GetSandbox(grpc::CallbackServerContext* context,
                                                      const v1::GetSandboxRequest* request,
                                                      v1::GetSandboxResponse* response) {
-  return UnaryCall::Run(deps_, {"SandboxService/GetSandbox", request->sandbox_id()}, deps_.calls,
-                        [this, request, response](const UnaryCall&) -> absl::Status {
-                          ASSIGN_OR_RETURN(const std::string id,
-                                           ParseSandboxId(request->sandbox_id()));
-                          ASSIGN_OR_RETURN(const SandboxInfo info, deps_.sandboxes->Get(id));
-                          *response->mutable_sandbox() = Show(info);
-                          return absl::OkStatus();
-                        });
+  return UnaryCall::Run(
+      deps_, *context, {"SandboxService/GetSandbox", request->sandbox_id()}, deps_.calls,
+      [this, request, response](const UnaryCall& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const SandboxInfo info,
+                         deps_.sandboxes->Get(call.caller(), request->sandbox_id()));
+        *response->mutable_sandbox() = Show(call.caller(), info);
+        return absl::OkStatus();
+      });
 }
 
-absl::Status SandboxService::List(const v1::ListSandboxesRequest& request,
+absl::Status SandboxService::List(const Caller& caller, const v1::ListSandboxesRequest& request,
                                   v1::ListSandboxesResponse* response) const {
   ASSIGN_OR_RETURN(const int32_t size, PageSize(request.page_size()));
   // A map has no order when it is written; its size and the sum of its hashes tell filters apart.
@@ -77,7 +80,7 @@ absl::Status SandboxService::List(const v1::ListSandboxesRequest& request,
   const std::string query = absl::StrCat("ListSandboxes\n", request.label_filter_size(), "\n",
                                          filter_hash, "\n", rest.SerializeAsString());
   ASSIGN_OR_RETURN(const std::string after, deps_.page_tokens->Read(query, request.page_token()));
-  std::vector<SandboxInfo> infos = deps_.sandboxes->List();
+  std::vector<SandboxInfo> infos = deps_.sandboxes->List(caller);
   std::erase_if(infos, [&](const SandboxInfo& info) { return !Matches(info, request); });
   const std::string last = TakePage<SandboxInfo>(
       infos, after, size,
@@ -86,44 +89,45 @@ absl::Status SandboxService::List(const v1::ListSandboxesRequest& request,
                             info.id);
       },
       [&](const SandboxInfo& info) {
-        *response->add_sandboxes() = Show(info);
+        *response->add_sandboxes() = Show(caller, info);
         return response->sandboxes().rbegin()->ByteSizeLong();
       });
   if (!last.empty()) response->set_next_page_token(deps_.page_tokens->Make(query, last));
   return absl::OkStatus();
 }
 
-grpc::ServerUnaryReactor* SandboxService::ListSandboxes(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* SandboxService::ListSandboxes(grpc::CallbackServerContext* context,
                                                         const v1::ListSandboxesRequest* request,
                                                         v1::ListSandboxesResponse* response) {
-  return UnaryCall::Run(
-      deps_, {"SandboxService/ListSandboxes"}, deps_.calls,
-      [this, request, response](const UnaryCall&) { return List(*request, response); });
+  return UnaryCall::Run(deps_, *context, {"SandboxService/ListSandboxes"}, deps_.calls,
+                        [this, request, response](const UnaryCall& call) {
+                          return List(call.caller(), *request, response);
+                        });
 }
 
-grpc::ServerUnaryReactor* SandboxService::DeleteSandbox(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* SandboxService::DeleteSandbox(grpc::CallbackServerContext* context,
                                                         const v1::DeleteSandboxRequest* request,
                                                         v1::DeleteSandboxResponse* /*response*/) {
-  return UnaryCall::Run(
-      deps_, {"SandboxService/DeleteSandbox", request->sandbox_id()}, deps_.calls,
-      [this, request](const UnaryCall&) -> absl::Status {
-        ASSIGN_OR_RETURN(const std::string id, ParseSandboxId(request->sandbox_id()));
-        absl::Status deleted = deps_.sandboxes->Delete(
-            id, request->wait() ? Sandbox::CleanUp::kWait : Sandbox::CleanUp::kQueue);
-        if (request->allow_missing() && absl::IsNotFound(deleted)) {
-          return absl::OkStatus();
-        }
-        return deleted;
-      });
+  return UnaryCall::Run(deps_, *context, {"SandboxService/DeleteSandbox", request->sandbox_id()},
+                        deps_.calls, [this, request](const UnaryCall& call) -> absl::Status {
+                          absl::Status deleted = deps_.sandboxes->Delete(
+                              call.caller(), request->sandbox_id(),
+                              request->wait() ? Sandbox::CleanUp::kWait : Sandbox::CleanUp::kQueue);
+                          if (request->allow_missing() && absl::IsNotFound(deleted)) {
+                            return absl::OkStatus();
+                          }
+                          return deleted;
+                        });
 }
 
-grpc::ServerUnaryReactor* SandboxService::GetUsage(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* SandboxService::GetUsage(grpc::CallbackServerContext* context,
                                                    const v1::GetUsageRequest* request,
                                                    v1::GetUsageResponse* response) {
   return UnaryCall::Run(
-      deps_, {"SandboxService/GetUsage", request->sandbox_id()}, deps_.calls,
-      [this, request, response](const UnaryCall&) -> absl::Status {
-        ASSIGN_OR_RETURN(const auto sandbox, FindSandbox(deps_, request->sandbox_id()));
+      deps_, *context, {"SandboxService/GetUsage", request->sandbox_id()}, deps_.calls,
+      [this, request, response](const UnaryCall& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const auto sandbox,
+                         FindSandbox(deps_, call.caller(), request->sandbox_id()));
         ASSIGN_OR_RETURN(const SandboxUsage usage, sandbox->Usage());
         *response->mutable_read_time() = ToProtoTime(deps_.clock->Now());
         *response->mutable_cpu_time() =

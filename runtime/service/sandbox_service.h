@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "glovebox/v1/sandbox.grpc.pb.h"
+#include "policy/requirements.h"
+#include "service/convert_sandbox.h"
 #include "service/service_deps.h"
 #include "service/unary_call.h"
 
@@ -14,9 +16,13 @@ namespace glovebox {
 // Thread-safe.
 class SandboxService final : public v1::SandboxService::CallbackService {
  public:
-  // `enforcement`: what holds every sandbox of this host.
-  SandboxService(const ServiceDeps* deps, std::vector<v1::Capability> enforcement)
-      : deps_(*deps), enforcement_(std::move(enforcement)) {}
+  // `enforcement`: what holds every sandbox of this host. `capabilities`: all that a caller may
+  // require of it.
+  SandboxService(const ServiceDeps* deps, std::vector<v1::Capability> enforcement,
+                 const std::vector<v1::Capability>& capabilities)
+      : deps_(*deps),
+        enforcement_(std::move(enforcement)),
+        capabilities_(ToHostCapabilities(capabilities)) {}
 
   // A sandbox whose client went away while it was made and gave no request id has nobody who knows
   // its id: it is deleted again. With a request id it stays, for the retry.
@@ -39,12 +45,13 @@ class SandboxService final : public v1::SandboxService::CallbackService {
  private:
   absl::Status Create(const v1::CreateSandboxRequest& request, const UnaryCall& call,
                       v1::CreateSandboxResponse* response) const;
-  absl::Status List(const v1::ListSandboxesRequest& request,
+  absl::Status List(const Caller& caller, const v1::ListSandboxesRequest& request,
                     v1::ListSandboxesResponse* response) const;
-  v1::Sandbox Show(const SandboxInfo& info) const;
+  v1::Sandbox Show(const Caller& caller, const SandboxInfo& info) const;
 
   const ServiceDeps& deps_;
   const std::vector<v1::Capability> enforcement_;
+  const std::vector<HostCapability> capabilities_;
 };
 
 }  // namespace glovebox

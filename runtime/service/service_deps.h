@@ -7,16 +7,18 @@
 #include "base/clock.h"
 #include "base/work_queue.h"
 #include "policy/output_limits.h"
-#include "sandbox/sandbox_manager.h"
+#include "service/caller.h"
+#include "service/client_book.h"
 #include "service/convert_sandbox.h"
 #include "service/paging.h"
 #include "service/rpc_observer.h"
+#include "service/sandbox_access.h"
 
 namespace glovebox {
 
 // All outlive the server.
 struct ServiceDeps {
-  SandboxManager* sandboxes = nullptr;
+  const SandboxAccess* sandboxes = nullptr;
   // Calls that take milliseconds.
   WorkQueue* calls = nullptr;
   // Calls that take up to minutes or wait for their client: imports, creation from a repository,
@@ -25,9 +27,12 @@ struct ServiceDeps {
   const Clock* clock = nullptr;
   RpcObserver* observer = nullptr;
   const PageTokens* page_tokens = nullptr;
+  const CallerSource* callers = nullptr;
+  ClientBook* book = nullptr;
   std::string host_id;
   LimitBounds limits;
   OutputBounds output;
+  bool audit_arguments = false;  // of commands
 };
 
 }  // namespace glovebox

@@ -83,9 +83,10 @@ absl::Status SnapshotService::Import(const v1::ImportSnapshotRequest& request,
     *response.mutable_progress() = ToProto(progress);
     stream.WriteIfIdle(std::move(response));
   };
-  ASSIGN_OR_RETURN(const SnapshotInfo info, deps_.sandboxes->ImportRepository(source, tell));
+  ASSIGN_OR_RETURN(const SnapshotInfo info,
+                   deps_.sandboxes->ImportRepository(stream.caller(), source, tell));
   v1::ImportSnapshotResponse last;
-  *last.mutable_snapshot() = ToProto(info, deps_.sandboxes->List());
+  *last.mutable_snapshot() = ToProto(info, deps_.sandboxes->List(stream.caller()));
   return stream.Write(std::move(last));
 }
 
@@ -96,19 +97,20 @@ grpc::ServerWriteReactor<v1::ImportSnapshotResponse>* SnapshotService::ImportSna
       [this, request](SnapshotStream& stream) { return Import(*request, stream); });
 }
 
-grpc::ServerUnaryReactor* SnapshotService::GetSnapshot(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* SnapshotService::GetSnapshot(grpc::CallbackServerContext* context,
                                                        const v1::GetSnapshotRequest* request,
                                                        v1::GetSnapshotResponse* response) {
-  return UnaryCall::Run(deps_, {"SnapshotService/GetSnapshot"}, deps_.calls,
-                        [this, request, response](const UnaryCall&) -> absl::Status {
+  return UnaryCall::Run(deps_, *context, {"SnapshotService/GetSnapshot"}, deps_.calls,
+                        [this, request, response](const UnaryCall& call) -> absl::Status {
                           ASSIGN_OR_RETURN(const SnapshotInfo info,
                                            deps_.sandboxes->snapshots()->Find(request->digest()));
-                          *response->mutable_snapshot() = ToProto(info, deps_.sandboxes->List());
+                          *response->mutable_snapshot() =
+                              ToProto(info, deps_.sandboxes->List(call.caller()));
                           return absl::OkStatus();
                         });
 }
 
-absl::Status SnapshotService::List(const v1::ListSnapshotsRequest& request,
+absl::Status SnapshotService::List(const Caller& caller, const v1::ListSnapshotsRequest& request,
                                    v1::ListSnapshotsResponse* response) const {
   ASSIGN_OR_RETURN(const int32_t size, PageSize(request.page_size()));
   const std::string query =
@@ -124,7 +126,7 @@ absl::Status SnapshotService::List(const v1::ListSnapshotsRequest& request,
   });
   std::sort(infos.begin(), infos.end(),
             [&](const SnapshotInfo& a, const SnapshotInfo& b) { return key_of(a) < key_of(b); });
-  const std::vector<SandboxInfo> sandboxes = deps_.sandboxes->List();
+  const std::vector<SandboxInfo> sandboxes = deps_.sandboxes->List(caller);
   const std::string last =
       TakePage<SnapshotInfo>(infos, after, size, key_of, [&](const SnapshotInfo& info) {
         *response->add_snapshots() = ToProto(info, sandboxes);
@@ -134,22 +136,25 @@ absl::Status SnapshotService::List(const v1::ListSnapshotsRequest& request,
   return absl::OkStatus();
 }
 
-grpc::ServerUnaryReactor* SnapshotService::ListSnapshots(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* SnapshotService::ListSnapshots(grpc::CallbackServerContext* context,
                                                          const v1::ListSnapshotsRequest* request,
                                                          v1::ListSnapshotsResponse* response) {
-  return UnaryCall::Run(
-      deps_, {"SnapshotService/ListSnapshots"}, deps_.calls,
-      [this, request, response](const UnaryCall&) { return List(*request, response); });
+  return UnaryCall::Run(deps_, *context, {"SnapshotService/ListSnapshots"}, deps_.calls,
+                        [this, request, response](const UnaryCall& call) {
+                          return List(call.caller(), *request, response);
+                        });
 }
 
 grpc::ServerUnaryReactor* SnapshotService::DeleteSnapshot(
-    grpc::CallbackServerContext* /*context*/, const v1::DeleteSnapshotRequest* request,
+    grpc::CallbackServerContext* context, const v1::DeleteSnapshotRequest* request,
     v1::DeleteSnapshotResponse* /*response*/) {
   return UnaryCall::Run(
-      deps_, {"SnapshotService/DeleteSnapshot"}, deps_.calls, [this, request](const UnaryCall&) {
-        const absl::Status deleted = deps_.sandboxes->snapshots()->Delete(request->digest());
+      deps_, *context, {"SnapshotService/DeleteSnapshot"}, deps_.calls,
+      [this, request](const UnaryCall& call) {
+        const absl::Status deleted =
+            deps_.sandboxes->DeleteSnapshot(call.caller(), request->digest());
         return AllowMissing(
-            NameUsers(deleted, deps_.sandboxes->List(),
+            NameUsers(deleted, deps_.sandboxes->List(call.caller()),
                       [&](const SandboxInfo& s) { return s.snapshot == request->digest(); }),
             request->allow_missing());
       });
@@ -176,9 +181,9 @@ absl::Status SnapshotService::Import(const v1::ImportImageRequest& request,
   first.mutable_progress()->set_phase(v1::IMPORT_PHASE_UNPACKING);
   stream.WriteIfIdle(std::move(first));
   ASSIGN_OR_RETURN(const ImageInfo info,
-                   deps_.sandboxes->ImportImage(name, request.archive_path()));
+                   deps_.sandboxes->ImportImage(stream.caller(), name, request.archive_path()));
   v1::ImportImageResponse last;
-  *last.mutable_image() = ToProto(info, deps_.sandboxes->List());
+  *last.mutable_image() = ToProto(info, deps_.sandboxes->List(stream.caller()));
   return stream.Write(std::move(last));
 }
 
@@ -189,12 +194,12 @@ grpc::ServerWriteReactor<v1::ImportImageResponse>* SnapshotService::ImportImage(
       [this, request](ImageStream& stream) { return Import(*request, stream); });
 }
 
-absl::Status SnapshotService::List(const v1::ListImagesRequest& request,
+absl::Status SnapshotService::List(const Caller& caller, const v1::ListImagesRequest& request,
                                    v1::ListImagesResponse* response) const {
   ASSIGN_OR_RETURN(const int32_t size, PageSize(request.page_size()));
   const std::string query = "ListImages\n";
   ASSIGN_OR_RETURN(const std::string after, deps_.page_tokens->Read(query, request.page_token()));
-  const std::vector<SandboxInfo> sandboxes = deps_.sandboxes->List();
+  const std::vector<SandboxInfo> sandboxes = deps_.sandboxes->List(caller);
   const std::string last = TakePage<ImageInfo>(
       deps_.sandboxes->images()->List(), after, size,
       [](const ImageInfo& info) { return info.name; },
@@ -206,23 +211,25 @@ absl::Status SnapshotService::List(const v1::ListImagesRequest& request,
   return absl::OkStatus();
 }
 
-grpc::ServerUnaryReactor* SnapshotService::ListImages(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* SnapshotService::ListImages(grpc::CallbackServerContext* context,
                                                       const v1::ListImagesRequest* request,
                                                       v1::ListImagesResponse* response) {
-  return UnaryCall::Run(
-      deps_, {"SnapshotService/ListImages"}, deps_.calls,
-      [this, request, response](const UnaryCall&) { return List(*request, response); });
+  return UnaryCall::Run(deps_, *context, {"SnapshotService/ListImages"}, deps_.calls,
+                        [this, request, response](const UnaryCall& call) {
+                          return List(call.caller(), *request, response);
+                        });
 }
 
-grpc::ServerUnaryReactor* SnapshotService::DeleteImage(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* SnapshotService::DeleteImage(grpc::CallbackServerContext* context,
                                                        const v1::DeleteImageRequest* request,
                                                        v1::DeleteImageResponse* /*response*/) {
   return UnaryCall::Run(
-      deps_, {"SnapshotService/DeleteImage"}, deps_.calls, [this, request](const UnaryCall&) {
+      deps_, *context, {"SnapshotService/DeleteImage"}, deps_.calls,
+      [this, request](const UnaryCall& call) {
         if (request->name() == ImageStore::kHostName) return NameReserved();
-        const absl::Status deleted = deps_.sandboxes->images()->Delete(request->name());
+        const absl::Status deleted = deps_.sandboxes->DeleteImage(call.caller(), request->name());
         return AllowMissing(
-            NameUsers(deleted, deps_.sandboxes->List(),
+            NameUsers(deleted, deps_.sandboxes->List(call.caller()),
                       [&](const SandboxInfo& s) { return s.image == request->name(); }),
             request->allow_missing());
       });

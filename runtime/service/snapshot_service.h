@@ -40,9 +40,10 @@ class SnapshotService final : public v1::SnapshotService::CallbackService {
 
   absl::Status Import(const v1::ImportSnapshotRequest& request, SnapshotStream& stream) const;
   absl::Status Import(const v1::ImportImageRequest& request, ImageStream& stream) const;
-  absl::Status List(const v1::ListSnapshotsRequest& request,
+  absl::Status List(const Caller& caller, const v1::ListSnapshotsRequest& request,
                     v1::ListSnapshotsResponse* response) const;
-  absl::Status List(const v1::ListImagesRequest& request, v1::ListImagesResponse* response) const;
+  absl::Status List(const Caller& caller, const v1::ListImagesRequest& request,
+                    v1::ListImagesResponse* response) const;
 
   const ServiceDeps& deps_;
 };

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/escape.h"
@@ -68,9 +69,14 @@ void AddResourceInfo(const ErrorDetail& detail, google::rpc::Status* rpc) {
   rpc->add_details()->PackFrom(resource);
 }
 
-void AddRetryInfo(google::rpc::Status* rpc) {
+void AddRetryInfo(const ErrorDetail& detail, google::rpc::Status* rpc) {
+  int64_t millis = kRetryMillis;
+  if (const auto after = detail.metadata.find("retry_after_ms"); after != detail.metadata.end()) {
+    (void)absl::SimpleAtoi(after->second, &millis);  // our own number
+  }
   google::rpc::RetryInfo retry;
-  retry.mutable_retry_delay()->set_nanos(static_cast<int32_t>(kRetryMillis * 1'000'000));
+  retry.mutable_retry_delay()->set_seconds(millis / 1000);
+  retry.mutable_retry_delay()->set_nanos(static_cast<int32_t>(millis % 1000 * 1'000'000));
   rpc->add_details()->PackFrom(retry);
 }
 
@@ -85,7 +91,7 @@ google::rpc::Status ToRpcStatus(const absl::Status& status) {
   AddErrorInfo(detail, &rpc);
   if (absl::IsInvalidArgument(status) || absl::IsOutOfRange(status)) AddBadRequest(detail, &rpc);
   if (absl::IsNotFound(status)) AddResourceInfo(detail, &rpc);
-  if (absl::IsResourceExhausted(status) || absl::IsUnavailable(status)) AddRetryInfo(&rpc);
+  if (absl::IsResourceExhausted(status) || absl::IsUnavailable(status)) AddRetryInfo(detail, &rpc);
   return rpc;
 }
 

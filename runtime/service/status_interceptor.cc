@@ -23,7 +23,9 @@ class StatusInterceptor final : public grpc::experimental::Interceptor {
       if (!status.ok() && status.error_details().empty()) {
         const absl::Status filled = FillIn(status);
         methods->ModifySendStatus(ToGrpcStatus(filled));
-        observer_->OnRpcEnd({method_, "", "", filled, ErrorReason(filled), 0});
+        const RpcEnd end{method_, "", "", filled, ErrorReason(filled)};
+        observer_->OnDecided(end);
+        observer_->OnRpcEnd(end);
       }
     }
     methods->Proceed();

@@ -21,17 +21,22 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
 
   // Runs `work` on `queue` and ends the call with what it returns: RESOURCE_EXHAUSTED when the
   // queue is full; not at all when the client has gone before it was its turn.
-  static UnaryCall* Run(const ServiceDeps& deps, CallName name, WorkQueue* queue, Work work);
+  static UnaryCall* Run(const ServiceDeps& deps, const grpc::CallbackServerContext& context,
+                        CallName name, WorkQueue* queue, Work work);
 
+  const Caller& caller() const { return report_.caller(); }
+  // For what becomes known during the work.
+  CallReport& report() const { return report_; }
   // The client does not wait any more. Any thread.
   bool cancelled() const { return cancelled_.load(std::memory_order_acquire); }
 
  private:
-  UnaryCall(const ServiceDeps& deps, CallName name);
+  UnaryCall(const ServiceDeps& deps, const grpc::CallbackServerContext& context, CallName name,
+            CallKind kind);
   void OnCancel() override { cancelled_.store(true, std::memory_order_release); }
   void OnDone() override { delete this; }
 
-  CallReport report_;
+  mutable CallReport report_;  // of the thread that works, once it does
   std::atomic<bool> cancelled_ = false;
 };
 

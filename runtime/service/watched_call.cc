@@ -65,14 +65,24 @@ class WatchedCall::Core : public std::enable_shared_from_this<WatchedCall::Core>
   bool finished_ = false;
 };
 
-WatchedCall::WatchedCall(const ServiceDeps& deps, CallName name, Attempt attempt)
-    : report_(std::move(name), deps.clock, deps.observer),
+WatchedCall::WatchedCall(const ServiceDeps& deps, const grpc::CallbackServerContext& context,
+                         CallName name, Attempt attempt)
+    : report_(deps, context, std::move(name), CallKind::kStream),
       core_(std::make_shared<Core>(this, std::move(attempt))) {}
 
-WatchedCall* WatchedCall::Run(const ServiceDeps& deps, CallName name, Find find, Attempt attempt) {
-  auto* call = new WatchedCall(deps, std::move(name), std::move(attempt));
+WatchedCall* WatchedCall::Run(const ServiceDeps& deps, const grpc::CallbackServerContext& context,
+                              CallName name, Find find, Attempt attempt) {
+  auto* call = new WatchedCall(deps, context, std::move(name), std::move(attempt));
   std::shared_ptr<Core> core = call->core_;
-  const bool taken = deps.calls->TryRun([core, find = std::move(find)] { core->Start(find()); });
+  if (const absl::Status& admitted = call->report_.admitted(); !admitted.ok()) {
+    core->Start(admitted);
+    return call;
+  }
+  // Nothing ends the call before Start, so `caller` is there until then.
+  const bool taken =
+      deps.calls->TryRun([core, find = std::move(find), &caller = call->report_.caller()] {
+        core->Start(find(caller));
+      });
   if (!taken) core->Start(TooManyCalls());
   return call;
 }

@@ -19,16 +19,18 @@ class WatchedCall final : public grpc::ServerUnaryReactor {
  public:
   // Must not block. nullopt: try again when the exec has changed.
   using Attempt = std::function<std::optional<absl::Status>(Exec&)>;
-  using Find = std::function<absl::StatusOr<std::shared_ptr<Exec>>()>;
+  using Find = std::function<absl::StatusOr<std::shared_ptr<Exec>>(const Caller&)>;
 
   // `find` runs on the queue for calls; `attempt` there and on any thread that the exec's changes
   // come on, one at a time.
-  static WatchedCall* Run(const ServiceDeps& deps, CallName name, Find find, Attempt attempt);
+  static WatchedCall* Run(const ServiceDeps& deps, const grpc::CallbackServerContext& context,
+                          CallName name, Find find, Attempt attempt);
 
  private:
   class Core;
 
-  WatchedCall(const ServiceDeps& deps, CallName name, Attempt attempt);
+  WatchedCall(const ServiceDeps& deps, const grpc::CallbackServerContext& context, CallName name,
+              Attempt attempt);
   void OnCancel() override;
   void OnDone() override { delete this; }
 

@@ -27,6 +27,7 @@ def load_messages():
         if name.startswith("glovebox/"):
             stem = pathlib.Path(name).stem
             setattr(messages, stem, importlib.import_module(f"glovebox.v1.{stem}_pb2"))
+    importlib.import_module("google.rpc.error_details_pb2")  # for who reads the details of an error
     sys.path.remove(str(out))
     shutil.rmtree(out)
     return messages

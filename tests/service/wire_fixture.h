@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <memory>
@@ -31,6 +32,7 @@ class RecordingObserver final : public RpcObserver {
     const std::lock_guard lock(mutex_);
     ends_.push_back(end);
   }
+  void OnDecided(const RpcEnd&) override {}
   std::vector<RpcEnd> ends() {
     const std::lock_guard lock(mutex_);
     return ends_;
@@ -54,16 +56,20 @@ class WireTest : public ::testing::Test {
     SandboxDeps deps;
     deps.clock = &clock_;
     manager_ = std::make_unique<SandboxManager>(deps, snapshots_.get(), nullptr, ManagerLimits{});
-    deps_ = {manager_.get(), &calls_,     &transfers_, &clock_, &observer_,
-             &page_tokens_,  "test-host", {},          {}};
+    access_ = std::make_unique<SandboxAccess>(manager_.get(), owners_.get(), &book_, quota_);
+    deps_ = {access_.get(), &calls_, &transfers_, &clock_, &observer_, &page_tokens_,
+             &peers_,       &book_,  "test-host", {},      {}};
     socket_ = directory_ + "/s";
     Start();
   }
 
   void Start(int client_pings_apart_ms = kClientPingsApartMs) {
-    auto server = Server::Start({socket_, std::nullopt, true, client_pings_apart_ms},
-                                {&sandboxes_, &execs_, &changes_, &snapshot_service_, &node_},
-                                &observer_, &log_);
+    ServerOptions options;
+    options.socket = socket_;
+    options.client_pings_apart_ms = client_pings_apart_ms;
+    options.peers = &peers_;
+    auto server = Server::Start(
+        options, {&sandboxes_, &execs_, &changes_, &snapshot_service_, &node_}, &observer_, &log_);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
@@ -98,8 +104,13 @@ class WireTest : public ::testing::Test {
   WorkQueue transfers_{2, 64};
   std::unique_ptr<SnapshotStore> snapshots_;
   std::unique_ptr<SandboxManager> manager_;
+  ClientQuota quota_;
+  ClientBook book_{quota_, &clock_};
+  PeerRegistry peers_{RolePolicy{::geteuid(), {}, std::nullopt}};
+  std::unique_ptr<StoreOwners> owners_ = *StoreOwners::Open("");
+  std::unique_ptr<SandboxAccess> access_;
   ServiceDeps deps_;
-  SandboxService sandboxes_{&deps_, {}};
+  SandboxService sandboxes_{&deps_, {}, {}};
   ExecService execs_{&deps_};
   ChangeService changes_{&deps_};
   SnapshotService snapshot_service_{&deps_};

@@ -41,10 +41,11 @@ absl::StatusOr<std::vector<v1::Sandbox>> Fetch(const Invocation& invocation,
 
 std::string ForPeople(const std::vector<v1::Sandbox>& sandboxes) {
   std::vector<std::vector<std::string>> rows = {
-      {"ID", "STATE", "AGE", "IMAGE", "COMMIT", "MEMORY", "COMMANDS"}};
+      {"ID", "OWNER", "STATE", "AGE", "IMAGE", "COMMIT", "MEMORY", "COMMANDS"}};
   for (const v1::Sandbox& sandbox : sandboxes) {
     rows.push_back(
-        {sandbox.id(), EnumWord(v1::SandboxState_Name(sandbox.state()), "SANDBOX_STATE_"),
+        {sandbox.id(), sandbox.owner().empty() ? "-" : EscapeForPeople(sandbox.owner(), 40),
+         EnumWord(v1::SandboxState_Name(sandbox.state()), "SANDBOX_STATE_"),
          AgeText(TimeText(sandbox.create_time())), EscapeForPeople(sandbox.image(), 40),
          sandbox.commit().empty() ? "-" : EscapeForPeople(sandbox.commit(), 64).substr(0, 12),
          FormatSize(sandbox.limits().memory_bytes()), absl::StrCat(sandbox.open_exec_count())});

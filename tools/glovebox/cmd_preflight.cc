@@ -1,11 +1,18 @@
 // glovebox preflight: what this host enforces, what it lacks, and what to do about it.
 #include <unistd.h>
 
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "base/escape.h"
 #include "base/status.h"
 #include "glovebox/v1/node.pb.h"
+#include "linux/host_duties.h"
 #include "linux/kernel_features.h"
+#include "policy/requirements.h"
 #include "tools/glovebox/calls.h"
 #include "tools/glovebox/end_report.h"
 #include "tools/glovebox/failure.h"
@@ -65,13 +72,16 @@ v1::CapabilityState StateOf(FeatureState state) {
 // What can be seen without a daemon and without its privileges. Before any thread is started.
 v1::Node ProbeHere() {
   v1::Node node;
-  for (const KernelFeature& feature : ProbeKernelFeatures()) {
+  std::vector<KernelFeature> features = ProbeKernelFeatures();
+  for (KernelFeature& duty : ProbeHostDuties("")) features.push_back(std::move(duty));
+  for (const KernelFeature& feature : features) {
     v1::Capability* capability = node.add_capabilities();
     capability->set_name(feature.name);
     capability->set_state(StateOf(feature.state));
     capability->set_mechanism(feature.found);
     capability->set_detail(feature.lost);
     capability->set_remedy(feature.remedy);
+    capability->set_level(feature.level);
   }
   return node;
 }
@@ -83,6 +93,17 @@ absl::StatusOr<v1::Node> AskDaemon(const Invocation& invocation) {
   return response.node();
 }
 
+absl::Status Check(const v1::Node& node, const std::vector<std::string>& required) {
+  std::vector<HostCapability> host;
+  for (const v1::Capability& c : node.capabilities()) {
+    HostCapability::State state = HostCapability::State::kMissing;
+    if (c.state() == v1::CAPABILITY_STATE_AVAILABLE) state = HostCapability::State::kAvailable;
+    if (c.state() == v1::CAPABILITY_STATE_DEGRADED) state = HostCapability::State::kDegraded;
+    host.push_back({c.name(), state, c.mechanism(), c.remedy(), c.level()});
+  }
+  return CheckRequirements(required, host);
+}
+
 bool AnyMissing(const v1::Node& node) {
   for (const v1::Capability& capability : node.capabilities()) {
     if (capability.state() == v1::CAPABILITY_STATE_MISSING) return true;
@@ -90,7 +111,7 @@ bool AnyMissing(const v1::Node& node) {
   return false;
 }
 
-int Preflight(const Invocation& invocation) {
+int Preflight(const Invocation& invocation, const std::vector<std::string>& required) {
   absl::StatusOr<v1::Node> node = AskDaemon(invocation);
   const bool asked = node.ok();
   if (!asked) {
@@ -107,17 +128,27 @@ int Preflight(const Invocation& invocation) {
   } else {
     code = Print(ForPeople(node->capabilities()));
   }
-  return code != 0 ? code : (AnyMissing(*node) ? kExitFailure : 0);
+  if (code != 0) return code;
+  if (required.empty()) return AnyMissing(*node) ? kExitFailure : 0;
+  const absl::Status met = Check(*node, required);
+  return met.ok() ? 0 : Fail("preflight", met, kExitFailure);
 }
 
 }  // namespace
 
 void AddPreflight(Verb app, Invocation& invocation) {
-  AddVerb(app, invocation, "preflight",
-          "Show what this host enforces and lacks, with the remedy; exit code 1 when it lacks any",
-          "  glovebox preflight\n"
-          "  glovebox preflight --json | jq '.capabilities[] | select(.state != \"available\")'",
-          [&invocation] { return Preflight(invocation); });
+  auto required = std::make_shared<std::vector<std::string>>();
+  Verb verb = AddVerb(
+      app, invocation, "preflight",
+      "Show what this host enforces and lacks, with the remedy; exit code 1 when it lacks any",
+      "  glovebox preflight\n"
+      "  glovebox preflight --require 'landlock>=6' --require 'cgroup>=2'\n"
+      "  glovebox preflight --json | jq '.capabilities[] | select(.state != \"available\")'",
+      [&invocation, required] { return Preflight(invocation, *required); });
+  verb.AddOption("--require", *required,
+                 "Exit with 1 only unless the host enforces this; may be repeated")
+      .TypeName("NAME[>=N]")
+      .Repeated();
 }
 
 }  // namespace glovebox

@@ -60,6 +60,10 @@ void AddCreateOptions(Verb verb, SandboxOptions& options) {
   verb.AddOption("--inodes", options.inodes, "Limit of files that can be made").TypeName("N");
   verb.AddOption("--cpus", options.cpus, "CPU limit, e.g. 1 or 0.5").TypeName("N");
   verb.AddOption("--label", options.labels, "Label; may be repeated").TypeName("K=V").Repeated();
+  verb.AddOption("--require", options.require,
+                 "Fail unless the host enforces this (glovebox preflight); may be repeated")
+      .TypeName("NAME[>=N]")
+      .Repeated();
   verb.AddFlag("--root-inside", options.root_inside,
                "Commands may be user 0 of the sandbox's own user namespace");
   verb.AddOption("--seccomp", options.seccomp,
@@ -86,6 +90,7 @@ absl::StatusOr<v1::CreateSandboxRequest> BuildCreateRequest(const SandboxOptions
     }
     (*request.mutable_labels())[label.substr(0, equals)] = label.substr(equals + 1);
   }
+  for (const std::string& one : options.require) request.add_require(one);
   if (options.root_inside) request.mutable_profile()->set_root_inside(true);
   if (!options.seccomp.empty()) {
     v1::SeccompTier tier = v1::SECCOMP_TIER_UNSPECIFIED;

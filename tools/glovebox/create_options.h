@@ -18,6 +18,7 @@ struct SandboxOptions {
   std::vector<std::string> labels;  // K=V
   bool root_inside = false;
   std::string seccomp;
+  std::vector<std::string> require;
 };
 
 void AddCreateOptions(Verb verb, SandboxOptions& options);

@@ -111,6 +111,7 @@ Json SandboxJson(const v1::Sandbox& sandbox) {
   Json out;
   out["id"] = sandbox.id();
   out["host_id"] = sandbox.host_id();
+  out["owner"] = sandbox.owner();
   out["state"] = EnumWord(v1::SandboxState_Name(sandbox.state()), "SANDBOX_STATE_");
   out["create_time"] = TimeJson(sandbox.create_time());
   out["image"] = sandbox.image();

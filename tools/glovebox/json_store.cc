@@ -113,7 +113,8 @@ Json CapabilityJson(const v1::Capability& capability) {
           {"state", EnumWord(v1::CapabilityState_Name(capability.state()), "CAPABILITY_STATE_")},
           {"mechanism", capability.mechanism()},
           {"detail", capability.detail()},
-          {"remedy", capability.remedy()}};
+          {"remedy", capability.remedy()},
+          {"level", capability.level()}};
 }
 
 Json NodeJson(const v1::Node& node) {

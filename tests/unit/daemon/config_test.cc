@@ -90,6 +90,33 @@ TEST(Config, LandlockIsRequiredUnlessTheOperatorSaysOtherwise) {
   EXPECT_FALSE(ApplyToml("landlock = \"off\"\n", "x", &config).ok());
 }
 
+TEST(Config, TcpNeedsCertificatesOnBothSides) {
+  const std::string two = "[tcp]\nlisten = \"0.0.0.0:7443\"\ncertificate = \"/c\"\nkey = \"/k\"\n";
+  EXPECT_THAT(ErrorOf("[tcp]\nlisten = \"127.0.0.1:1\"\n"), HasSubstr("tcp.client_ca"));
+  EXPECT_THAT(ErrorOf(two), HasSubstr("no TCP"));
+  EXPECT_EQ(ErrorOf(two + "client_ca = \"/a\"\n"), "");
+}
+
+TEST(Config, ClientsAndTheirQuotasAreChecked) {
+  EXPECT_EQ(ErrorOf("[clients]\nadmins = [\"uid:7\"]\nowners = [\"cert:a\"]\n"), "");
+  EXPECT_THAT(ErrorOf("[clients]\nadmins = [\"root\"]\n"), HasSubstr("no principal"));
+  EXPECT_THAT(ErrorOf("[clients]\nowners = [\"uid:\"]\n"), HasSubstr("clients.owners"));
+  EXPECT_THAT(ErrorOf("[client_quota]\nsandboxes_max = 0\n"), HasSubstr("sandboxes_max"));
+  EXPECT_THAT(ErrorOf("[client_quota]\nsandbox = 1\n"), HasSubstr("unknown key"));
+}
+
+TEST(Config, TheAuditLogIsOnUnlessSwitchedOff) {
+  Config config;
+  ASSERT_TRUE(FinishConfig(&config).ok());
+  EXPECT_EQ(config.audit_file, "/var/lib/glovebox/audit.log");
+  Config off;
+  ASSERT_TRUE(ApplyToml("[audit]\nfile = \"\"\n", "x", &off).ok());
+  ASSERT_TRUE(FinishConfig(&off).ok());
+  EXPECT_EQ(off.audit_file, "");
+  EXPECT_THAT(ErrorOf("[audit]\nbytes_max = 1\n"), HasSubstr("audit.bytes_max"));
+  EXPECT_THAT(ErrorOf("[audit]\nfile = \"relative\"\n"), HasSubstr("audit.file"));
+}
+
 TEST(Config, WhatIsPrintedIsReadBackEqual) {
   Config config;
   ASSERT_TRUE(ApplyToml("[labels]\nzone = \"a\"\n[log]\nformat = \"json\"\n", "x", &config).ok());

@@ -7,6 +7,8 @@ namespace {
 
 CreateOptions Unusual() {
   CreateOptions options;
+  options.owner = "cert:ci.example";
+  options.seccomp_digest = "ab12";
   options.request_id = "r-1";
   options.image = "debian";
   options.repository = RepositorySource{"/srv/git/\"x\"", "main~2"};

@@ -1,0 +1,75 @@
+// The sandboxes as a caller sees them: the only way from a service to the SandboxManager, so that
+// no RPC can forget to ask whose a sandbox is.
+#ifndef GLOVEBOX_SERVICE_SANDBOX_ACCESS_H_
+#define GLOVEBOX_SERVICE_SANDBOX_ACCESS_H_
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "policy/client_quota.h"
+#include "sandbox/sandbox_manager.h"
+#include "sandbox/store_owners.h"
+#include "service/caller.h"
+#include "service/client_book.h"
+
+namespace glovebox {
+
+// Thread-safe. A sandbox of somebody else is answered byte for byte as one that is not there.
+class SandboxAccess {
+ public:
+  // All outlive this object.
+  SandboxAccess(SandboxManager* manager, StoreOwners* owners, ClientBook* book,
+                const ClientQuota& quota)
+      : manager_(manager), owners_(owners), book_(book), quota_(quota) {}
+
+  // NOT_FOUND with reason SANDBOX_NOT_FOUND; INVALID_ARGUMENT for what is no id.
+  absl::StatusOr<std::shared_ptr<Sandbox>> Find(const Caller& caller, const std::string& id) const;
+  absl::StatusOr<SandboxInfo> Get(const Caller& caller, const std::string& id) const;
+  absl::Status Delete(const Caller& caller, const std::string& id,
+                      Sandbox::CleanUp clean_up = Sandbox::CleanUp::kQueue) const;
+  std::vector<SandboxInfo> List(const Caller& caller) const;
+
+  // The caller becomes its owner. RESOURCE_EXHAUSTED, CLIENT_QUOTA or CLIENT_RATE.
+  absl::StatusOr<SandboxInfo> Create(const Caller& caller, CreateOptions options) const;
+  // RESOURCE_EXHAUSTED, CLIENT_QUOTA, when the caller's sandboxes run as many commands as they may.
+  // Held until the command is among the running ones.
+  absl::StatusOr<ClientBook::Ticket> AdmitExec(const Caller& caller) const;
+
+  // Snapshots and images may be read and used by all; who imported one first owns it, and only it
+  // and administrators may delete it: PERMISSION_DENIED, NOT_OWNER.
+  absl::StatusOr<SnapshotInfo> ImportRepository(const Caller& caller,
+                                                const RepositorySource& source,
+                                                const ImportProgressCallback& progress) const;
+  absl::StatusOr<ImageInfo> ImportImage(const Caller& caller, const std::string& name,
+                                        const std::string& archive_path) const;
+  absl::Status DeleteSnapshot(const Caller& caller, const std::string& digest) const;
+  absl::Status DeleteImage(const Caller& caller, const std::string& name) const;
+  const SnapshotStore* snapshots() const { return manager_->snapshots(); }
+  const ImageStore* images() const { return manager_->images(); }
+
+  // Of all owners: for the capacity of the host.
+  struct HostUse {
+    uint32_t sandboxes = 0;
+    uint32_t open_execs = 0;
+    uint64_t memory_promised_bytes = 0;
+  };
+  HostUse Use() const;
+
+ private:
+  absl::Status CheckImportQuota(const Caller& caller) const;
+  std::set<std::string> Snapshots() const;
+  void NoteImporter(const Caller& caller, const std::set<std::string>& before,
+                    const std::string& digest) const;
+
+  SandboxManager* const manager_;
+  StoreOwners* const owners_;
+  ClientBook* const book_;
+  const ClientQuota quota_;
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_SERVICE_SANDBOX_ACCESS_H_

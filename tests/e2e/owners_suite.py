@@ -1,0 +1,248 @@
+"""Whose a sandbox is: every RPC of every service is asked as its owner, as somebody else, and once it is gone."""
+
+import grp
+import json
+import os
+import pathlib
+import unittest
+
+import api_client
+import grpc
+from clients import OTHER, OWNER, UserApi
+from daemon import Daemon
+
+SERVICES = ("sandbox", "exec", "change", "file", "network", "snapshot", "node")
+EXEC = "kept"  # the exec of the sandbox under test
+NAMED = {"sandbox_id": "$ID"}
+IN_EXEC = {"sandbox_id": "$ID", "exec_id": EXEC}
+SLEEP = {"arguments": [b"/bin/sleep", b"600"]}
+
+# RPC -> a request that is valid but for the sandbox it names. None: it names no sandbox. A new RPC needs a row.
+TABLE = {
+    "Sandbox.CreateSandbox": None,
+    "Sandbox.GetSandbox": NAMED,
+    "Sandbox.ListSandboxes": None,
+    "Sandbox.UpdateSandbox": {"sandbox": {"id": "$ID"}},
+    "Sandbox.DeleteSandbox": NAMED,
+    "Sandbox.PauseSandbox": NAMED,
+    "Sandbox.ResumeSandbox": NAMED,
+    "Sandbox.ForkSandbox": {"sandbox_id": "$ID", "count": 1},
+    "Sandbox.CheckpointSandbox": NAMED,
+    "Sandbox.RestoreCheckpoint": {"sandbox_id": "$ID", "checkpoint_id": "c"},
+    "Sandbox.ListCheckpoints": NAMED,
+    "Sandbox.DeleteCheckpoint": {"sandbox_id": "$ID", "checkpoint_id": "c"},
+    "Sandbox.WatchSandboxes": None,
+    "Sandbox.GetUsage": NAMED,
+    "Exec.StartExec": {"sandbox_id": "$ID", "exec_id": "another", "spec": SLEEP},
+    "Exec.AttachExec": {**IN_EXEC, "no_follow": True},
+    "Exec.RunExec": {**IN_EXEC, "spec": {"arguments": [b"/bin/true"]}},
+    "Exec.RunShellCommand": {**IN_EXEC, "script": b"true"},
+    "Exec.WriteStdin": {**IN_EXEC, "data": b"x"},
+    "Exec.SignalExec": {**IN_EXEC, "signal": 28, "scope": 1},
+    "Exec.ResizeTerminal": {**IN_EXEC, "terminal": {"rows": 24, "columns": 80}},
+    "Exec.WaitExec": {"sandbox_id": "$ID", "exec_id": "ended"},
+    "Exec.GetExec": IN_EXEC,
+    "Exec.ListExecs": NAMED,
+    "Change.ListChanges": NAMED,
+    "Change.WatchChanges": NAMED,
+    "Change.DiffSandbox": NAMED,
+    "Change.CompareSandboxes": {"sandboxes": [{"sandbox_id": "$ID"}, {"sandbox_id": "$ID"}]},
+    "Change.ApplyPatch": {"sandbox_id": "$ID", "patch": b"x"},
+    "Change.CommitChanges": {"sandbox_id": "$ID", "branch": "b", "message": "m"},
+    "Change.ExportBundle": {"sandbox_id": "$ID", "commit": "HEAD"},
+    "File.ReadFile": {"sandbox_id": "$ID", "path": b"/etc/passwd"},
+    "File.WriteFile": {"target": {"sandbox_id": "$ID", "path": b"/tmp/x"}},
+    "File.EditFile": {"sandbox_id": "$ID", "path": b"/tmp/x", "edits": [{"find": b"a"}]},
+    "File.StatFile": {"sandbox_id": "$ID", "path": b"/tmp"},
+    "File.ListDirectory": {"sandbox_id": "$ID", "path": b"/tmp"},
+    "File.MakeDirectory": {"sandbox_id": "$ID", "path": b"/tmp/d"},
+    "File.Move": {"sandbox_id": "$ID", "source_path": b"/tmp/x", "target_path": b"/tmp/y"},
+    "File.Remove": {"sandbox_id": "$ID", "path": b"/tmp/x"},
+    "File.ExportArchive": {"sandbox_id": "$ID", "path": b"/tmp"},
+    "File.ImportArchive": {"target": {"sandbox_id": "$ID", "path": b"/tmp"}},
+    "Network.UpdateEgress": NAMED,
+    "Network.WatchConnections": NAMED,
+    "Network.ForwardPort": {"target": {"sandbox_id": "$ID", "port": 80}},
+    "Network.ListListeningPorts": NAMED,
+    "Network.WaitForPort": {"sandbox_id": "$ID", "port": 80},
+    "Network.CreateSecret": None,
+    "Network.ListSecrets": None,
+    "Network.DeleteSecret": None,
+    "Snapshot.ImportSnapshot": None,
+    "Snapshot.CaptureSandbox": NAMED,
+    "Snapshot.GetSnapshot": None,
+    "Snapshot.ListSnapshots": None,
+    "Snapshot.DeleteSnapshot": None,
+    "Snapshot.ImportImage": None,
+    "Snapshot.ListImages": None,
+    "Snapshot.DeleteImage": None,
+    "Snapshot.FindMissingBlobs": None,
+    "Snapshot.BatchUpdateBlobs": None,
+    "Snapshot.UploadBlob": None,
+    "Node.GetNode": None,
+    "Node.Drain": None,
+}
+
+
+def every_rpc():
+    for stem in SERVICES:
+        for name, service in getattr(api_client.MESSAGES, stem).DESCRIPTOR.services_by_name.items():
+            for method in service.methods:
+                yield f"{name.removesuffix('Service')}.{method.name}", method
+
+
+def fill(fields, sandbox_id):
+    text = json.dumps(fields, default=lambda raw: {"$bytes": raw.decode()}).replace("$ID", sandbox_id)
+    return json.loads(text, object_hook=lambda o: o["$bytes"].encode() if "$bytes" in o else o)
+
+
+class Answer:
+    """All that a client gets: code, message, details, trailers."""
+
+    def __init__(self, api, method, fields):
+        module = getattr(api.messages, method.containing_service.name.removesuffix("Service").lower())
+        request = getattr(module, method.input_type.name)
+        kind = ("stream" if method.client_streaming else "unary") + "_" + (
+            "stream" if method.server_streaming else "unary")
+        stub = getattr(api.channel, kind)(f"/{method.containing_service.full_name}/{method.name}",
+                                          request_serializer=request.SerializeToString,
+                                          response_deserializer=lambda raw: raw)
+        message = request(**fields)
+        self.code, self.message, self.trailers = grpc.StatusCode.OK, "", ()
+        try:
+            answer = stub(iter([message]) if method.client_streaming else message, timeout=60)
+            self.responses = list(answer) if method.server_streaming else [answer]
+        except grpc.RpcError as error:
+            self.code, self.message, self.responses = error.code(), error.details(), []
+            self.trailers = tuple(sorted((key, value) for key, value in error.trailing_metadata() or ()))
+
+    def key(self):
+        return self.code, self.message, self.trailers, tuple(self.responses)
+
+    def says(self, reason):
+        return any(reason.encode() in (value if isinstance(value, bytes) else value.encode())
+                   for _, value in self.trailers)
+
+
+class OwnersSuite(unittest.TestCase):
+    options = ()
+
+    def setUp(self):
+        self.daemon = Daemon()
+        self.group = grp.getgrgid(os.getgid())
+        self.daemon.start("--socket-group", self.group.gr_name, *self.options)
+        self.daemon.root.chmod(0o711)
+        self.apis = []
+
+    def tearDown(self):
+        for api in self.apis:
+            api.close()
+        self.assertEqual(self.daemon.stop(), [])
+
+    def api(self, uid):
+        self.apis.append(UserApi(self.daemon.socket, uid, self.group.gr_gid))
+        return self.apis[-1]
+
+    def test_the_table_has_every_rpc(self):
+        self.assertEqual(sorted(TABLE), sorted(name for name, _ in every_rpc()))
+
+    def test_a_foreign_sandbox_is_answered_as_one_that_is_not_there(self):
+        owner, other = self.api(OWNER), self.api(OTHER)
+        sandbox = owner.call("Sandbox", "CreateSandbox").sandbox
+        self.assertEqual(sandbox.owner, f"uid:{OWNER}")
+        owner.call("Exec", "StartExec", sandbox_id=sandbox.id, exec_id=EXEC, spec=SLEEP)
+        owner.call("Exec", "StartExec", sandbox_id=sandbox.id, exec_id="ended", spec={"arguments": [b"/bin/true"]})
+        rows = [(name, method, fill(TABLE[name], sandbox.id)) for name, method in every_rpc() if TABLE[name]]
+        foreign = {name: Answer(other, method, fields) for name, method, fields in rows}
+        served = {name for name in foreign if not foreign[name].says("METHOD_NOT_SERVED")}
+        self.assertGreater(len(served), 12)
+        for name in served:
+            self.assertEqual(foreign[name].code, grpc.StatusCode.NOT_FOUND, name)
+            self.assertTrue(foreign[name].says("SANDBOX_NOT_FOUND"), name)
+        self.assertEqual(list(other.call("Sandbox", "ListSandboxes").sandboxes), [])
+        # Nothing of that reached it, and its owner is answered otherwise; its end comes last.
+        for name, method, fields in sorted(rows, key=lambda row: row[0] == "Sandbox.DeleteSandbox"):
+            if name in served:
+                self.assertFalse(Answer(owner, method, fields).says("SANDBOX_NOT_FOUND"), name)
+        for name, method, fields in rows:
+            self.assertEqual(Answer(other, method, fields).key(), foreign[name].key(), name)
+
+    def test_lists_show_what_is_ones_own_and_administrators_see_all(self):
+        apis = {uid: self.api(uid) for uid in (OWNER, OTHER, 0)}
+        made = {uid: api.call("Sandbox", "CreateSandbox").sandbox.id for uid, api in apis.items()}
+        for uid in (OWNER, OTHER):
+            seen = apis[uid].call("Sandbox", "ListSandboxes").sandboxes
+            self.assertEqual([(s.id, s.owner) for s in seen], [(made[uid], f"uid:{uid}")])
+        seen = apis[0].call("Sandbox", "ListSandboxes").sandboxes
+        self.assertEqual({(s.id, s.owner) for s in seen}, {(made[uid], f"uid:{uid}") for uid in made})
+        shown = json.loads(self.daemon.cli("inspect", made[OWNER]).stdout)
+        self.assertEqual(shown["owner"], f"uid:{OWNER}")
+        self.assertIn(f"uid:{OWNER}", self.daemon.cli("ls").stdout.decode())
+        for uid in (OWNER, OTHER):
+            apis[0].call("Sandbox", "DeleteSandbox", sandbox_id=made[uid])
+
+    def test_a_request_id_is_its_owners_own(self):
+        owner, other = self.api(OWNER), self.api(OTHER)
+        first = owner.call("Sandbox", "CreateSandbox", request_id="same").sandbox.id
+        second = other.call("Sandbox", "CreateSandbox", request_id="same").sandbox.id
+        self.assertNotEqual(first, second)
+        self.assertEqual(owner.call("Sandbox", "CreateSandbox", request_id="same").sandbox.id, first)
+
+    def test_the_owner_outlives_the_daemon(self):
+        owner = self.api(OWNER)
+        sandbox = owner.call("Sandbox", "CreateSandbox").sandbox.id
+        owner.close()
+        self.daemon.kill()
+        self.daemon.start("--socket-group", self.group.gr_name)
+        owner, other = self.api(OWNER), self.api(OTHER)
+        self.assertEqual(owner.call("Sandbox", "GetSandbox", sandbox_id=sandbox).sandbox.owner, f"uid:{OWNER}")
+        with self.assertRaises(grpc.RpcError) as caught:
+            other.call("Sandbox", "GetSandbox", sandbox_id=sandbox)
+        self.assertEqual(caught.exception.code(), grpc.StatusCode.NOT_FOUND)
+
+    def test_what_is_required_is_in_force_or_nothing_is_made(self):
+        owner = self.api(OWNER)
+        there = {c.name: c for c in owner.call("Node", "GetNode").node.capabilities}
+        available = [f"{name}>={c.level}" for name, c in there.items() if c.level] + ["memory_limit", "disk_limit"]
+        sandbox = owner.call("Sandbox", "CreateSandbox", require=available).sandbox
+        digests = [c.mechanism for c in sandbox.enforcement if c.name == "seccomp"]
+        self.assertEqual(digests, [f"tier build, {there['seccomp_build'].mechanism}"])
+        more = f"landlock>={there['landlock'].level + 1}"
+        with self.assertRaises(grpc.RpcError) as caught:
+            owner.call("Sandbox", "CreateSandbox", require=[more])
+        self.assertEqual(caught.exception.code(), grpc.StatusCode.FAILED_PRECONDITION)
+        self.assertIn(f"this host has landlock {there['landlock'].level}", caught.exception.details())
+        self.assertEqual(len(owner.call("Sandbox", "ListSandboxes").sandboxes), 1)
+        refused = self.daemon.cli("create", "--require", more)
+        self.assertEqual((refused.returncode != 0, b"landlock" in refused.stderr), (True, True))
+        self.assertEqual(self.daemon.cli("preflight", "--require", "memory_limit").returncode, 0)
+        self.assertEqual(self.daemon.cli("preflight", "--require", more).returncode, 1)
+
+    def test_the_audit_log_says_who_did_what(self):
+        owner, other = self.api(OWNER), self.api(OTHER)
+        sandbox = owner.call("Sandbox", "CreateSandbox").sandbox.id
+        list(owner.stream("Exec", "RunExec", sandbox_id=sandbox, exec_id="told", spec={
+            "arguments": [b"/bin/sh", b"-c", b"echo payload-bytes"]}))
+        with self.assertRaises(grpc.RpcError):
+            other.call("Sandbox", "DeleteSandbox", sandbox_id=sandbox)
+        owner.call("Sandbox", "DeleteSandbox", sandbox_id=sandbox)
+        log = self.daemon.state / "audit.log"
+        self.assertEqual(log.stat().st_mode & 0o777, 0o600)
+        text = log.read_text()
+        self.assertNotIn("payload-bytes", text)
+        start, *lines = [json.loads(line) for line in text.splitlines()]
+        self.assertEqual(start["event"], "start")
+        self.assertRegex(start["policies"]["seccomp_build"], "^sha256:[0-9a-f]{64}$")
+        told = [(line["principal"], line["method"], line["sandbox"], line["outcome"]) for line in lines]
+        self.assertEqual(told, [
+            (f"uid:{OWNER}", "SandboxService/CreateSandbox", sandbox, "OK"),
+            (f"uid:{OWNER}", "ExecService/RunExec", sandbox, "OK"),
+            (f"uid:{OTHER}", "SandboxService/DeleteSandbox", sandbox, "NOT_FOUND"),
+            (f"uid:{OWNER}", "SandboxService/DeleteSandbox", sandbox, "OK")])
+        self.assertEqual({line["pid"] for line in lines}, {os.getpid()})
+        self.assertEqual(lines[1]["exec"], "told")
+        self.assertEqual(lines[2]["reason"], "SANDBOX_NOT_FOUND")
+
+
+if __name__ == "__main__":
+    unittest.main()
