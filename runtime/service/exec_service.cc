@@ -35,6 +35,12 @@ absl::Status CheckSequence(const Exec& exec, uint64_t from) {
       {"SEQUENCE_IN_FUTURE", {{"field", "from_sequence"}, {"value", absl::StrCat(last)}}});
 }
 
+absl::StatusOr<OutputReader::Pace> PaceOf(const std::string& reader) {
+  if (reader.empty()) return OutputReader::WaitedFor();
+  ASSIGN_OR_RETURN(std::string name, ParseClientName(reader, "reader"));
+  return OutputReader::WaitedFor(std::move(name));
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<Exec>> ExecService::Find(const std::string& sandbox_id,
@@ -73,17 +79,17 @@ grpc::ServerUnaryReactor* ExecService::StartExec(grpc::CallbackServerContext* /*
 grpc::ServerWriteReactor<v1::AttachExecResponse>* ExecService::AttachExec(
     grpc::CallbackServerContext* /*context*/, const v1::AttachExecRequest* request) {
   using Stream = FrameStream<v1::AttachExecResponse>;
-  return Stream::Run(
-      deps_, NameOf("ExecService/AttachExec", *request),
-      [this, request]() -> absl::StatusOr<Stream::Opened> {
-        Stream::Opened opened;
-        ASSIGN_OR_RETURN(opened.exec, Find(request->sandbox_id(), request->exec_id()));
-        RETURN_IF_ERROR(CheckSequence(*opened.exec, request->from_sequence()));
-        opened.reader = std::make_unique<OutputReader>(opened.exec, request->from_sequence(),
-                                                       /*paces=*/false);
-        opened.follow = !request->no_follow();
-        return opened;
-      });
+  return Stream::Run(deps_, NameOf("ExecService/AttachExec", *request),
+                     [this, request]() -> absl::StatusOr<Stream::Opened> {
+                       Stream::Opened opened;
+                       ASSIGN_OR_RETURN(opened.exec,
+                                        Find(request->sandbox_id(), request->exec_id()));
+                       RETURN_IF_ERROR(CheckSequence(*opened.exec, request->from_sequence()));
+                       opened.reader = std::make_unique<OutputReader>(
+                           opened.exec, request->from_sequence(), OutputReader::NeverWaitedFor());
+                       opened.follow = !request->no_follow();
+                       return opened;
+                     });
 }
 
 grpc::ServerWriteReactor<v1::RunExecResponse>* ExecService::RunExec(
@@ -93,17 +99,29 @@ grpc::ServerWriteReactor<v1::RunExecResponse>* ExecService::RunExec(
       deps_, NameOf("ExecService/RunExec", *request),
       [this, request]() -> absl::StatusOr<Stream::Opened> {
         Stream::Opened opened;
+        ASSIGN_OR_RETURN(const OutputReader::Pace pace, PaceOf(request->reader()));
         if (request->from_sequence() == 0) {
           ASSIGN_OR_RETURN(opened.exec, Start(*request));
         } else {
           ASSIGN_OR_RETURN(opened.exec, Find(request->sandbox_id(), request->exec_id()));
           RETURN_IF_ERROR(CheckSequence(*opened.exec, request->from_sequence()));
         }
-        opened.reader = std::make_unique<OutputReader>(opened.exec, request->from_sequence(),
-                                                       /*paces=*/true);
+        opened.reader = std::make_unique<OutputReader>(opened.exec, request->from_sequence(), pace);
         *opened.first.emplace().mutable_exec() =
             ToProto(*opened.exec, request->sandbox_id(), WithEnvironment::kYes, *deps_.clock);
         return opened;
+      });
+}
+
+grpc::ServerUnaryReactor* ExecService::AcknowledgeOutput(
+    grpc::CallbackServerContext* /*context*/, const v1::AcknowledgeOutputRequest* request,
+    v1::AcknowledgeOutputResponse* /*response*/) {
+  return UnaryCall::Run(
+      deps_, NameOf("ExecService/AcknowledgeOutput", *request), deps_.calls,
+      [this, request](const UnaryCall&) -> absl::Status {
+        ASSIGN_OR_RETURN(const std::string reader, ParseClientName(request->reader(), "reader"));
+        ASSIGN_OR_RETURN(const auto exec, Find(request->sandbox_id(), request->exec_id()));
+        return exec->Acknowledge(reader, request->sequence());
       });
 }
 
@@ -116,10 +134,12 @@ grpc::ServerWriteReactor<v1::RunShellCommandResponse>* ExecService::RunShellComm
         Stream::Opened opened;
         ASSIGN_OR_RETURN(const ShellCommand command, FromProto(*request));
         ASSIGN_OR_RETURN(opened.exec, Find(request->sandbox_id(), request->exec_id()));
+        ASSIGN_OR_RETURN(const OutputReader::Pace pace, PaceOf(request->reader()));
         ASSIGN_OR_RETURN(const ShellTicket ticket, opened.exec->RunShellCommand(command));
-        opened.reader = std::make_unique<OutputReader>(opened.exec, ticket.from_sequence,
-                                                       /*paces=*/true);
-        opened.reader->FollowCommand(ticket.number);
+        RETURN_IF_ERROR(CheckSequence(*opened.exec, request->from_sequence()));
+        const uint64_t from = std::max(ticket.from_sequence, request->from_sequence());
+        opened.reader = std::make_unique<OutputReader>(opened.exec, from, pace);
+        opened.reader->FollowCommand(ticket.number, from > ticket.from_sequence);
         return opened;
       });
 }

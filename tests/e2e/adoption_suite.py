@@ -183,6 +183,22 @@ class Adoption(unittest.TestCase):
         self.check_talk(sandbox)
         self.assertEqual(self.inspect(other)["state"], "running")
 
+    def test_a_full_log_is_whole_after_a_restart_during_the_run_and_after_its_end(self):
+        sandbox = self.create()
+        last = 400_000  # more than head and tail keep
+        text = "".join(f"{i}\n" for i in range(1, last + 1)).encode()
+        self.ok("exec", "-d", "--exec-id", "log", "--full-log", sandbox, "--", "sh", "-c",
+                f"seq 1 {last}; until [ -e ~/stop ]; do sleep 0.05; done; echo end")
+        daemon.wait_until(lambda: self.daemon.cli("logs", sandbox, "log").stdout == text, "the command has written")
+        self.restart()
+        self.assertTrue(self.daemon.cli("logs", sandbox, "log").stdout == text, "while it runs")
+        self.ok("exec", sandbox, "--", "touch", "/home/agent/stop")
+        daemon.wait_until(lambda: self.status(sandbox, "log")["state"] == "ended", "it ends")
+        for _ in range(2):  # held by init or archived; certainly archived
+            self.restart()
+            self.assertTrue(self.daemon.cli("logs", "-f", sandbox, "log").stdout == text + b"end\n", "after its end")
+            daemon.wait_until(lambda: os.listdir(self.daemon.state / "output" / sandbox), "its output is stored")
+
     def test_many_sandboxes_are_taken_over_quickly(self):
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _: self.create(), range(MANY)))

@@ -57,7 +57,7 @@ class SandboxOutputTest : public ::testing::Test {
     bool in_order = true;
   };
   static Reading ReadAll(const std::shared_ptr<Exec>& exec, uint64_t from_sequence) {
-    OutputReader reader(exec, from_sequence, /*paces=*/false);
+    OutputReader reader(exec, from_sequence, OutputReader::NeverWaitedFor());
     Reading reading;
     reading.next = from_sequence;
     for (;;) {
@@ -265,7 +265,7 @@ TEST_F(SandboxOutputTest, WithoutStdinACommandReadsTheEndAndAWriteIsRefused) {
   auto exec = Start(Shell("cat; echo ended; sleep 1000"));
   ASSERT_NE(exec, nullptr);
   EXPECT_EQ(GetErrorDetail(exec->WriteStdin(0, "x", false).status())->reason, "NO_STDIN");
-  OutputReader reader(exec, 0, false);
+  OutputReader reader(exec, 0, OutputReader::NeverWaitedFor());
   std::string out;
   while (out != "ended\n") {
     const auto changed = std::make_shared<absl::Notification>();
