@@ -8,6 +8,7 @@
 #include "base/ids.h"
 #include "base/status.h"
 #include "tools/glovebox/controlled_call.h"
+#include "tools/glovebox/failure.h"
 #include "tools/glovebox/stubs.h"
 
 namespace glovebox {
