@@ -177,6 +177,16 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
   deps.output_memory_percent = config.output_memory_percent;
   deps.state = state_db_.get();
   deps.output_directory = state_.Below("output");
+  archive_health_ = std::make_unique<ArchiveHealth>([log = log_](const absl::Status& now) {
+    if (now.ok()) {
+      log->Write(LogLevel::kInfo, "output of ended commands can be stored again");
+    } else {
+      log->Write(LogLevel::kError,
+                 "output of ended commands cannot be stored; that of the latest stays in memory",
+                 {{"error", std::string(now.message())}});
+    }
+  });
+  deps.archive_health = archive_health_.get();
   ManagerLimits limits;
   for (const SeccompPrograms& programs : filters_) limits.seccomp_tiers.push_back(&programs);
   limits.seccomp_default = FindSeccompTier(config.seccomp_default).value_or(kDefaultSeccompTier);

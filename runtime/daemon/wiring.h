@@ -18,6 +18,7 @@
 #include "daemon/peer_registry.h"
 #include "daemon/server.h"
 #include "daemon/state_directory.h"
+#include "exec/archive_health.h"
 #include "launcher/launcher.h"
 #include "launcher/seccomp_compiler.h"
 #include "linux/cgroup.h"
@@ -100,6 +101,7 @@ class Daemon {
   std::unique_ptr<SnapshotStore> snapshots_;
   std::unique_ptr<ImageStore> images_;
   std::unique_ptr<Launcher> launcher_;
+  std::unique_ptr<ArchiveHealth> archive_health_;
   std::unique_ptr<EventLoop> events_;
   std::unique_ptr<WorkQueue> cleanup_;
   std::unique_ptr<SandboxManager> sandboxes_;

@@ -290,7 +290,12 @@ void Exec::OnSandboxGone() {
   ExecResult result;
   {
     absl::MutexLock lock(&mutex_);
-    if (region_ != nullptr) result.last_sequence = region_->last_sequence();
+    if (region_ != nullptr) {
+      result.last_sequence = region_->last_sequence();
+      const OutputRegion::Counts counts = region_->counts();
+      std::copy(std::begin(counts.total), std::end(counts.total), result.bytes_total);
+      std::copy(std::begin(counts.dropped), std::end(counts.dropped), result.bytes_dropped);
+    }
   }
   Finish(result);
 }
@@ -321,31 +326,57 @@ std::shared_ptr<const OutputLog> Exec::log() const {
   return log_;
 }
 
-uint64_t Exec::AddPacer(uint64_t bytes_seen) {
+uint64_t Exec::AddPacer(uint64_t sequence, absl::string_view name) {
   uint64_t pacer = 0;
-  {
-    absl::MutexLock lock(&mutex_);
-    pacer = next_token_++;
-  }
-  MovePacer(pacer, bytes_seen);
-  return pacer;
-}
-
-void Exec::MovePacer(uint64_t pacer, uint64_t bytes_seen) {
   bool resume = false;
   {
     absl::MutexLock lock(&mutex_);
+    pacer = next_token_++;
     const bool first = pacers_.empty();
-    pacers_[pacer] = bytes_seen;
-    uint64_t slowest = bytes_seen;
-    for (const auto& [token, bytes] : pacers_) slowest = std::min(slowest, bytes);
-    // What was given up once is not held again.
-    if (slowest > gate_ || first) {
-      gate_ = std::max(gate_, slowest);
-      resume = region_ != nullptr && region_->MoveGate(gate_);
-    }
+    pacers_[pacer] = {sequence, std::string(name)};
+    // Of the first, the gate is armed wherever it stands.
+    resume = MoveGate(first ? sequence : gate_);
   }
   if (resume) Resume();
+  return pacer;
+}
+
+// To the slowest pacer, and never back: what was given up once is not held again.
+bool Exec::MoveGate(uint64_t sequence) {
+  for (const auto& [token, pacer] : pacers_) sequence = std::min(sequence, pacer.sequence);
+  gate_ = std::max(gate_, sequence);
+  return region_ != nullptr && region_->MoveGate(gate_);
+}
+
+void Exec::MovePacer(uint64_t pacer, uint64_t sequence) {
+  bool resume = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto it = pacers_.find(pacer);
+    if (it == pacers_.end() || sequence <= it->second.sequence) return;
+    it->second.sequence = sequence;
+    resume = MoveGate(sequence);
+  }
+  if (resume) Resume();
+}
+
+absl::Status Exec::Acknowledge(absl::string_view reader, uint64_t sequence) {
+  const uint64_t last = Snapshot().last_sequence;
+  if (sequence > last) {
+    return DetailedError(
+        absl::StatusCode::kOutOfRange,
+        absl::StrCat("sequence ", sequence, " was never given; the last is ", last),
+        {"SEQUENCE_IN_FUTURE", {{"field", "sequence"}, {"value", absl::StrCat(last)}}});
+  }
+  std::vector<uint64_t> tokens;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [token, pacer] : pacers_) {
+      if (pacer.name == reader) tokens.push_back(token);
+    }
+  }
+  for (const uint64_t token : tokens) MovePacer(token, sequence);
+  return absl::OkStatus();
 }
 
 void Exec::RemovePacer(uint64_t pacer) {

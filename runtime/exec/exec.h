@@ -23,6 +23,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -95,6 +96,10 @@ class Exec {
   absl::Status Signal(uint32_t signal, SignalScope scope);
   absl::Status Resize(TerminalSize size);
 
+  // Every record up to `sequence` has reached the readers of that name (OutputReader::Pace), for
+  // good. Says nothing when there is none now. OUT_OF_RANGE: no such record was given yet.
+  absl::Status Acknowledge(absl::string_view reader, uint64_t sequence) ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Gives a command to a persistent shell, unless it is the latest one already: then only says
   // where its frames are, so that a retry is safe. FAILED_PRECONDITION: NOT_A_SHELL, EXEC_ENDED,
   // SHELL_BUSY (one command at a time). NOT_FOUND: COMMAND_PASSED, a later one came.
@@ -124,8 +129,9 @@ class Exec {
   // Copies the retained output to `archives` and lets go of the region; readers go on from the
   // archive without noticing. When it fails the region is kept. FAILED_PRECONDITION before the end.
   absl::Status SaveOutput(std::shared_ptr<ExecArchiveStore> archives) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Lets go of a region that could not be saved: what was not read yet becomes a gap.
-  void DropOutput() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Lets go of a region that could not be saved, for that errno: what was not read yet becomes a
+  // gap, and the result says why.
+  void GiveOutputUp(int error) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   friend class OutputReader;
@@ -142,10 +148,12 @@ class Exec {
   void Notify() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<uint64_t> SendStdin(uint64_t offset, absl::string_view data, bool eof)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Pacing readers: the slowest one holds the gate. `bytes_seen`: output bytes delivered to it.
-  uint64_t AddPacer(uint64_t bytes_seen) ABSL_LOCKS_EXCLUDED(mutex_);
-  void MovePacer(uint64_t pacer, uint64_t bytes_seen) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Pacing readers: the slowest one holds the gate. `sequence`: of the last record that was
+  // delivered to it. `name`: of one that acknowledges.
+  uint64_t AddPacer(uint64_t sequence, absl::string_view name) ABSL_LOCKS_EXCLUDED(mutex_);
+  void MovePacer(uint64_t pacer, uint64_t sequence) ABSL_LOCKS_EXCLUDED(mutex_);
   void RemovePacer(uint64_t pacer) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool MoveGate(uint64_t sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Resume();
 
   // Where output is read from now: the region, or after SaveOutput the archive, or after both are
@@ -171,7 +179,11 @@ class Exec {
   absl::Status left_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_token_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<uint64_t, std::function<void()>> watches_ ABSL_GUARDED_BY(mutex_);
-  std::map<uint64_t, uint64_t> pacers_ ABSL_GUARDED_BY(mutex_);  // output bytes
+  struct Pacer {
+    uint64_t sequence = 0;  // of the last record that was delivered to it
+    std::string name;       // of one that acknowledges
+  };
+  std::map<uint64_t, Pacer> pacers_ ABSL_GUARDED_BY(mutex_);
   uint64_t gate_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t stdin_sent_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t stdin_written_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -208,18 +220,29 @@ struct OutputFrame {
 // One reader of one exec. Not thread-safe.
 class OutputReader {
  public:
+  // Whether, with the policy kBackPressure, the command waits for this reader: for what Next did
+  // not return yet, or with a name for what Exec::Acknowledge was not told yet of that name.
+  struct Pace {
+    bool waits = false;
+    std::string name;
+  };
+  static Pace NeverWaitedFor() { return {}; }
+  static Pace WaitedFor(std::string name = "") { return {true, std::move(name)}; }
+
   // Begins at the first kept record with at least `from_sequence` (0 and 1: the beginning).
-  // `paces`: with the policy kBackPressure the command waits for this reader; without it, and with
-  // the policy kDropOldest, never.
-  OutputReader(std::shared_ptr<Exec> exec, uint64_t from_sequence, bool paces);
+  OutputReader(std::shared_ptr<Exec> exec, uint64_t from_sequence, const Pace& pace);
   ~OutputReader();
   OutputReader(const OutputReader&) = delete;
   OutputReader& operator=(const OutputReader&) = delete;
 
   // From now on only the frames of command `number`: its start, what came until its end, its end,
-  // which is the last; or the exec's end, when that comes first. DATA_LOSS with reason
-  // COMMAND_END_DROPPED from Next when this reader was so slow that its end is not known any more.
-  void FollowCommand(uint64_t number) { command_ = number; }
+  // which is the last; or the exec's end, when that comes first. `begun`: the reader stands behind
+  // that start. DATA_LOSS with reason COMMAND_END_DROPPED from Next when this reader was so slow
+  // that its end is not known any more.
+  void FollowCommand(uint64_t number, bool begun = false) {
+    command_ = number;
+    command_seen_ = begun;
+  }
 
   // The next frame; nullopt when there is none yet: Watch the exec, then ask again. DATA_LOSS: init
   // broke the region's rules.
@@ -248,6 +271,7 @@ class OutputReader {
   std::optional<ExecArchive::Cursor> archive_cursor_;  // once it reads from the archive
   OutputLog::Window log_window_;
   std::optional<uint64_t> pacer_;
+  bool acknowledges_ = false;
   uint64_t paced_to_ = 0;
   uint64_t watch_ = 0;
   bool started_sent_ = false;

@@ -8,6 +8,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "exec/archive_health.h"
 #include "exec/exec.h"
 #include "exec/exec_archive_store.h"
 
@@ -16,19 +17,23 @@ namespace glovebox {
 // Thread-safe; blocks on the disk.
 class ExecArchiver {
  public:
-  explicit ExecArchiver(std::shared_ptr<ExecArchiveStore> store) : store_(std::move(store)) {}
+  // `health` may be null; it outlives this.
+  ExecArchiver(std::shared_ptr<ExecArchiveStore> store, ArchiveHealth* health)
+      : store_(std::move(store)), health_(health) {}
 
-  // Saves the output of `exec`, which has ended. An error (the disk is full) is for the log only:
-  // the output then stays in memory until `unsaved_max` later execs could not be saved either, and
-  // is lost with the daemon; readers get a gap. The end may be acknowledged in either case.
+  // Saves the output of `exec`, which has ended. An error (the disk is full): the output stays in
+  // memory, which is to be kept by init too: do not acknowledge the end, call again later. Of more
+  // than `unsaved_max` such execs the oldest gives its output up, and its result says so
+  // (ExecResult::output_lost_error); saving it is OK then.
   absl::Status Save(const std::shared_ptr<Exec>& exec) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const std::shared_ptr<ExecArchiveStore>& store() const { return store_; }
 
  private:
   const std::shared_ptr<ExecArchiveStore> store_;
+  ArchiveHealth* const health_;
   absl::Mutex mutex_;
-  std::deque<std::weak_ptr<Exec>> unsaved_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::shared_ptr<Exec>> unsaved_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace glovebox

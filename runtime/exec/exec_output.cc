@@ -58,10 +58,12 @@ absl::Status Exec::SaveOutput(std::shared_ptr<ExecArchiveStore> archives) {
   return absl::OkStatus();
 }
 
-void Exec::DropOutput() {
+void Exec::GiveOutputUp(int error) {
   std::shared_ptr<OutputRegion> region;  // unmapped outside the lock
   absl::MutexLock lock(&mutex_);
+  if (region_ == nullptr || !state_.result.has_value()) return;
   region = std::move(region_);
+  state_.result->output_lost_error = error;
 }
 
 }  // namespace glovebox

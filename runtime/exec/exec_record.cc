@@ -95,6 +95,7 @@ void ResultFields(Fields* fields, Result& result) {
   fields->Field("log_bytes", result.log_bytes);
   fields->Field("log_last_sequence", result.log_last_sequence);
   fields->Field("log_error", result.log_error);
+  fields->Added("output_lost_error", result.output_lost_error);
   fields->Added("refused_calls", result.refused_calls);
   fields->Added("refused_calls_uncounted", result.refused_calls_uncounted);
 }

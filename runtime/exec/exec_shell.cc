@@ -93,8 +93,7 @@ absl::StatusOr<ShellTicket> Exec::RunShellCommand(const ShellCommand& command) {
     return Precondition("the exec is not a persistent shell; start one with spec.shell",
                         "NOT_A_SHELL");
   }
-  const uint64_t fingerprint =
-      ShellFingerprint(command.script, command.wall_limit_ms, command.term_grace_ms);
+  const uint64_t fingerprint = ShellFingerprint(command);
   absl::MutexLock lock(&mutex_);
   const ShellState latest = LatestCommand();
   const uint64_t last = std::max(latest.number, shell_sent_.number);

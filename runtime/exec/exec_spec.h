@@ -131,6 +131,8 @@ struct ExecResult {
   uint64_t log_bytes = 0;
   uint64_t log_last_sequence = 0;
   int log_error = 0;
+  // errno: what was retained could not be stored after the end, and is gone; 0: it was.
+  int output_lost_error = 0;
   std::vector<RefusedCallFacts> refused_calls;  // at most kDenialsMax kinds
   uint64_t refused_calls_uncounted = 0;         // of further kinds
 };

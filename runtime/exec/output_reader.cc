@@ -32,8 +32,8 @@ bool ReadShellFrame(OutputFrame* frame) {
 
 }  // namespace
 
-OutputReader::OutputReader(std::shared_ptr<Exec> exec, uint64_t from_sequence, bool paces)
-    : exec_(std::move(exec)), started_sent_(from_sequence > 1) {
+OutputReader::OutputReader(std::shared_ptr<Exec> exec, uint64_t from_sequence, const Pace& pace)
+    : exec_(std::move(exec)), acknowledges_(!pace.name.empty()), started_sent_(from_sequence > 1) {
   exec_->AddReader();
   if (const Exec::Source source = exec_->OpenSource(); source.region != nullptr) {
     source.region->Seek(&cursor_, from_sequence);
@@ -43,9 +43,9 @@ OutputReader::OutputReader(std::shared_ptr<Exec> exec, uint64_t from_sequence, b
     cursor_.next_sequence = std::clamp<uint64_t>(from_sequence, 1, last + 1);
   }
   LocateInLog();
-  if (paces && exec_->spec().output_policy == OutputPolicy::kBackPressure) {
-    pacer_ = exec_->AddPacer(cursor_.bytes_seen);
-    paced_to_ = cursor_.bytes_seen;
+  if (pace.waits && exec_->spec().output_policy == OutputPolicy::kBackPressure) {
+    paced_to_ = cursor_.next_sequence - 1;
+    pacer_ = exec_->AddPacer(paced_to_, pace.name);
   }
 }
 
@@ -133,8 +133,8 @@ absl::StatusOr<std::optional<OutputFrame>> OutputReader::NextOfAll() {
     return frame;
   }
   const OutputRecord record = NextRecord(&frame.data);
-  if (pacer_.has_value() && cursor_.bytes_seen > paced_to_) {
-    paced_to_ = cursor_.bytes_seen;
+  if (pacer_.has_value() && !acknowledges_ && cursor_.next_sequence - 1 > paced_to_) {
+    paced_to_ = cursor_.next_sequence - 1;
     exec_->MovePacer(*pacer_, paced_to_);
   }
   switch (record.kind) {

@@ -310,8 +310,8 @@ bool OutputRegion::ArmWakeUp(const Cursor& cursor) {
          header()->head_used.load(std::memory_order_acquire) > cursor.head_offset;
 }
 
-bool OutputRegion::MoveGate(uint64_t bytes) {
-  header()->gate_bytes.store(bytes, std::memory_order_seq_cst);
+bool OutputRegion::MoveGate(uint64_t sequence) {
+  header()->gate_sequence.store(sequence, std::memory_order_seq_cst);
   header()->gate_armed.store(1, std::memory_order_seq_cst);
   std::atomic_thread_fence(std::memory_order_seq_cst);
   return header()->writer_waiting.load(std::memory_order_acquire) != 0;
@@ -325,6 +325,16 @@ bool OutputRegion::OpenGate() {
 
 uint64_t OutputRegion::last_sequence() const {
   return header()->last_sequence.load(std::memory_order_acquire);
+}
+
+OutputRegion::Counts OutputRegion::counts() const {
+  constexpr uint64_t kCountMax = uint64_t{1} << 62;
+  Counts counts;
+  for (int i = 0; i < 2; ++i) {
+    counts.total[i] = std::min(header()->bytes_total[i].load(), kCountMax);
+    counts.dropped[i] = std::min(header()->bytes_dropped[i].load(), counts.total[i]);
+  }
+  return counts;
 }
 
 ShellState OutputRegion::shell_state() const { return ReadShellState(header()->shell); }

@@ -65,14 +65,21 @@ class OutputRegion {
   // `cursor` is already there.
   bool ArmWakeUp(const Cursor& cursor);
 
-  // Back pressure: somebody paces, and everything before `bytes` of the output was delivered to
-  // all who do. Returns true when init waits and must be sent kResume.
-  bool MoveGate(uint64_t bytes);
+  // Back pressure: somebody paces, and every record up to `sequence` was delivered to all who do.
+  // Returns true when init waits and must be sent kResume.
+  bool MoveGate(uint64_t sequence);
   // Nobody paces any more. Returns true when init waits and must be sent kResume.
   bool OpenGate();
 
   // The latest sequence number that init gave; whatever it says.
   uint64_t last_sequence() const;
+
+  // What init says of the output so far, by stream, within what can be.
+  struct Counts {
+    uint64_t total[2] = {0, 0};
+    uint64_t dropped[2] = {0, 0};
+  };
+  Counts counts() const;
 
   // The latest command of a persistent shell; whatever init says.
   ShellState shell_state() const;

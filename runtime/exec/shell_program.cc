@@ -101,11 +101,11 @@ std::string EncodeShellInput(absl::string_view script) {
   return absl::StrCat(lines, " ", script.size() + 1, "\n", script, "\n");
 }
 
-uint64_t ShellFingerprint(absl::string_view script, uint32_t wall_limit_ms,
-                          uint32_t term_grace_ms) {
+uint64_t ShellFingerprint(const ShellCommand& command) {
   // FNV-1a. Who makes two commands meet deceives nobody else.
   uint64_t hash = kFnvOffset;
-  for (const char c : absl::StrCat(wall_limit_ms, " ", term_grace_ms, " ", script)) {
+  for (const char c : absl::StrCat(command.reader, command.wall_limit_ms, " ",
+                                   command.term_grace_ms, " ", command.script)) {
     hash = (hash ^ static_cast<unsigned char>(c)) * kFnvPrime;
   }
   return hash;

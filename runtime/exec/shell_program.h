@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "exec/shell_state.h"
 
 namespace glovebox {
 
@@ -28,7 +29,7 @@ std::vector<std::string> ShellArguments();
 std::string EncodeShellInput(absl::string_view script);
 
 // The same for the same command, in every daemon; says whether a repeated number is a retry.
-uint64_t ShellFingerprint(absl::string_view script, uint32_t wall_limit_ms, uint32_t term_grace_ms);
+uint64_t ShellFingerprint(const ShellCommand& command);
 
 }  // namespace glovebox
 

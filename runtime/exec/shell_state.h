@@ -16,6 +16,7 @@ inline constexpr size_t kShellScriptBytesMax = 1024 * 1024;
 // A command to run. Its number makes it safe to ask again.
 struct ShellCommand {
   std::optional<uint64_t> number;  // the latest one's plus one; none: whatever is next
+  std::string reader;              // whose command it is; "": anybody's
   std::string script;
   uint32_t wall_limit_ms = 0;  // 0: none
   uint32_t term_grace_ms = 2000;

@@ -42,7 +42,7 @@ bool MustHold(Exec* exec, bool connected) {
 void BeginHold(Exec* exec, bool connected, EventSet* events) {
   HoldOutput(exec, events);
   if (connected && exec->region.gate_armed()) return;
-  uint64_t gate = exec->region.gate_bytes();
+  uint64_t gate = exec->region.gate_sequence();
   if (exec->hold_deadline_ns != 0 && exec->hold_gate == gate) return;
   exec->hold_gate = gate;
   exec->hold_deadline_ns = MonotonicNs() + exec->hold_limit_ns;

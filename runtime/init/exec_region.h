@@ -22,9 +22,10 @@
 // taken. The reader treats every value as hostile: it checks sizes against the region before it
 // touches memory, and copies before it interprets.
 //
-// Back pressure: readers that pace say how far they have come (gate_bytes). Init overwrites a
-// record of a ring only when everything up to half a ring after it was delivered: what was
-// delivered may have been lost on the way to a client, which then comes back for it.
+// Back pressure: readers that pace say how far they have come (gate_sequence). Init overwrites a
+// record of a ring only when everything up to half a ring after it was delivered: of a reader that
+// does not acknowledge, what was delivered may have been lost on the way to its client, which then
+// comes back for it.
 #ifndef GLOVEBOX_INIT_EXEC_REGION_H_
 #define GLOVEBOX_INIT_EXEC_REGION_H_
 
@@ -37,7 +38,7 @@
 namespace glovebox {
 
 inline constexpr uint32_t kRegionMagic = 0x67625247;  // "gbRG"
-inline constexpr uint32_t kRegionVersion = 2;
+inline constexpr uint32_t kRegionVersion = 3;
 inline constexpr uint64_t kRegionHeaderBytes = 4096;
 inline constexpr uint64_t kSpecBytesMax = 2 * 1024 * 1024;
 inline constexpr uint32_t kRecordDataMax = 64 * 1024;
@@ -140,7 +141,7 @@ struct RegionHeader {
   alignas(64) std::atomic<uint32_t> reader_waiting;  // 1: send kOutput at the next record (init
                                                      // swaps it to 0)
   std::atomic<uint32_t> gate_armed;  // 1: somebody paces. Init sets it to 0 when a daemon connects
-  std::atomic<uint64_t> gate_bytes;  // output bytes, of both streams, that were delivered
+  std::atomic<uint64_t> gate_sequence;  // records up to it were delivered
 
   // Written by the daemon before START; nothing to init. What the next daemon needs to know of this
   // exec if no other record of it was kept (exec/exec_record.h); size 0: nothing.

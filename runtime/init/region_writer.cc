@@ -103,13 +103,13 @@ uint64_t RegionWriter::After(const Ring& ring, uint64_t position, RecordHeader* 
 
 // The position below which records may be overwritten; it lies between two records.
 uint64_t RegionWriter::Released(Ring* ring) const {
-  uint64_t gate = gate_bytes();
+  uint64_t gate = gate_sequence();
   RecordHeader record;
   if (ring->delivered < ring->tail) ring->delivered = ring->tail;
   if (ring->released < ring->tail) ring->released = ring->tail;
   while (ring->delivered < ring->head) {
     uint64_t next = After(*ring, ring->delivered, &record);
-    if (record.stream != OutputStream::kPad && record.bytes_before + record.size > gate) break;
+    if (record.sequence > gate) break;  // 0: padding
     ring->delivered = next;
   }
   while (ring->released < ring->delivered) {

@@ -34,7 +34,7 @@ class RegionWriter {
 
   bool gate_armed() const { return header_->gate_armed.load() != 0; }
   void DisarmGate() { header_->gate_armed.store(0); }
-  uint64_t gate_bytes() const { return header_->gate_bytes.load(); }
+  uint64_t gate_sequence() const { return header_->gate_sequence.load(); }
   void SetWriterWaiting(bool waiting) { header_->writer_waiting.store(waiting ? 1 : 0); }
   // True once for each time the reader asked to be told of output.
   bool TakeReaderWaiting() { return header_->reader_waiting.exchange(0) != 0; }

@@ -127,7 +127,7 @@ absl::Status Sandbox::Resources::OpenArchive(const SandboxDeps& deps, const std:
   ASSIGN_OR_RETURN(UniqueFd directory, OpenAt(AT_FDCWD, output_path, O_RDONLY | O_DIRECTORY));
   ASSIGN_OR_RETURN(std::shared_ptr<ExecArchiveStore> store,
                    ExecArchiveStore::Open(std::move(directory), deps.archive_limits));
-  archiver = std::make_shared<ExecArchiver>(std::move(store));
+  archiver = std::make_shared<ExecArchiver>(std::move(store), deps.archive_health);
   return absl::OkStatus();
 }
 

@@ -105,7 +105,9 @@ void Sandbox::OnSocketReadable() {
   uint64_t watch = 0;
   {
     absl::MutexLock lock(&mutex_);
-    if (!absl::IsUnavailable(read)) breach_ = std::string(read.message());
+    if (!absl::IsUnavailable(read)) {
+      breach_ = absl::StrCat("its init broke the protocol: ", read.message());
+    }
     watch = std::exchange(socket_watch_, 0);
   }
   if (watch != 0) deps_.events->Remove(watch);
@@ -115,18 +117,22 @@ absl::Status Sandbox::ReadFrames(int count) {
   for (int i = 0; i < count; ++i) {
     ASSIGN_OR_RETURN(const std::optional<InitFrame> frame, init_->Receive());
     if (!frame.has_value()) break;
-    if (frame->kind != FrameKind::kHelloAck) OnExecFrame(*frame);
+    if (frame->kind != FrameKind::kHelloAck) RETURN_IF_ERROR(OnExecFrame(*frame));
   }
   return absl::OkStatus();
 }
 
-void Sandbox::OnExecFrame(const InitFrame& frame) {
+absl::Status Sandbox::OnExecFrame(const InitFrame& frame) {
   std::shared_ptr<Exec> exec;
   const bool ends = frame.kind == FrameKind::kEnd || frame.kind == FrameKind::kRefused;
   {
     absl::MutexLock lock(&mutex_);
     auto it = by_number_.find(frame.exec_no);
-    if (it == by_number_.end()) return;  // its end was taken already
+    if (it == by_number_.end()) {
+      if (frame.exec_no < next_exec_no_) return absl::OkStatus();  // its end was taken already
+      return absl::DataLossError(
+          absl::StrCat("a frame of exec ", frame.exec_no, ", which was never started"));
+    }
     exec = it->second;
     if (ends) by_number_.erase(it);
     if (frame.kind == FrameKind::kEnd) ++unacknowledged_;
@@ -134,55 +140,8 @@ void Sandbox::OnExecFrame(const InitFrame& frame) {
   const SandboxLimits& limits = blueprint_.limits;
   exec->OnFrame(frame,
                 {limits.memory_bytes, limits.pids_max, limits.disk_bytes, limits.disk_inodes});
-  if (!ends) return;
-  RecordEndLater({exec, frame.kind == FrameKind::kEnd});
-}
-
-void Sandbox::RecordEndLater(EndedExec ended) {
-  std::weak_ptr<Sandbox> weak = weak_from_this();
-  deps_.cleanup->Run([weak, ended = std::move(ended)] {
-    if (auto self = weak.lock()) self->RecordEnd(ended);
-  });
-}
-
-absl::Status Sandbox::Record(const Exec& exec) const {
-  if (deps_.state == nullptr) return absl::OkStatus();
-  const std::optional<ExecOutcome> outcome = exec.outcome();
-  if (!outcome.has_value()) return absl::InternalError("an exec without an end was recorded");
-  return deps_.state->ArchiveExec({id(), exec.number(), exec.id(),
-                                   EncodeExecRecord(exec.id(), exec.spec()),
-                                   EncodeExecOutcome(*outcome)});
-}
-
-void Sandbox::RecordEnd(const EndedExec& ended) {
-  std::shared_ptr<ExecArchiver> archiver;
-  std::shared_ptr<SandboxCgroup> cgroup;
-  std::deque<EndedExec> due;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (resources_ == nullptr) return;  // deleted, or left to the next daemon
-    archiver = resources_->archiver;
-    cgroup = resources_->cgroup;
-    due = std::exchange(unrecorded_, {});
-    due.push_back(ended);
-  }
-  // When it fails the output stays in memory for a while, and then is a gap.
-  if (archiver != nullptr) (void)archiver->Save(ended.exec);
-  for (const EndedExec& one : due) {
-    if (!Record(*one.exec).ok()) {
-      absl::MutexLock lock(&mutex_);
-      unrecorded_.push_back(one);
-    } else if (one.held) {
-      // Only now: a daemon that dies before has the same told again to the next one.
-      (void)init_->Send(FrameKind::kAckEnd, one.exec->number(), "");
-      absl::MutexLock lock(&mutex_);
-      --unacknowledged_;
-    }
-  }
-  // What could not be removed now goes with the sandbox's own cgroup.
-  if (cgroup != nullptr && !ended.exec->spec().keep_survivors) {
-    (void)cgroup->RemoveExecLeaf(ended.exec->number());
-  }
+  if (ends) RecordEndLater({exec, frame.kind == FrameKind::kEnd});
+  return absl::OkStatus();
 }
 
 void Sandbox::OnInitGone(absl::string_view why) {

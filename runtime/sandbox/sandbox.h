@@ -18,11 +18,13 @@
 #include "base/clock.h"
 #include "base/work_queue.h"
 #include "changes/change.h"
+#include "exec/archive_health.h"
 #include "exec/archive_limits.h"
 #include "exec/exec.h"
 #include "exec/exec_archiver.h"
 #include "launcher/launcher.h"
 #include "launcher/seccomp_compiler.h"
+#include "linux/backoff_timer.h"
 #include "linux/cgroup.h"
 #include "linux/event_loop.h"
 #include "linux/loop_device.h"
@@ -47,6 +49,7 @@ struct SandboxDeps {
   std::string run_directory;     // for the inits' sockets
   std::string output_directory;  // for the output of ended execs; "": it stays in memory
   ArchiveLimits archive_limits;
+  ArchiveHealth* archive_health = nullptr;  // may be null
   // Of a sandbox's memory limit: what the regions of its running commands may have together.
   uint32_t output_memory_percent = 50;
   int landlock_abi = 0;      // of the kernel; 0 where it has none and the operator allows that
@@ -154,21 +157,26 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   absl::Status ReadFrames(int count) ABSL_LOCKS_EXCLUDED(mutex_);
   // `why` "": what is known of it.
   void OnInitGone(absl::string_view why) ABSL_LOCKS_EXCLUDED(mutex_);
-  void OnExecFrame(const InitFrame& frame) ABSL_LOCKS_EXCLUDED(mutex_);
+  // DATA_LOSS: there was no such exec.
+  absl::Status OnExecFrame(const InitFrame& frame) ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether init was still watched.
   bool StopWatching() ABSL_LOCKS_EXCLUDED(mutex_);
   struct EndedExec {
     std::shared_ptr<Exec> exec;
-    bool held = false;  // by init, until it is acknowledged
+    bool held = false;          // by init, until it is acknowledged
+    bool leaf_removed = false;  // its cgroup
   };
   void RecordEndLater(EndedExec ended);
-  absl::Status Record(const Exec& exec) const;
-  // On the clean-up queue.
-  void RecordEnd(const std::shared_ptr<Exec>& exec, bool acknowledge) ABSL_LOCKS_EXCLUDED(mutex_);
+  // On the clean-up queue: all that are due.
+  void RecordEnds() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Of one: its output and its end, then init may forget it.
+  absl::Status RecordEnd(const EndedExec& ended, ExecArchiver* archiver)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status RecordResult(const Exec& exec) const;
+  void RecordAgainLater() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status CheckOutputMemory(const ExecSpec& spec) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<UniqueFd> MakeLog(const ExecSpec& spec, uint32_t number) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void RecordEnd(const EndedExec& ended) ABSL_LOCKS_EXCLUDED(mutex_);
   void ForgetOldExecs() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::unique_ptr<Resources> KillAndDetach() ABSL_LOCKS_EXCLUDED(mutex_);
   static void Release(std::unique_ptr<Resources> resources);
@@ -189,8 +197,10 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   std::map<std::string, std::shared_ptr<Exec>, std::less<>> execs_ ABSL_GUARDED_BY(mutex_);
   std::map<uint32_t, std::shared_ptr<Exec>> by_number_ ABSL_GUARDED_BY(mutex_);  // without an end
   size_t unacknowledged_ ABSL_GUARDED_BY(mutex_) = 0;  // ended, and init still holds them
-  // Ended, but state.db could not be written; init still holds them. Tried again with the next end.
+  // Ended, and not recorded yet, or neither output nor end could be stored so far: init still holds
+  // them. Tried again with the next end, and from time to time.
   std::deque<EndedExec> unrecorded_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<BackoffTimer> record_again_ ABSL_GUARDED_BY(mutex_);  // once something failed
   uint64_t socket_watch_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t pidfd_watch_ ABSL_GUARDED_BY(mutex_) = 0;
 };

@@ -97,7 +97,7 @@ absl::Status Sandbox::AdoptExecs(HeldExecs&& held, const std::vector<ExecRow>& r
       deps_.state->PutExecBehind({id(), number, exec->id(), bytes, std::nullopt});
     }
   }
-  for (const InitFrame& frame : held.frames) OnExecFrame(frame);
+  for (const InitFrame& frame : held.frames) RETURN_IF_ERROR(OnExecFrame(frame));
   RemoveIdleLeaves();
   return absl::OkStatus();
 }

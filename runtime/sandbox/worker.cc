@@ -45,7 +45,7 @@ class OutputCollector {
   OutputCollector(const WorkerJob& job, WorkerResult* result) : job_(job), result_(result) {}
 
   absl::StatusOr<ExecResult> Collect(const std::shared_ptr<Exec>& exec) {
-    OutputReader reader(exec, 0, /*paces=*/false);
+    OutputReader reader(exec, 0, OutputReader::NeverWaitedFor());
     for (;;) {
       auto wake = std::make_shared<absl::Notification>();
       auto once = std::make_shared<absl::Mutex>();

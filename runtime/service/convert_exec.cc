@@ -256,6 +256,7 @@ v1::Exec ToProto(const Exec& exec, const std::string& sandbox_id, WithEnvironmen
 absl::StatusOr<ShellCommand> FromProto(const v1::RunShellCommandRequest& proto) {
   ShellCommand command;
   if (proto.has_number()) command.number = proto.number();
+  command.reader = proto.reader();
   command.script = proto.script();
   RETURN_IF_ERROR(
       SetMillis(proto.has_wall_time(), proto.wall_time(), 1, "wall_time", &command.wall_limit_ms));

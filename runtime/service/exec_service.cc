@@ -36,6 +36,12 @@ absl::Status CheckSequence(const Exec& exec, uint64_t from) {
       {"SEQUENCE_IN_FUTURE", {{"field", "from_sequence"}, {"value", absl::StrCat(last)}}});
 }
 
+absl::StatusOr<OutputReader::Pace> PaceOf(const std::string& reader) {
+  if (reader.empty()) return OutputReader::WaitedFor();
+  ASSIGN_OR_RETURN(std::string name, ParseClientName(reader, "reader"));
+  return OutputReader::WaitedFor(std::move(name));
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<Exec>> ExecService::Find(const Caller& caller,
@@ -79,18 +85,17 @@ grpc::ServerUnaryReactor* ExecService::StartExec(grpc::CallbackServerContext* co
 grpc::ServerWriteReactor<v1::AttachExecResponse>* ExecService::AttachExec(
     grpc::CallbackServerContext* context, const v1::AttachExecRequest* request) {
   using Stream = FrameStream<v1::AttachExecResponse>;
-  return Stream::Run(
-      deps_, *context, NameOf("ExecService/AttachExec", *request),
-      [this, request](CallReport& report) -> absl::StatusOr<Stream::Opened> {
-        Stream::Opened opened;
-        ASSIGN_OR_RETURN(opened.exec,
-                         Find(report.caller(), request->sandbox_id(), request->exec_id()));
-        RETURN_IF_ERROR(CheckSequence(*opened.exec, request->from_sequence()));
-        opened.reader = std::make_unique<OutputReader>(opened.exec, request->from_sequence(),
-                                                       /*paces=*/false);
-        opened.follow = !request->no_follow();
-        return opened;
-      });
+  return Stream::Run(deps_, *context, NameOf("ExecService/AttachExec", *request),
+                     [this, request](CallReport& report) -> absl::StatusOr<Stream::Opened> {
+                       Stream::Opened opened;
+                       ASSIGN_OR_RETURN(opened.exec, Find(report.caller(), request->sandbox_id(),
+                                                          request->exec_id()));
+                       RETURN_IF_ERROR(CheckSequence(*opened.exec, request->from_sequence()));
+                       opened.reader = std::make_unique<OutputReader>(
+                           opened.exec, request->from_sequence(), OutputReader::NeverWaitedFor());
+                       opened.follow = !request->no_follow();
+                       return opened;
+                     });
 }
 
 grpc::ServerWriteReactor<v1::RunExecResponse>* ExecService::RunExec(
@@ -100,6 +105,7 @@ grpc::ServerWriteReactor<v1::RunExecResponse>* ExecService::RunExec(
       deps_, *context, NameOf("ExecService/RunExec", *request),
       [this, request](CallReport& report) -> absl::StatusOr<Stream::Opened> {
         Stream::Opened opened;
+        ASSIGN_OR_RETURN(const OutputReader::Pace pace, PaceOf(request->reader()));
         if (request->from_sequence() == 0) {
           ASSIGN_OR_RETURN(opened.exec, Start(*request, report));
         } else {
@@ -107,11 +113,23 @@ grpc::ServerWriteReactor<v1::RunExecResponse>* ExecService::RunExec(
                            Find(report.caller(), request->sandbox_id(), request->exec_id()));
           RETURN_IF_ERROR(CheckSequence(*opened.exec, request->from_sequence()));
         }
-        opened.reader = std::make_unique<OutputReader>(opened.exec, request->from_sequence(),
-                                                       /*paces=*/true);
+        opened.reader = std::make_unique<OutputReader>(opened.exec, request->from_sequence(), pace);
         *opened.first.emplace().mutable_exec() =
             ToProto(*opened.exec, request->sandbox_id(), WithEnvironment::kYes, *deps_.clock);
         return opened;
+      });
+}
+
+grpc::ServerUnaryReactor* ExecService::AcknowledgeOutput(
+    grpc::CallbackServerContext* context, const v1::AcknowledgeOutputRequest* request,
+    v1::AcknowledgeOutputResponse* /*response*/) {
+  return UnaryCall::Run(
+      deps_, *context, NameOf("ExecService/AcknowledgeOutput", *request), deps_.calls,
+      [this, request](const UnaryCall& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const std::string reader, ParseClientName(request->reader(), "reader"));
+        ASSIGN_OR_RETURN(const auto exec,
+                         Find(call.caller(), request->sandbox_id(), request->exec_id()));
+        return exec->Acknowledge(reader, request->sequence());
       });
 }
 
@@ -125,10 +143,12 @@ grpc::ServerWriteReactor<v1::RunShellCommandResponse>* ExecService::RunShellComm
         ASSIGN_OR_RETURN(const ShellCommand command, FromProto(*request));
         ASSIGN_OR_RETURN(opened.exec,
                          Find(report.caller(), request->sandbox_id(), request->exec_id()));
+        ASSIGN_OR_RETURN(const OutputReader::Pace pace, PaceOf(request->reader()));
         ASSIGN_OR_RETURN(const ShellTicket ticket, opened.exec->RunShellCommand(command));
-        opened.reader = std::make_unique<OutputReader>(opened.exec, ticket.from_sequence,
-                                                       /*paces=*/true);
-        opened.reader->FollowCommand(ticket.number);
+        RETURN_IF_ERROR(CheckSequence(*opened.exec, request->from_sequence()));
+        const uint64_t from = std::max(ticket.from_sequence, request->from_sequence());
+        opened.reader = std::make_unique<OutputReader>(opened.exec, from, pace);
+        opened.reader->FollowCommand(ticket.number, from > ticket.from_sequence);
         return opened;
       });
 }

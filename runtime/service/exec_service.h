@@ -23,6 +23,9 @@ class ExecService final : public v1::ExecService::CallbackService {
       grpc::CallbackServerContext* context, const v1::AttachExecRequest* request) override;
   grpc::ServerWriteReactor<v1::RunExecResponse>* RunExec(
       grpc::CallbackServerContext* context, const v1::RunExecRequest* request) override;
+  grpc::ServerUnaryReactor* AcknowledgeOutput(grpc::CallbackServerContext* context,
+                                              const v1::AcknowledgeOutputRequest* request,
+                                              v1::AcknowledgeOutputResponse* response) override;
   grpc::ServerWriteReactor<v1::RunShellCommandResponse>* RunShellCommand(
       grpc::CallbackServerContext* context, const v1::RunShellCommandRequest* request) override;
   grpc::ServerUnaryReactor* WriteStdin(grpc::CallbackServerContext* context,

@@ -36,6 +36,7 @@ TABLE = {
     "Exec.StartExec": {"sandbox_id": "$ID", "exec_id": "another", "spec": SLEEP},
     "Exec.AttachExec": {**IN_EXEC, "no_follow": True},
     "Exec.RunExec": {**IN_EXEC, "spec": {"arguments": [b"/bin/true"]}},
+    "Exec.AcknowledgeOutput": {**IN_EXEC, "reader": "reader"},
     "Exec.RunShellCommand": {**IN_EXEC, "script": b"true"},
     "Exec.WriteStdin": {**IN_EXEC, "data": b"x"},
     "Exec.SignalExec": {**IN_EXEC, "signal": 28, "scope": 1},

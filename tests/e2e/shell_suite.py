@@ -155,15 +155,49 @@ class Shell(daemon.DaemonCase):
         self.daemon.process.kill()
         self.daemon.process.wait()
         self.daemon.start()
-        client.communicate(timeout=30)
         self.assertTrue(self.status(self.sandbox, "s")["command_running"])
         self.ok("exec", self.sandbox, "--", "touch", "/tmp/go")
-        daemon.wait_until(lambda: not self.status(self.sandbox, "s")["command_running"], "the command ends")
+        out, err = client.communicate(timeout=daemon.DEADLINE_S)
+        self.assertEqual((client.returncode, out), (0, b""), err)
+        self.assertFalse(self.status(self.sandbox, "s")["command_running"])
         self.says("echo $A $B", "kept done\n")
         self.assertEqual(self.status(self.sandbox, "s")["last_command"], 3)
         # Its init is no child of the new daemon: who adopted it reaps it, a moment after it was ended.
         self.ok("rm", "--force", self.sandbox)
         daemon.wait_until(lambda: not any(self.sandbox in self.cgroup_of(pid) for pid in os.listdir("/proc")), "it is gone")
+
+    def test_a_command_has_each_line_once_over_many_daemons_and_its_own_exit_code(self):
+        lines = 40_000
+        script = f"for i in {{0..{lines - 1}..2}}; do echo $i; echo $((i + 1)) >&2; done; (exit 9)"
+        with open(self.daemon.root / "out", "w+b") as out, open(self.daemon.root / "err", "w+b") as err:
+            client = self.daemon.popen("shell", self.sandbox, "--id", "s", "-c", script, stdout=out, stderr=err)
+            kills = 0
+            while client.poll() is None and kills < 4:
+                before = out.seek(0, os.SEEK_END)
+                daemon.wait_until(lambda: client.poll() is not None or out.seek(0, os.SEEK_END) > before, "it goes on")
+                self.daemon.kill()
+                self.daemon.start()
+                kills += 1
+            self.assertEqual(client.wait(timeout=daemon.DEADLINE_S), 9)
+            self.assertGreater(kills, 1)
+            for file, first in ((out, 0), (err, 1)):
+                file.seek(0)
+                seen = [line for line in file.read().decode().splitlines() if not line.startswith("glovebox: ")]
+                self.assertEqual(seen, [str(i) for i in range(first, lines, 2)])
+            client.stdout = client.stderr = None
+        self.says("echo $?", "9\n")
+
+    def test_two_clients_with_the_same_command_run_it_twice(self):
+        self.says("n=0", "")
+        first = self.daemon.popen("shell", self.sandbox, "--id", "s", "-c", "n=$((n+1)); echo in; until [ -e /tmp/both ]; do sleep 0.05; done")
+        self.assertEqual(first.stdout.read(3), b"in\n")
+        second = self.sh("n=$((n+1)); echo in; until [ -e /tmp/both ]; do sleep 0.05; done")
+        self.assertEqual(second.returncode, 125)
+        self.assertIn(b"command 2 of the shell runs", second.stderr)
+        self.ok("exec", self.sandbox, "--", "touch", "/tmp/both")
+        first.communicate(timeout=daemon.DEADLINE_S)
+        self.says("n=$((n+1)); echo in; until [ -e /tmp/both ]; do sleep 0.05; done", "in\n")
+        self.says("echo $n", "2\n")
 
     @staticmethod
     def cgroup_of(pid):

@@ -102,7 +102,7 @@ TEST_F(ExhaustionTest, InotifyEndsBeforeTheHostsOwnRunsOut) {
                     "$| = 1; while (syscall(294, 0) >= 0) {} print qq(full\\n); sleep 60"};
   auto held = sandbox->StartExec("hold", hold);
   ASSERT_TRUE(held.ok()) << held.status();
-  OutputReader reader(*held, 0, false);
+  OutputReader reader(*held, 0, OutputReader::NeverWaitedFor());
   bool seen = false;
   while (!seen) {
     auto woken = std::make_shared<absl::Notification>();

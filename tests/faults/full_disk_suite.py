@@ -1,6 +1,11 @@
 #!/usr/bin/env python3
-"""The file system of the state directory is full: no sandbox is made, running ones go on, and it heals by itself."""
+"""The file system of the state directory, or a sandbox's own disk, is full.
 
+No sandbox is made, running ones go on, output is kept or said to be lost, and all of it heals by itself.
+"""
+
+import errno
+import json
 import os
 import pathlib
 import subprocess
@@ -9,6 +14,7 @@ import unittest
 import daemon
 
 BYTES = 192 << 20
+UNSAVED = 8  # ended commands of a sandbox whose output waits for room: archive_limits.h
 
 
 class FullDisk(unittest.TestCase):
@@ -68,6 +74,84 @@ class FullDisk(unittest.TestCase):
         self.assertEqual(sorted(self.ok("ls", "-q").split()), sorted([sandbox, other]))
         self.assertEqual(self.daemon.cli("logs", sandbox, "during").stdout, b"goes on\n")
         self.ok("rm", sandbox, other)
+
+    def status(self, sandbox, name):
+        return json.loads(self.ok("exec-status", "--json", sandbox, name))
+
+    def stored(self, sandbox):
+        return len(os.listdir(self.daemon.state / "output" / sandbox))
+
+    def write_and_end(self, sandbox, name):
+        self.ok("exec", "--exec-id", name, sandbox, "--", "sh", "-c", f"head -c 100000 /dev/zero; echo {name} >&2")
+
+    def complaints(self):
+        self.daemon.log.flush()
+        return pathlib.Path(self.daemon.log.name).read_text(errors="replace").count("cannot be stored")
+
+    def check_output(self, sandbox, name):
+        logs = self.daemon.cli("logs", sandbox, name)
+        self.assertEqual((len(logs.stdout), logs.stderr), (100_000, name.encode() + b"\n"))
+
+    def test_output_waits_for_room_over_a_new_daemon_and_is_stored_without_a_further_end(self):
+        sandbox = self.ok("create").strip()
+        filler = self.fill()
+        for name in ("one", "two"):
+            self.write_and_end(sandbox, name)
+        self.assertEqual(self.stored(sandbox), 0)
+        daemon.wait_until(self.complaints, "it is told")
+        for name in ("one", "two"):
+            self.check_output(sandbox, name)
+        self.assertEqual(self.complaints(), 1, "once for all")
+        # Nobody but init has it while no daemon runs; and a daemon needs some room to start.
+        self.daemon.kill()
+        filler.unlink()
+        self.daemon.start()
+        for name in ("one", "two"):
+            self.check_output(sandbox, name)
+        daemon.wait_until(lambda: self.stored(sandbox) == 2, "what waits is stored")
+        self.daemon.kill()
+        self.daemon.start()
+        for name in ("one", "two"):
+            self.check_output(sandbox, name)
+            self.assertNotIn("output_lost_error", self.status(sandbox, name))
+        self.ok("rm", sandbox)
+
+    def test_output_that_gets_no_room_is_said_to_be_lost_and_the_latest_is_kept(self):
+        sandbox = self.ok("create").strip()
+        filler = self.fill()
+        names = [f"e{i}" for i in range(UNSAVED + 2)]
+        for name in names:
+            self.write_and_end(sandbox, name)
+        for name in names[:2]:
+            daemon.wait_until(lambda one=name: self.status(sandbox, one).get("output_lost_error") == errno.ENOSPC,
+                              "the oldest made room")
+            self.assertEqual(self.status(sandbox, name)["exit_code"], 0)
+            self.assertEqual(self.daemon.cli("logs", sandbox, name).stdout, b"")
+        for name in names[2:]:
+            self.check_output(sandbox, name)
+        filler.unlink()
+        daemon.wait_until(lambda: self.stored(sandbox) == UNSAVED, "what waits is stored")
+        self.daemon.kill()
+        self.daemon.start()
+        for name in names[:2]:
+            self.assertEqual(self.status(sandbox, name)["output_lost_error"], errno.ENOSPC)
+        for name in names[2:]:
+            self.check_output(sandbox, name)
+        self.ok("rm", sandbox)
+
+    def test_a_full_log_ends_with_the_sandboxs_own_disk_and_the_command_goes_on(self):
+        sandbox = self.ok("create", "--disk", "32M").strip()
+        done = self.daemon.cli("exec", "--exec-id", "log", "--full-log", sandbox, "--", "sh", "-c",
+                               "head -c 67108864 /dev/zero; echo end >&2")
+        self.assertEqual((done.returncode, len(done.stdout), done.stderr), (0, 67_108_864, b"end\n"))
+        end = self.status(sandbox, "log")
+        self.assertEqual((end["full_log"]["state"], end["exit_code"]), ("disk_full", 0), end)
+        self.assertLess(end["full_log"]["file_bytes"], 32 << 20)
+        # Another command of the same sandbox, with no room for a log of its own.
+        refused = self.daemon.cli("exec", "--full-log", sandbox, "--", "true")
+        self.assertIn(refused.returncode, (0, 125), refused.stderr)
+        self.assertEqual(self.ok("exec", sandbox, "--", "echo", "goes on"), "goes on\n")
+        self.ok("rm", sandbox)
 
     def test_deleting_works_on_a_full_disk(self):
         sandbox = self.ok("create").strip()

@@ -69,7 +69,7 @@ InitFrame FrameOf(FuzzInput* input) {
 }
 
 void ReadAll(const std::shared_ptr<Exec>& exec, uint64_t from) {
-  OutputReader reader(exec, from, false);
+  OutputReader reader(exec, from, OutputReader::NeverWaitedFor());
   for (int i = 0; i < kReadsMax; ++i) {
     const auto frame = reader.Next();
     if (!frame.ok()) {
@@ -122,7 +122,7 @@ void FuzzAdoptedExec(absl::string_view bytes) {
     exec->OnFrame(FrameOf(&input), ExecLimitValues{1 << 20, 64, 1 << 20, 1000});
     (void)exec->Snapshot();                                                   // must only not crash
     (void)exec->WriteStdin(exec->Snapshot().stdin_accepted, "input", false);  // likewise
-    if (exec->spec().shell) (void)exec->RunShellCommand({{}, "true", 0, 0});  // likewise
+    if (exec->spec().shell) (void)exec->RunShellCommand({.script = "true"});  // likewise
   }
   ReadAll(exec, choice >> 3);
   CheckOutcome(*exec);

@@ -128,7 +128,7 @@ SandboxWorld::~SandboxWorld() {
 
 absl::StatusOr<Outcome> Collect(const std::shared_ptr<Exec>& exec, bool paces) {
   Outcome outcome;
-  OutputReader reader(exec, 0, paces);
+  OutputReader reader(exec, 0, paces ? OutputReader::WaitedFor() : OutputReader::NeverWaitedFor());
   absl::Mutex mutex;
   int woken = 0;
   for (;;) {

@@ -62,6 +62,7 @@ GLOVEBOX_CALL(sandboxes, SandboxService, GetSandbox)
 GLOVEBOX_CALL(sandboxes, SandboxService, ListSandboxes)
 GLOVEBOX_CALL(sandboxes, SandboxService, DeleteSandbox)
 GLOVEBOX_CALL(execs, ExecService, StartExec)
+GLOVEBOX_CALL(execs, ExecService, AcknowledgeOutput)
 GLOVEBOX_CALL(execs, ExecService, GetExec)
 GLOVEBOX_CALL(execs, ExecService, SignalExec)
 GLOVEBOX_CALL(execs, ExecService, ResizeTerminal)
@@ -78,13 +79,6 @@ absl::Status CallStream(Connection& connection, const v1::DiffSandboxRequest& re
                         const std::function<absl::Status(v1::DiffSandboxResponse&)>& each) {
   grpc::ClientContext context;
   return ReadAll(connection, *connection.stubs().changes->DiffSandbox(&context, request), context,
-                 each);
-}
-
-absl::Status CallStream(Connection& connection, const v1::RunShellCommandRequest& request,
-                        const std::function<absl::Status(v1::RunShellCommandResponse&)>& each) {
-  grpc::ClientContext context;
-  return ReadAll(connection, *connection.stubs().execs->RunShellCommand(&context, request), context,
                  each);
 }
 

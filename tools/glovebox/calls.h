@@ -18,6 +18,8 @@ class ClientContext;
 namespace glovebox {
 
 namespace v1 {
+class AcknowledgeOutputRequest;
+class AcknowledgeOutputResponse;
 class CreateSandboxRequest;
 class CreateSandboxResponse;
 class DeleteImageRequest;
@@ -48,8 +50,6 @@ class ListSnapshotsRequest;
 class ListSnapshotsResponse;
 class ResizeTerminalRequest;
 class ResizeTerminalResponse;
-class RunShellCommandRequest;
-class RunShellCommandResponse;
 class SignalExecRequest;
 class SignalExecResponse;
 class StartExecRequest;
@@ -92,6 +92,7 @@ GLOVEBOX_CALL(GetSandbox);
 GLOVEBOX_CALL(ListSandboxes);
 GLOVEBOX_CALL(DeleteSandbox);
 GLOVEBOX_CALL(StartExec);
+GLOVEBOX_CALL(AcknowledgeOutput);
 GLOVEBOX_CALL(GetExec);
 GLOVEBOX_CALL(SignalExec);
 GLOVEBOX_CALL(ResizeTerminal);
@@ -108,8 +109,6 @@ GLOVEBOX_CALL(GetNode);
 // returned.
 absl::Status CallStream(Connection& connection, const v1::DiffSandboxRequest& request,
                         const std::function<absl::Status(v1::DiffSandboxResponse&)>& each);
-absl::Status CallStream(Connection& connection, const v1::RunShellCommandRequest& request,
-                        const std::function<absl::Status(v1::RunShellCommandResponse&)>& each);
 absl::Status CallStream(Connection& connection, const v1::ImportSnapshotRequest& request,
                         const std::function<absl::Status(v1::ImportSnapshotResponse&)>& each);
 absl::Status CallStream(Connection& connection, const v1::ImportImageRequest& request,

@@ -12,16 +12,21 @@
 #include "tools/glovebox/calls.h"
 #include "tools/glovebox/end_report.h"
 #include "tools/glovebox/exec_options.h"
+#include "tools/glovebox/exec_stream.h"
 #include "tools/glovebox/failure.h"
 #include "tools/glovebox/frame_output.h"
 #include "tools/glovebox/invocation.h"
 #include "tools/glovebox/lookup.h"
+#include "tools/glovebox/reconnect.h"
 #include "tools/glovebox/sandbox_calls.h"
 #include "tools/glovebox/sizes.h"
 
 namespace glovebox {
 namespace {
 
+constexpr int kNumberTries = 5;
+// Of the next daemon to come and us to come back to it: within it nothing of a command is lost.
+constexpr int kHoldSeconds = 10;
 constexpr char kInteractive[] =
     "if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi";
 
@@ -30,6 +35,7 @@ struct Options {
   std::string name = "shell";
   std::string script;
   std::string timeout;
+  ReconnectOptions reconnect;
 };
 
 // What becomes of one command, from its frames.
@@ -45,19 +51,54 @@ struct CommandView {
   }
 };
 
-absl::Status StartShell(Connection& connection, const std::string& sandbox_id,
-                        const std::string& name) {
+// The number of the shell's next command; starts the shell when there is none.
+absl::StatusOr<uint64_t> StartShell(Connection& connection, const std::string& sandbox_id,
+                                    const std::string& name) {
   const auto exec = GetExec(connection, sandbox_id, name);
-  if (exec.ok() || !absl::IsNotFound(exec.status())) return exec.status();
+  if (exec.ok()) return exec->last_command() + 1;
+  if (!absl::IsNotFound(exec.status())) return exec.status();
   v1::StartExecRequest request;
   request.set_sandbox_id(sandbox_id);
   request.set_exec_id(name);
   request.mutable_spec()->set_shell(true);
-  // A command waits for us, who read it; a job in the background, which nobody reads, for nobody.
+  // A command waits for us, who read it; a job in the background, which nobody reads, not for long.
   request.mutable_spec()->set_output_policy(v1::OUTPUT_POLICY_BACK_PRESSURE);
-  request.mutable_spec()->mutable_hold_time();
+  request.mutable_spec()->mutable_hold_time()->set_seconds(kHoldSeconds);
   v1::StartExecResponse response;
-  return Call(connection, request, &response);
+  RETURN_IF_ERROR(Call(connection, request, &response));
+  return response.exec().last_command() + 1;
+}
+
+// Until its end, or that of the shell.
+absl::Status Follow(Connection& connection, const v1::RunShellCommandRequest& request,
+                    ReconnectPolicy policy, CommandView* view, bool* number_taken) {
+  ExecStream stream(connection, request, policy);
+  v1::Frame frame;
+  for (;;) {
+    const absl::StatusOr<bool> next = stream.Next(&frame);
+    *number_taken = !stream.was_broken() && (HasReason(next.status(), "COMMAND_NUMBER_REUSED") ||
+                                             HasReason(next.status(), "COMMAND_PASSED"));
+    if (!next.ok()) return next.status();
+    if (!*next) return absl::OkStatus();
+    RETURN_IF_ERROR(view->Take(frame));
+  }
+}
+
+// Another client may take the number meanwhile: then ours was not run, and another number is tried.
+absl::Status RunCommand(Connection& connection, v1::RunShellCommandRequest request,
+                        ReconnectPolicy policy, CommandView* view) {
+  CallControl control;
+  for (int left = kNumberTries;; --left) {
+    uint64_t number = 0;
+    RETURN_IF_ERROR(Persist(policy, control, [&]() -> absl::Status {
+      ASSIGN_OR_RETURN(number, StartShell(connection, request.sandbox_id(), request.exec_id()));
+      return absl::OkStatus();
+    }));
+    request.set_number(number);
+    bool number_taken = false;
+    absl::Status status = Follow(connection, request, policy, view, &number_taken);
+    if (!number_taken || left == 0) return status;
+  }
 }
 
 int ReportEnd(const v1::CommandEnded& end, const std::string& timeout) {
@@ -86,9 +127,8 @@ int RunScript(const Invocation& invocation, Connection& connection, const std::s
     request.mutable_wall_time()->set_nanos(
         static_cast<int32_t>(absl::ToInt64Nanoseconds(*limit % absl::Seconds(1))));
   }
-  if (const absl::Status status = StartShell(connection, sandbox_id, options.name); !status.ok()) {
-    return Fail("shell", status, kExitGlovebox);
-  }
+  const auto reconnect = ReconnectPolicyOf(options.reconnect);
+  if (!reconnect.ok()) return Fail("shell", reconnect.status(), kExitGlovebox);
   CommandView view;
   view.output.json = invocation.json;
   Interrupts interrupts;
@@ -103,9 +143,7 @@ int RunScript(const Invocation& invocation, Connection& connection, const std::s
     v1::SignalExecResponse response;
     (void)Call(connection, interrupt, &response);  // it has ended meanwhile, which is seen anyway
   });
-  const absl::Status status = CallStream(
-      connection, request,
-      [&view](v1::RunShellCommandResponse& response) { return view.Take(response.frame()); });
+  const absl::Status status = RunCommand(connection, request, *reconnect, &view);
   interrupts.SetHandler(nullptr);
   if (view.command.has_value()) return ReportEnd(*view.command, options.timeout);
   if (view.exec.has_value()) {
@@ -163,6 +201,7 @@ void AddShell(Verb app, Invocation& invocation) {
   verb.AddOption("--timeout", options->timeout,
                  "End the command, not the shell, after so long; exit code 124")
       .TypeName("TIME");
+  AddReconnectOptions(verb, options->reconnect);
 }
 
 }  // namespace glovebox

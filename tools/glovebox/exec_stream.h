@@ -5,10 +5,12 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "glovebox/v1/exec.pb.h"
+#include "tools/glovebox/acknowledger.h"
 #include "tools/glovebox/connection.h"
 #include "tools/glovebox/reconnect.h"
 
@@ -20,6 +22,10 @@ class ExecStream {
   // Starts the command with the first Next(). `request` must have an exec id, so that it can be
   // sent again.
   ExecStream(Connection& connection, v1::RunExecRequest request, ReconnectPolicy policy = {});
+  // Runs a command in a persistent shell. `request` must have a number, so that it can be sent
+  // again. Its frames end with its own end, or the shell's.
+  ExecStream(Connection& connection, v1::RunShellCommandRequest request,
+             ReconnectPolicy policy = {});
   // Attaches to a command that was started before.
   ExecStream(Connection& connection, v1::AttachExecRequest request, ReconnectPolicy policy = {});
   ~ExecStream();
@@ -30,33 +36,45 @@ class ExecStream {
   // broken connection. Before the first Next().
   void OnAttached(std::function<void()> callback) { attached_ = std::move(callback); }
 
-  // The next frame into `frame`: true; it may be empty. False after the last: behind the end frame,
-  // or, with no_follow, when there is no more now. A connection that breaks is made again, from
-  // behind the last frame, as the policy says; then it is an error that says how to go on.
-  // CANCELLED after Cancel().
+  // Whether the request may have been sent more than once.
+  bool was_broken() const { return broken_; }
+
+  // The next frame into `frame`, when all before it have been dealt with for good: true; it may be
+  // empty. False after the last: behind the end frame, or, with no_follow, when there is no more
+  // now. A connection that breaks is made again, from behind the last frame, as the policy says;
+  // then it is an error that says how to go on. CANCELLED after Cancel().
   absl::StatusOr<bool> Next(v1::Frame* frame);
 
   void Cancel() { control_.Cancel(); }
 
  private:
   class Reader;
+  enum class Kind { kRun, kShell, kAttach };
 
+  // Which call comes next. A command of ours is acknowledged, so that it waits for us.
   void Open();
   bool Read(v1::Frame* frame, bool* is_frame);
   absl::Status Reopen(const absl::Status& broken);
   bool Accept(const v1::Frame& frame);
+  bool GoesOnAttached(const absl::Status& refused);
+  std::string Ids() const;
 
   Connection& connection_;
-  v1::RunExecRequest run_;        // of a command that is ours to start
-  v1::AttachExecRequest attach_;  // of another's
-  const bool runs_;
+  Kind kind_;
+  // All know where to go on.
+  v1::RunExecRequest run_;            // kRun
+  v1::RunShellCommandRequest shell_;  // kShell, and then perhaps kAttach
+  v1::AttachExecRequest attach_;      // kAttach
   std::function<void()> attached_;
   bool recorded_ = false;      // the daemon has shown that the exec exists
   bool started_seen_ = false;  // the frame of that name, which comes with each attachment
+  bool broken_ = false;
   bool done_ = false;
   Outage outage_;
   CallControl control_;
   std::unique_ptr<Reader> reader_;
+  FrameExtent shown_;                           // the former frame
+  std::unique_ptr<Acknowledger> acknowledger_;  // null: nobody waits for us
 };
 
 }  // namespace glovebox

@@ -95,6 +95,13 @@ Json SpawnFailureJson(const v1::SpawnFailure& failure) {
           {"detail", failure.detail()}};
 }
 
+Json FullLogJson(const v1::FullLogEnd& log) {
+  return {{"state", EnumWord(v1::FullLogState_Name(log.state()), "FULL_LOG_STATE_")},
+          {"file_bytes", log.file_bytes()},
+          {"last_sequence", log.last_sequence()},
+          {"error_number", log.error_number()}};
+}
+
 }  // namespace
 
 Json LimitsJson(const v1::SandboxLimits& limits) {
@@ -155,6 +162,8 @@ Json EndJson(const v1::End& end) {
   out["denials_uncounted"] = end.denials_uncounted();
   out["survivors"] = end.survivors();
   out["output_cut"] = end.output_cut();
+  if (end.has_full_log()) out["full_log"] = FullLogJson(end.full_log());
+  if (end.has_output_lost_error()) out["output_lost_error"] = end.output_lost_error();
   out["stdout_bytes"] = StreamJson(end.has_stdout_bytes(), end.stdout_bytes());
   out["stderr_bytes"] = StreamJson(end.has_stderr_bytes(), end.stderr_bytes());
   out["terminal_bytes"] = StreamJson(end.has_terminal_bytes(), end.terminal_bytes());

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -12,6 +13,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "exec/exec.h"
 #include "exec/exec_archiver.h"
@@ -62,6 +64,7 @@ class TestDaemon {
                                 uint32_t number) {
     OutputRegion region = Take(OutputRegion::Create(spec, EncodeExecRecord(id, spec)));
     const int fd = region.fd();
+    latest_region.Reset(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
     auto exec = std::make_shared<Exec>(id, number, spec, std::move(region), client_);
     execs[number] = exec;
     EXPECT_TRUE(client_
@@ -81,6 +84,11 @@ class TestDaemon {
       }
     }
   }
+  // The same, if there is one within so long.
+  void PumpFor(int timeout_ms) {
+    pollfd item{client_->fd(), POLLIN, 0};
+    if (::poll(&item, 1, timeout_ms) == 1) Pump();
+  }
   void AwaitState(const Exec& exec, ExecSnapshot::State state) {
     while (exec.Snapshot().state < state) Pump();
   }
@@ -90,6 +98,7 @@ class TestDaemon {
   }
 
   std::map<uint32_t, std::shared_ptr<Exec>> execs;
+  UniqueFd latest_region;  // of the latest command that was started
 
  private:
   TestSandbox* const sandbox_;
@@ -173,7 +182,7 @@ TEST_F(HandoverTest, EveryHeldExecComesBackWithItsMemoryAndState) {
   // Input goes on where it was.
   EXPECT_EQ(*daemon_->execs.at(running->number())->WriteStdin(0, "abc\nrest", true), 8u);
   daemon_->AwaitState(running_again, ExecSnapshot::State::kEnded);
-  OutputReader reader(daemon_->execs.at(running->number()), 0, false);
+  OutputReader reader(daemon_->execs.at(running->number()), 0, OutputReader::NeverWaitedFor());
   Client client;
   while (client.Read(&reader)) {
   }
@@ -211,7 +220,7 @@ TEST_F(HandoverTest, WhatADeadDaemonHadSentIsCarriedOut) {
   ASSERT_EQ(daemon_->execs.count(number), 1u);
   const std::shared_ptr<Exec> adopted = daemon_->execs.at(number);
   daemon_->AwaitState(*adopted, ExecSnapshot::State::kEnded);
-  OutputReader reader(adopted, 0, false);
+  OutputReader reader(adopted, 0, OutputReader::NeverWaitedFor());
   Client client;
   while (client.Read(&reader)) {
   }
@@ -231,7 +240,7 @@ class ReaderOverDaemonsTest : public HandoverTest,
   // Reads until `client` saw `bytes` more, or the end.
   void ReadSome(uint32_t number, Client* client, uint64_t bytes) {
     const std::shared_ptr<Exec> exec = daemon_->execs.at(number);
-    OutputReader reader(exec, client->cursor, GetParam() == OutputPolicy::kBackPressure);
+    OutputReader reader(exec, client->cursor, OutputReader::WaitedFor());
     const uint64_t enough = client->out.size() + client->err.size() + bytes;
     while (client->out.size() + client->err.size() < enough && !client->result.has_value()) {
       bool woken = false;
@@ -255,6 +264,100 @@ class ReaderOverDaemonsTest : public HandoverTest,
   }
   TemporaryDirectory archives_;
 };
+
+// A client that acknowledges, and loses whatever was on its way to it with each daemon.
+class AcknowledgingReaderTest : public HandoverTest {
+ protected:
+  struct Arriving {
+    uint64_t sequence;
+    std::string out, err;
+  };
+  // Everything that the command is let to write while nothing of it is acknowledged.
+  void FillTheWay(OutputReader* reader, std::vector<Arriving>* way,
+                  std::optional<ExecResult>* result) {
+    for (;;) {
+      const bool waits = header_->writer_waiting.load() != 0;  // before the look: then all is there
+      auto frame = reader->Next();
+      ASSERT_TRUE(frame.ok()) << frame.status();
+      if (!frame->has_value()) {
+        if (waits) return;
+        daemon_->PumpFor(1);
+        continue;
+      }
+      OutputFrame& got = **frame;
+      ASSERT_NE(got.kind, OutputFrame::Kind::kGap) << got.gap_bytes << " bytes are missing";
+      if (got.kind == OutputFrame::Kind::kEnd) *result = got.result;
+      if (result->has_value()) return;
+      if (got.kind != OutputFrame::Kind::kData) continue;
+      Arriving& one = way->emplace_back(Arriving{got.sequence, "", ""});
+      (got.stream == OutputStream::kStderr ? one.err : one.out) = got.data;
+    }
+  }
+  // The command's memory is looked into past all daemons.
+  void Watch(int region_fd) {
+    void* const address = ::mmap(nullptr, kRegionHeaderBytes, PROT_READ, MAP_SHARED, region_fd, 0);
+    ASSERT_NE(address, MAP_FAILED);
+    header_ = static_cast<const RegionHeader*>(address);
+  }
+  ~AcknowledgingReaderTest() override {
+    if (header_ != nullptr) (void)::munmap(const_cast<RegionHeader*>(header_), kRegionHeaderBytes);
+  }
+  const RegionHeader* header_ = nullptr;
+};
+
+TEST_F(AcknowledgingReaderTest, GetsWhatItDidNotAcknowledgeFromTheNextDaemon) {
+  constexpr int kRounds = 3;  // of one daemon
+  constexpr int kLines = 100'000;
+  ExecSpec spec = Shell("i=0; while [ $i -lt " + std::to_string(kLines) +
+                        " ]; do echo $i; echo $i >&2; i=$((i+1)); done; exit 42");
+  spec.output_policy = OutputPolicy::kBackPressure;
+  spec.head_bytes = 0;
+  spec.ring_bytes = spec.stderr_ring_bytes = 64 * 1024;
+  const uint32_t number = daemon_->Start("lines", spec)->number();
+  Watch(daemon_->latest_region.get());
+  std::mt19937 random(20261121);
+  Client client;
+  int daemons = 1;
+  while (!client.result.has_value()) {
+    {
+      OutputReader reader(daemon_->execs.at(number), client.cursor,
+                          OutputReader::WaitedFor("client"));
+      for (int round = 0; round < kRounds && !client.result.has_value(); ++round) {
+        std::vector<Arriving> way;
+        std::optional<ExecResult> result;
+        FillTheWay(&reader, &way, &result);
+        if (HasFatalFailure()) return;
+        // Of the last round only a part arrives, or nothing.
+        const size_t arrived =
+            round < kRounds - 1 || result.has_value() ? way.size() : random() % (way.size() + 1);
+        for (size_t i = 0; i < arrived; ++i) {
+          client.out += way[i].out;
+          client.err += way[i].err;
+          client.cursor = way[i].sequence + 1;
+        }
+        client.result = result;
+        if (arrived > 0) {
+          ASSERT_TRUE(reader.exec()->Acknowledge("client", client.cursor - 1).ok());
+        }
+      }
+    }
+    KillDaemon();
+    StartDaemon();
+    ++daemons;
+  }
+  EXPECT_GE(daemons, 4);
+  std::string all;
+  for (int i = 0; i < kLines; ++i) all += std::to_string(i) + "\n";
+  EXPECT_TRUE(client.out == all) << client.out.size();
+  EXPECT_TRUE(client.err == all) << client.err.size();
+  EXPECT_EQ(client.result->exit_code, 42);
+}
+
+TEST_F(AcknowledgingReaderTest, AnAcknowledgementOfWhatWasNotWrittenIsRefused) {
+  const std::shared_ptr<Exec> exec = daemon_->Start("one", Shell("echo one"));
+  EXPECT_TRUE(absl::IsOutOfRange(exec->Acknowledge("client", 1'000'000)));
+  EXPECT_TRUE(exec->Acknowledge("nobody", 0).ok());
+}
 
 TEST_P(ReaderOverDaemonsTest, SeesEveryByteOnceAndTheTrueEnd) {
   const bool paced = GetParam() == OutputPolicy::kBackPressure;
@@ -299,7 +402,8 @@ TEST_P(ReaderOverDaemonsTest, SeesEveryByteOnceAndTheTrueEnd) {
   KillDaemon();
   StartDaemon();
   EXPECT_TRUE(daemon_->execs.empty());
-  OutputReader reader(Exec::Restore(number, {"lines", spec}, outcome, OpenStore()), 0, false);
+  OutputReader reader(Exec::Restore(number, {"lines", spec}, outcome, OpenStore()), 0,
+                      OutputReader::NeverWaitedFor());
   Client late;
   while (late.Read(&reader)) {
   }
@@ -355,7 +459,7 @@ TEST_F(HandoverTest, ALowDescriptorLimitOfCommandsDoesNotBindInit) {
     daemon_->AwaitState(*exec, ExecSnapshot::State::kRunning);
     ASSERT_EQ(*exec->WriteStdin(0, "\n", true), 1u);
     daemon_->AwaitState(*exec, ExecSnapshot::State::kEnded);
-    OutputReader reader(exec, 0, false);
+    OutputReader reader(exec, 0, OutputReader::NeverWaitedFor());
     Client client;
     while (client.Read(&reader)) {
     }

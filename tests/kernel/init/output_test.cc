@@ -32,8 +32,8 @@ class OutputTest : public testing::Test {
       ends_[got->size()] = *next_sequence;
     }
   }
-  void MoveGate(TestExec* exec, uint64_t bytes) {
-    exec->header().gate_bytes.store(bytes);
+  void MoveGate(TestExec* exec, uint64_t sequence) {
+    exec->header().gate_sequence.store(sequence);
     if (exec->header().writer_waiting.load() != 0) {
       sandbox_->Send(FrameKind::kResume, exec->exec_no, nullptr, 0);
     }
@@ -45,7 +45,7 @@ class OutputTest : public testing::Test {
       size_t before = got->size();
       TakeRecords(exec, &next_sequence, got);
       if (got->size() > before) {
-        MoveGate(exec, got->size());
+        MoveGate(exec, next_sequence - 1);
         continue;
       }
       Frame frame = sandbox_->Next();
@@ -173,7 +173,7 @@ TEST_F(OutputTest, APacerThatComesBackWithAnOlderCursorSeesEveryByteOnce) {
       exec->header().reader_waiting.store(1);
       size_t before = delivered.size();
       TakeRecords(exec.get(), &next_sequence, &delivered);
-      MoveGate(exec.get(), delivered.size());
+      MoveGate(exec.get(), next_sequence - 1);
       if (delivered.size() == before) sandbox_->Next();
     }
     sandbox_->Disconnect();

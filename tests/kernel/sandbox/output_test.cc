@@ -57,7 +57,7 @@ class SandboxOutputTest : public ::testing::Test {
     bool in_order = true;
   };
   static Reading ReadAll(const std::shared_ptr<Exec>& exec, uint64_t from_sequence) {
-    OutputReader reader(exec, from_sequence, /*paces=*/false);
+    OutputReader reader(exec, from_sequence, OutputReader::NeverWaitedFor());
     Reading reading;
     reading.next = from_sequence;
     for (;;) {
@@ -190,7 +190,7 @@ TEST_F(SandboxOutputTest, AReaderThatNeverReadsHoldsUpNobody) {
   Make();
   auto exec = Start(Shell("seq 1 300000"));
   ASSERT_NE(exec, nullptr);
-  OutputReader stuck(exec, 0, /*paces=*/true);  // the policy is to drop: it has no say
+  OutputReader stuck(exec, 0, OutputReader::WaitedFor());  // the policy is to drop: it has no say
   auto outcome = Collect(exec);
   ASSERT_TRUE(outcome.ok()) << outcome.status();
   EXPECT_EQ(outcome->out.size() + outcome->gap_bytes, Numbers(300000).size());
@@ -265,7 +265,7 @@ TEST_F(SandboxOutputTest, WithoutStdinACommandReadsTheEndAndAWriteIsRefused) {
   auto exec = Start(Shell("cat; echo ended; sleep 1000"));
   ASSERT_NE(exec, nullptr);
   EXPECT_EQ(GetErrorDetail(exec->WriteStdin(0, "x", false).status())->reason, "NO_STDIN");
-  OutputReader reader(exec, 0, false);
+  OutputReader reader(exec, 0, OutputReader::NeverWaitedFor());
   std::string out;
   while (out != "ended\n") {
     const auto changed = std::make_shared<absl::Notification>();

@@ -252,7 +252,7 @@ TEST_F(SandboxTest, ASignalToTheTreeReachesWhatLeftTheGroup) {
   ExecSpec spec = Shell("setsid sleep 1000 & echo ready; wait $!; echo ended $?");
   auto exec = sandbox->StartExec("signalled", spec);
   ASSERT_TRUE(exec.ok()) << exec.status();
-  OutputReader reader(*exec, 0, /*paces=*/false);
+  OutputReader reader(*exec, 0, OutputReader::NeverWaitedFor());
   std::string out;
   while (out.find("ready") == std::string::npos) {
     auto frame = reader.Next();

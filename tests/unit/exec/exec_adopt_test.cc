@@ -220,7 +220,7 @@ class MovedOutputTest : public ::testing::Test {
            f.data + (f.result.has_value() ? DescribeResult(*f.result) : "");
   }
   static std::vector<std::string> ReadAll(const std::shared_ptr<Exec>& exec, uint64_t from = 0) {
-    OutputReader reader(exec, from, false);
+    OutputReader reader(exec, from, OutputReader::NeverWaitedFor());
     std::vector<std::string> all;
     for (std::string frame = Next(&reader); !frame.empty(); frame = Next(&reader)) {
       all.push_back(frame);
@@ -241,7 +241,7 @@ TEST_F(MovedOutputTest, ReadersInTheMiddleSeeEveryFrameOnceAndTheSame) {
   std::vector<std::unique_ptr<OutputReader>> readers;
   std::vector<std::vector<std::string>> seen;
   for (size_t done = 0; done < expected.size(); done += expected.size() / 40) {
-    readers.push_back(std::make_unique<OutputReader>(made.exec, 0, false));
+    readers.push_back(std::make_unique<OutputReader>(made.exec, 0, OutputReader::NeverWaitedFor()));
     seen.emplace_back();
     for (size_t i = 0; i < done; ++i) seen.back().push_back(Next(readers.back().get()));
   }
@@ -284,7 +284,7 @@ TEST_F(MovedOutputTest, SavingGivesTheMemoryBackAlthoughAReaderIsAttached) {
   Made made = Make(1);
   made.region->Write("x");
   End(&made);
-  OutputReader reader(made.exec, 0, false);
+  OutputReader reader(made.exec, 0, OutputReader::NeverWaitedFor());
   const auto mapped = [] {
     const auto maps = ReadFileAt(AT_FDCWD, "/proc/self/maps", 1 << 22);
     size_t count = 0;
@@ -301,7 +301,7 @@ TEST_F(MovedOutputTest, AReaderFinishesAlthoughTheArchiveIsRemoved) {
   WriteMuch(made.region.get());
   End(&made);
   const std::vector<std::string> expected = ReadAll(made.exec);
-  OutputReader reader(made.exec, 0, false);
+  OutputReader reader(made.exec, 0, OutputReader::NeverWaitedFor());
   std::vector<std::string> seen = {Next(&reader)};
   ASSERT_TRUE(made.exec->SaveOutput(store_).ok());
   store_->Remove(1);
@@ -315,7 +315,7 @@ TEST_F(MovedOutputTest, OutputThatIsGoneIsOneGapOfAllItsBytes) {
   End(&made);
   ASSERT_TRUE(made.exec->SaveOutput(store_).ok());
   store_->Remove(1);
-  OutputReader reader(made.exec, 0, false);
+  OutputReader reader(made.exec, 0, OutputReader::NeverWaitedFor());
   ASSERT_EQ((*reader.Next())->kind, OutputFrame::Kind::kStarted);
   const auto gap = **reader.Next();
   EXPECT_EQ(gap.kind, OutputFrame::Kind::kGap);
@@ -336,8 +336,17 @@ TEST_F(MovedOutputTest, WhatCannotBeSavedStaysInMemoryForTheLatestFew) {
     End(&made.back());
   }
   ASSERT_EQ(::rmdir(temporary_.path().c_str()), 0);  // no file can be made there any more
-  ExecArchiver archiver(store_);
+  int told = 0;
+  ArchiveHealth health([&told](const absl::Status& now) { told += now.ok() ? 0 : 1; });
+  ExecArchiver archiver(store_, &health);
   for (const Made& one : made) EXPECT_FALSE(archiver.Save(one.exec).ok());
+  EXPECT_EQ(told, 1);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(made[i].exec->outcome()->result.output_lost_error, ENOENT);
+    EXPECT_TRUE(archiver.Save(made[i].exec).ok()) << "there is nothing to save any more";
+  }
+  EXPECT_EQ(made[2].exec->outcome()->result.output_lost_error, 0);
+  EXPECT_FALSE(archiver.Save(made[2].exec).ok());
   EXPECT_EQ(ReadAll(made[0].exec)[1].substr(0, 1), "2") << "a gap";
   EXPECT_EQ(ReadAll(made[1].exec)[1].substr(0, 1), "2");
   EXPECT_EQ(ReadAll(made[2].exec)[1].substr(0, 1), "1") << "data";

@@ -68,7 +68,7 @@ class ExecShellTest : public ::testing::Test {
     news_ = {};
     news_.running = true;
     news_.number = number;
-    news_.fingerprint = ShellFingerprint(script, 0, 2000);
+    news_.fingerprint = ShellFingerprint({.number = {}, .reader = "", .script = script});
     news_.started_sequence = writer_.sequence() + 1;
     writer_.SetShell(news_);
     const CommandStartedRecord record{number};
@@ -84,7 +84,7 @@ class ExecShellTest : public ::testing::Test {
   }
   // The frames of one command, as text.
   std::string Follow(const ShellTicket& ticket) {
-    OutputReader reader(exec_, ticket.from_sequence, /*paces=*/false);
+    OutputReader reader(exec_, ticket.from_sequence, OutputReader::NeverWaitedFor());
     reader.FollowCommand(ticket.number);
     std::string text;
     for (;;) {

@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+"""An init that was taken over by a payload says what it likes: that ends its sandbox and nothing else.
+
+What it says is sent from its own socket: root may take a copy of another process's descriptor (pidfd_getfd). While the
+daemon runs that is the end of the connection that init has; for a daemon that takes over, the listening socket, with init
+stopped, so that the test answers in its place.
+"""
+
+import ctypes
+import fcntl
+import json
+import os
+import pathlib
+import signal
+import socket
+import struct
+import threading
+import unittest
+
+import daemon
+
+MAGIC = 0x67624652
+HELLO_ACK, STARTED, OUTPUT, STDIN_ACK, END, REFUSED, HELD, HELD_ALL = range(64, 72)
+VERSION = 2
+PIDFD_GETFD = 438  # of every architecture
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def frame(kind, exec_no=0, body=b"", magic=MAGIC, flags=0, size=None):
+    return struct.pack("<IHHII", magic, kind, flags, exec_no, len(body) if size is None else size) + body
+
+
+def hello_ack(version=VERSION):
+    return frame(HELLO_ACK, body=struct.pack("<II", version, 0))
+
+
+# What a running init says, and what is then found in the sandbox's stop reason.
+SAYINGS = {
+    "an empty message": (b"", None),  # as if it had closed
+    "half a header": (frame(OUTPUT, 1)[:9], "frame without a header"),
+    "no magic": (frame(OUTPUT, 1, magic=0), "malformed frame"),
+    "unknown flags": (frame(OUTPUT, 1, flags=1), "malformed frame"),
+    "an unknown kind": (frame(999, 1), "malformed frame"),
+    "a kind that only daemons send": (frame(2, 1), "malformed frame"),
+    "a length that is not there": (frame(END, 1, b"\0" * 64, size=0xFFFFFFFF), "malformed frame"),
+    "half an end": (frame(END, 1, b"\0" * 64), "malformed frame"),
+    "more than the longest frame": (frame(OUTPUT, 1, b"x" * 65536), "longer|malformed|truncated|too long"),
+    "a second greeting": (hello_ack(), "out of turn"),
+    "a held exec out of turn": (frame(HELD, 1), "out of turn|malformed"),
+    "the start of an exec that never was": (frame(STARTED, 77, b"\0" * 16), "exec 77, which was never started"),
+    "output of an exec that never was": (frame(OUTPUT, 0xFFFFFFFF), "never started"),
+}
+
+
+def sealed_memfd(size, seals=0x1 | 0x2 | 0x4):
+    fd = os.memfd_create("region", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(fd, size)
+    fcntl.fcntl(fd, 1033, seals)  # F_ADD_SEALS
+    return fd
+
+
+def pipe_end():
+    reading, writing = os.pipe()
+    os.close(writing)
+    return reading
+
+
+# What an init that is taken over answers to a new daemon, piece by piece: bytes, and a descriptor with it.
+ANSWERS = {
+    "another version": ([(hello_ack(version=99), None)], "speaks version 99"),
+    "no greeting": ([(frame(HELD_ALL), None)], "out of turn"),
+    "a frame without a header": ([(b"x", None)], "frame without a header"),
+    "an exec without its memory": ([(hello_ack(), None), (frame(HELD, 1), None)], "malformed"),
+    "memory that may shrink": ([(hello_ack(), None), (frame(HELD, 1), lambda: sealed_memfd(1 << 20, seals=1)),
+                                (frame(HELD_ALL), None)], "seal|memory"),
+    "memory of zeroes": ([(hello_ack(), None), (frame(HELD, 1), lambda: sealed_memfd(1 << 20)),
+                          (frame(HELD_ALL), None)], "memory"),
+    "a huge memory": ([(hello_ack(), None), (frame(HELD, 1), lambda: sealed_memfd(1 << 40)),
+                       (frame(HELD_ALL), None)], "memory"),
+    "a pipe for a memory": ([(hello_ack(), None), (frame(HELD, 1), pipe_end), (frame(HELD_ALL), None)], "memory|memfd|regular"),
+    "one exec twice": ([(hello_ack(), None)] + [(frame(HELD, 5), lambda: sealed_memfd(4096))] * 2, "one twice"),
+    "an end of what it does not hold": ([(hello_ack(), None), (frame(STARTED, 9, b"\0" * 16), None)], "does not hold"),
+    "it closes": ([(hello_ack(), None)], "closed|took it over|take it over"),
+}
+
+
+class HostileInit(unittest.TestCase):
+    def setUp(self):
+        if os.geteuid() != 0:
+            if os.environ.get("GLOVEBOX_TESTS_MUST_RUN"):
+                raise AssertionError("needs root, and GLOVEBOX_TESTS_MUST_RUN forbids to skip")
+            raise unittest.SkipTest("needs root")
+        self.daemon = daemon.Daemon()
+        self.daemon.start()
+        self.addCleanup(self.prove_nothing_is_left)
+        self.neighbour = self.ok("create").strip()
+        # Follows through everything that happens next door; ends when it is told to.
+        self.follower = self.daemon.popen("exec", "-i", "--exec-id", "through", self.neighbour, "--", "cat",
+                                          stdin=-1)
+        self.say_to_neighbour("before")
+
+    def prove_nothing_is_left(self):
+        log = self.daemon.read_log()
+        self.follower.kill()
+        self.follower.communicate()
+        self.assertEqual(self.daemon.stop(), [], log)
+
+    def say_to_neighbour(self, text):
+        line = text.encode() + b"\n"
+        self.follower.stdin.write(line)
+        self.follower.stdin.flush()
+        self.assertEqual(self.follower.stdout.readline(), line)
+
+    def ok(self, *arguments):
+        done = self.daemon.cli(*arguments)
+        self.assertEqual(done.returncode, 0, f"{arguments}: {done.stderr.decode(errors='replace')}\n{self.daemon.read_log()}")
+        return done.stdout.decode()
+
+    def init_pid(self, sandbox):
+        for entry in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if sandbox in (entry / "cgroup").read_text() and \
+                        "\t1\n" in (entry / "status").read_text().split("NSpid:")[1].split("NSpgid")[0]:
+                    return int(entry.name)
+            except OSError:
+                continue
+        raise AssertionError("process 1 of the sandbox is there")
+
+    def socket_of(self, pid, listening):
+        """A copy of init's socket."""
+        pidfd = os.pidfd_open(pid)
+        try:
+            for number in map(int, os.listdir(f"/proc/{pid}/fd")):
+                fd = LIBC.syscall(PIDFD_GETFD, pidfd, number, 0)
+                if fd < 0:
+                    continue
+                try:
+                    one = socket.socket(fileno=fd)
+                except OSError:
+                    os.close(fd)
+                    continue
+                if one.family == socket.AF_UNIX and one.type & 0xF == socket.SOCK_SEQPACKET and \
+                        bool(one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)) == listening:
+                    return one
+                one.close()
+        finally:
+            os.close(pidfd)
+        raise AssertionError("init has such a socket")
+
+    def state(self, sandbox):
+        one = json.loads(self.ok("inspect", sandbox))
+        return one["state"], one["stop_reason"]
+
+    def is_ended_for(self, sandbox, why):
+        daemon.wait_until(lambda: self.state(sandbox)[0] == "stopped", "the sandbox is stopped")
+        if why is not None:
+            self.assertRegex(self.state(sandbox)[1], why)
+        done = self.daemon.cli("exec", sandbox, "--", "true")
+        self.assertEqual(done.returncode, 125)
+        self.assertIn(b"stopped", done.stderr)
+        end = json.loads(self.ok("exec-status", "--json", sandbox, "victim"))
+        self.assertEqual((end["state"], end["cause"]), ("ended", "sandbox_gone"), end)
+        return end
+
+    def victim(self):
+        """A sandbox with a command that has written 600,006 bytes and stays."""
+        sandbox = self.ok("create").strip()
+        client = self.daemon.popen("exec", "--exec-id", "victim", sandbox, "--", "sh", "-c",
+                                   "head -c 600000 /dev/zero; echo err >&2; echo ready; exec sleep 1000", stdout=-1, stderr=-3)
+        seen = b""
+        while not seen.endswith(b"ready\n"):
+            piece = client.stdout.read1(65536)
+            self.assertNotEqual(piece, b"", "it says that it is ready")
+            seen += piece
+        return sandbox, client
+
+    def test_whatever_it_says_ends_its_sandbox_and_nothing_else(self):
+        for name, (message, why) in SAYINGS.items():
+            with self.subTest(name):
+                sandbox, client = self.victim()
+                with self.socket_of(self.init_pid(sandbox), listening=False) as connection:
+                    connection.send(message)
+                end = self.is_ended_for(sandbox, why)
+                # What it had written is told although nobody said an end.
+                self.assertEqual(end["stdout_bytes"]["total"], 600_006, end)
+                self.assertEqual(end["stderr_bytes"]["total"], 4, end)
+                client.communicate(timeout=daemon.DEADLINE_S)
+                self.assertEqual(client.returncode, 125)
+                self.say_to_neighbour(name)
+                self.ok("rm", sandbox)
+
+    def answer(self, listener, pieces):
+        """Plays init on the daemon's new connection."""
+        connection, _ = listener.accept()
+        with connection:
+            greeting = connection.recv(4096)
+            assert struct.unpack_from("<IH", greeting) == (MAGIC, 1), greeting
+            for message, make in pieces:
+                fds = [make()] if make is not None else []
+                try:
+                    socket.send_fds(connection, [message], fds)
+                except BrokenPipeError:
+                    break  # it has heard enough
+                for fd in fds:
+                    os.close(fd)
+
+    def test_whatever_it_answers_to_a_new_daemon_ends_its_sandbox_and_nothing_else(self):
+        victims, threads = {}, []
+        for name in ANSWERS:
+            victims[name] = self.victim()
+        for name, (sandbox, _) in victims.items():
+            pid = self.init_pid(sandbox)
+            listener = self.socket_of(pid, listening=True)
+            os.kill(pid, signal.SIGSTOP)
+            listener.setblocking(True)
+            threads.append(threading.Thread(target=self.answer, args=(listener, ANSWERS[name][0])))
+        self.daemon.kill()
+        for thread in threads:
+            thread.start()
+        self.daemon.start()
+        for thread in threads:
+            thread.join(timeout=daemon.DEADLINE_S)
+            self.assertFalse(thread.is_alive())
+        for name, (sandbox, client) in victims.items():
+            with self.subTest(name):
+                self.is_ended_for(sandbox, ANSWERS[name][1])
+                client.communicate(timeout=daemon.DEADLINE_S)
+                self.assertEqual(client.returncode, 125)
+                self.ok("rm", sandbox)
+        self.say_to_neighbour("after")
+        self.assertEqual(self.state(self.neighbour)[0], "running")
+
+
+if __name__ == "__main__":
+    unittest.main()
