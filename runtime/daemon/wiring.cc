@@ -151,8 +151,11 @@ absl::Status Daemon::OpenStore(const Config& config, const KeptTraces& kept) {
 }
 
 absl::Status Daemon::StartSandboxes(const Config& config) {
-  ASSIGN_OR_RETURN(launcher_, Launcher::Start(Bytes(EmbeddedSpawner()), Bytes(EmbeddedInit())));
-  // The spawner runs by now: it and the sandboxes have policies of their own.
+  ASSIGN_OR_RETURN(launcher_, Launcher::Start(Bytes(EmbeddedSpawner()), Bytes(EmbeddedInit()),
+                                              [log = log_](absl::string_view what) {
+                                                log->Write(LogLevel::kWarn, what);
+                                              }));
+  // The spawners run by now: they and the sandboxes have policies of their own.
   RETURN_IF_ERROR(RefuseCallsToSelf());
   ASSIGN_OR_RETURN(events_, EventLoop::Start());
   cleanup_ = std::make_unique<WorkQueue>(kCleanupThreads, 0);

@@ -1,7 +1,6 @@
 #include "launcher/launcher.h"
 
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -11,6 +10,7 @@
 #include "base/escape.h"
 #include "base/status.h"
 #include "linux/memfd.h"
+#include "linux/process.h"
 #include "linux/seqpacket.h"
 
 namespace glovebox {
@@ -30,23 +30,6 @@ absl::Status SetupError(SetupStep step, int error, const char* detail, size_t de
                    escaped.empty() ? "" : ": ", std::strerror(error)),
       {"SETUP_FAILED",
        {{"step", SetupStepName(step)}, {"errno", absl::StrCat(error)}, {"detail", escaped}}});
-}
-
-absl::StatusOr<SpawnReply> ParseReply(const Packet& packet, uint32_t request_id) {
-  if (packet.bytes.empty()) {
-    return DetailedError(absl::StatusCode::kUnavailable,
-                         "glovebox-spawner has ended; restart gloveboxd", {"SPAWNER_GONE", {}});
-  }
-  SpawnReply reply{};
-  if (packet.bytes.size() != sizeof reply) return absl::InternalError("a short spawn reply");
-  std::memcpy(&reply, packet.bytes.data(), sizeof reply);
-  if (reply.magic != kSpawnMagic || reply.request_id != request_id) {
-    return absl::InternalError("a spawn reply to another request");
-  }
-  if (reply.error != 0) {
-    return SetupError(reply.step, reply.error, reply.detail, sizeof reply.detail);
-  }
-  return reply;
 }
 
 std::vector<int> RawFds(const std::vector<UniqueFd>& fds) {
@@ -70,49 +53,12 @@ absl::Status WaitReady(int status_fd) {
 
 }  // namespace
 
-Launcher::Launcher(UniqueFd socket, SpawnedProcess process)
-    : socket_(std::move(socket)), process_(std::move(process)) {}
-
-absl::StatusOr<std::unique_ptr<Launcher>> Launcher::Start(absl::string_view spawner_image,
-                                                          absl::string_view init_image) {
-  ASSIGN_OR_RETURN(const UniqueFd spawner,
-                   MakeSealedMemfd("glovebox-spawner", spawner_image, /*executable=*/true));
-  ASSIGN_OR_RETURN(const UniqueFd init,
-                   MakeSealedMemfd("glovebox-init", init_image, /*executable=*/true));
-  ASSIGN_OR_RETURN(auto pair, MakeSeqpacketPair());
-  ASSIGN_OR_RETURN(SpawnedProcess process, SpawnFromFd(spawner.get(), {"glovebox-spawner"},
-                                                       {{pair.second.get(), kSpawnerSocketFd},
-                                                        {init.get(), kSpawnerInitFd}}));
-  pair.second.Reset();
-  std::unique_ptr<Launcher> launcher(new Launcher(std::move(pair.first), std::move(process)));
-  absl::MutexLock lock(&launcher->mutex_);
-  ASSIGN_OR_RETURN(Packet packet,
-                   ReceivePacket(launcher->socket_.get(), sizeof(SpawnReply), 0, kStepTimeoutMs));
-  RETURN_IF_ERROR(ParseReply(packet, 0).status());
-  return launcher;
-}
-
-Launcher::~Launcher() {
-  {
-    absl::MutexLock lock(&mutex_);
-    socket_.Reset();
-  }
-  siginfo_t info{};
-  // It ends at once when its socket closes; waiting keeps no zombie behind.
-  (void)::waitid(P_PIDFD, static_cast<id_t>(process_.pidfd.get()), &info, WEXITED);
-}
-
-absl::StatusOr<std::pair<SpawnReply, UniqueFd>> Launcher::Ask(SpawnRequest header,
-                                                              const std::vector<int>& fds) {
-  absl::MutexLock lock(&mutex_);
-  header.magic = kSpawnMagic;
-  header.request_id = next_request_++;
-  RETURN_IF_ERROR(SendPacket(socket_.get(), BodyBytes(header), fds));
-  ASSIGN_OR_RETURN(Packet packet,
-                   ReceivePacket(socket_.get(), sizeof(SpawnReply), 1, kStepTimeoutMs));
-  ASSIGN_OR_RETURN(const SpawnReply reply, ParseReply(packet, header.request_id));
-  if (packet.fds.size() != 1) return absl::InternalError("a spawn reply without a pidfd");
-  return std::make_pair(reply, std::move(packet.fds[0]));
+absl::StatusOr<std::unique_ptr<Launcher>> Launcher::Start(
+    absl::string_view spawner_image, absl::string_view init_image,
+    SpawnerPair::ReplacedCallback on_replaced) {
+  ASSIGN_OR_RETURN(auto spawners,
+                   SpawnerPair::Start(spawner_image, init_image, std::move(on_replaced)));
+  return std::unique_ptr<Launcher>(new Launcher(std::move(spawners)));
 }
 
 absl::StatusOr<LaunchedInit> Launcher::Launch(LaunchRequest request) {
@@ -142,7 +88,10 @@ absl::StatusOr<LaunchedInit> Launcher::Launch(LaunchRequest request) {
   for (const UniqueFd& tasks : request.cgroup_tasks) fds.push_back(tasks.get());
   if (request.cgroup2.valid()) fds.push_back(request.cgroup2.get());
 
-  ASSIGN_OR_RETURN(auto spawned, Ask(header, fds));
+  ASSIGN_OR_RETURN(auto spawned, spawners_->Ask(header, fds));
+  if (const SpawnReply& reply = spawned.first; reply.error != 0) {
+    return SetupError(reply.step, reply.error, reply.detail, sizeof reply.detail);
+  }
   // Only init holds the other ends from here on: its death is seen as end of file.
   status.second.Reset();
   listener.Reset();

@@ -5,15 +5,14 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
 #include "base/unique_fd.h"
 #include "launcher/init_client.h"
-#include "linux/process.h"
+#include "launcher/spawner_pair.h"
 #include "spawner/spawn_wire.h"
 
 namespace glovebox {
@@ -47,27 +46,22 @@ struct LaunchedInit {
 // side.
 class Launcher {
  public:
-  // Starts glovebox-spawner from a sealed copy of `spawner_image`; inits will run from one of
-  // `init_image`.
-  static absl::StatusOr<std::unique_ptr<Launcher>> Start(absl::string_view spawner_image,
-                                                         absl::string_view init_image);
-  ~Launcher();  // the spawner ends with its socket; inits live on
+  // Starts the glovebox-spawners from a sealed copy of `spawner_image`; inits will run from one of
+  // `init_image`. `on_replaced` hears when a spawner had to be replaced, and may be null.
+  static absl::StatusOr<std::unique_ptr<Launcher>> Start(
+      absl::string_view spawner_image, absl::string_view init_image,
+      SpawnerPair::ReplacedCallback on_replaced = nullptr);
 
   // Returns when init is ready. A failed step is INTERNAL (or what fits its errno) with reason
   // SETUP_FAILED and metadata step, errno, detail; nothing of the sandbox runs then. The
-  // disk and the cgroups stay the caller's to remove.
-  absl::StatusOr<LaunchedInit> Launch(LaunchRequest request) ABSL_LOCKS_EXCLUDED(mutex_);
+  // disk and the cgroups stay the caller's to remove. SPAWNER_GONE (launcher/spawner_pair.h): the
+  // same, and what had begun of the sandbox ends with its cgroup.
+  absl::StatusOr<LaunchedInit> Launch(LaunchRequest request);
 
  private:
-  Launcher(UniqueFd socket, SpawnedProcess process);
-  absl::StatusOr<std::pair<SpawnReply, UniqueFd>> Ask(SpawnRequest header,
-                                                      const std::vector<int>& fds)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  explicit Launcher(std::unique_ptr<SpawnerPair> spawners) : spawners_(std::move(spawners)) {}
 
-  absl::Mutex mutex_;
-  UniqueFd socket_ ABSL_GUARDED_BY(mutex_);
-  uint32_t next_request_ ABSL_GUARDED_BY(mutex_) = 1;
-  SpawnedProcess process_;
+  const std::unique_ptr<SpawnerPair> spawners_;
 };
 
 }  // namespace glovebox

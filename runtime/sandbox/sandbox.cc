@@ -67,6 +67,8 @@ absl::StatusOr<std::shared_ptr<Sandbox>> Sandbox::Start(const SandboxDeps& deps,
   }
   absl::StatusOr<LaunchedInit> launched = deps.launcher->Launch(*std::move(request));
   if (!launched.ok()) {
+    // A spawner that died may have left an init that nobody holds.
+    (void)resources->cgroup->Kill();  // the removal tells what is still there
     Release(std::move(resources));
     return launched.status();
   }

@@ -5,6 +5,7 @@
 
 #include "linux/bare_start.h"
 #include "linux/raw_syscalls.h"
+#include "spawner/another.h"
 #include "spawner/device_tree.h"
 #include "spawner/request.h"
 #include "spawner/spawn.h"
@@ -49,6 +50,9 @@ bool ServeOne(UniqueFd devices) {
   SpawnFailure failure;
   ReceivedRequest request;
   if (!request.Receive(kSpawnerSocketFd, &failure)) return false;
+  if (!failure.failed() && request.wire().kind == SpawnRequestKind::kAnotherSpawner) {
+    return MakeAnotherSpawner(request);
+  }
   if (!failure.failed() && !devices.valid()) devices = NewDeviceTree(SetupStep::kClone, &failure);
   SpawnedInit init;
   if (!failure.failed()) {

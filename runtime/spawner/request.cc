@@ -66,6 +66,11 @@ bool ReceivedRequest::Receive(int socket_fd, SpawnFailure* failure) {
   return true;
 }
 
+uint32_t ReceivedRequest::FdsExpected() const {
+  if (wire_.kind == SpawnRequestKind::kAnotherSpawner) return 1;
+  return 4 + wire_.layer_count + wire_.bind_count + wire_.tasks_count + wire_.has_cgroup2;
+}
+
 bool ReceivedRequest::Check(size_t size, bool truncated, SpawnFailure* failure) const {
   auto refuse = [failure](const char* why) { return Succeeded(-EINVAL, kStep, why, failure); };
   if (truncated) return refuse("truncated message or descriptors");
@@ -75,9 +80,15 @@ bool ReceivedRequest::Check(size_t size, bool truncated, SpawnFailure* failure) 
       wire_.tasks_count > kCgroupTasksMax || wire_.has_cgroup2 > 1) {
     return refuse("a count is over its limit");
   }
-  uint32_t expected =
-      4 + wire_.layer_count + wire_.bind_count + wire_.tasks_count + wire_.has_cgroup2;
-  if (fd_count_ != expected) return refuse("number of descriptors");
+  if (fd_count_ != FdsExpected()) return refuse("number of descriptors");
+  switch (wire_.kind) {
+    case SpawnRequestKind::kAnotherSpawner:
+      return true;
+    case SpawnRequestKind::kSandbox:
+      break;
+    default:
+      return refuse("kind of request");
+  }
   const char* ids = CheckIds(wire_);
   return ids == nullptr || refuse(ids);
 }

@@ -19,6 +19,7 @@ class ReceivedRequest {
   bool Receive(int socket_fd, SpawnFailure* failure);
 
   const SpawnRequest& wire() const { return wire_; }
+  int socket_fd() const { return fds_[0]; }  // of another spawner
   int plan_fd() const { return fds_[0]; }
   int listen_fd() const { return fds_[1]; }
   int status_fd() const { return fds_[2]; }
@@ -29,6 +30,7 @@ class ReceivedRequest {
   int cgroup2_fd() const { return wire_.has_cgroup2 != 0 ? fds_[fd_count_ - 1] : -1; }
 
  private:
+  uint32_t FdsExpected() const;
   bool Check(size_t size, bool truncated, SpawnFailure* failure) const;
 
   SpawnRequest wire_{};

@@ -4,6 +4,9 @@
 // answers each request with one SpawnReply; a good one carries the pidfd of the new init. Start-up
 // failure: one SpawnReply with request_id 0 and an error; success: one with request_id 0 and error
 // 0.
+//
+// The daemon has two of them (launcher/spawner_pair.h): a spawner also makes another one, its
+// sibling, by forking.
 #ifndef GLOVEBOX_SPAWNER_SPAWN_WIRE_H_
 #define GLOVEBOX_SPAWNER_SPAWN_WIRE_H_
 
@@ -20,6 +23,10 @@ inline constexpr int kSpawnerSocketFd = 3;
 inline constexpr int kSpawnerInitFd = 4;
 inline constexpr uint32_t kCgroupTasksMax = 8;
 inline constexpr uint32_t kSpawnFdsMax = 4 + kLayersMax + kBindsMax + kCgroupTasksMax + 1;
+
+// What a request asks for; another spawner's only descriptor is its end of a new pair, and the
+// answer carries its pidfd. It says nothing at its start.
+enum class SpawnRequestKind : uint32_t { kSandbox = 0, kAnotherSpawner = 1 };
 
 // How a detached mount's on-disk ids are shown inside the sandbox.
 enum class IdMapKind : uint32_t {
@@ -51,6 +58,7 @@ struct SpawnRequest {
   uint32_t bind_count;
   uint32_t tasks_count;
   uint32_t has_cgroup2;
+  SpawnRequestKind kind;
   MountHandling binds[kBindsMax];
 };
 static_assert(std::is_trivially_copyable_v<SpawnRequest>);

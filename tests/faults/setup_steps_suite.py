@@ -91,7 +91,7 @@ class SetupSteps(unittest.TestCase):
 
     def spawner(self):
         return next(pid for pid in self.daemon.descendants()
-                    if pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"glovebox-spawner"))
+                    if pathlib.Path(f"/proc/{pid}/comm").read_text() == "glovebox-spawn\n")
 
     def known(self):
         return json.loads(self.daemon.cli("ls", "--json").stdout)
