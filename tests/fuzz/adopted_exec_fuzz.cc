@@ -118,11 +118,13 @@ void FuzzAdoptedExec(absl::string_view bytes) {
   auto adopted = Exec::Adopt(1, *std::move(record), *std::move(region), Connected(&init));
   if (!adopted.ok()) return;
   const std::shared_ptr<Exec> exec = *std::move(adopted);
+  ShellCommand command;
+  command.script = "true";
   for (int i = 0; i < 16 && !input.empty(); ++i) {
     exec->OnFrame(FrameOf(&input), ExecLimitValues{1 << 20, 64, 1 << 20, 1000});
     (void)exec->Snapshot();                                                   // must only not crash
     (void)exec->WriteStdin(exec->Snapshot().stdin_accepted, "input", false);  // likewise
-    if (exec->spec().shell) (void)exec->RunShellCommand({.script = "true"});  // likewise
+    if (exec->spec().shell) (void)exec->RunShellCommand(command);             // likewise
   }
   ReadAll(exec, choice >> 3);
   CheckOutcome(*exec);

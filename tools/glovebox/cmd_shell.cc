@@ -26,7 +26,7 @@ namespace {
 
 constexpr int kNumberTries = 5;
 // Of the next daemon to come and us to come back to it: within it nothing of a command is lost.
-constexpr int kHoldSeconds = 10;
+constexpr int kHoldSeconds = 60;
 constexpr char kInteractive[] =
     "if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi";
 
