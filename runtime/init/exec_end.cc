@@ -112,9 +112,10 @@ void OnDrainDeadline(Exec* exec, bool connected, EventSet* events) {
     PumpOutput(exec, stream, kDrainReads, connected, events);
   }
   if (exec->output_held) return;  // the daemon is the one to wait for
-  if (exec->phase == ExecPhase::kKilled && OutputClosed(*exec) && TreeLives(*exec) &&
+  if (exec->phase == ExecPhase::kKilled && TreeLives(*exec) &&
       MonotonicNs() < exec->end.ended_ns + kTreeGoneNs) {
-    exec->drain_deadline_ns = MonotonicNs() + kKilledDrainNs;  // thousands take their time to die
+    // Thousands take their time to die, and hold their pipes until then.
+    exec->drain_deadline_ns = MonotonicNs() + kKilledDrainNs;
     return;
   }
   bool held = !OutputClosed(*exec);
