@@ -168,8 +168,9 @@ static absl::Status FinishAudit(Config* config) {
   if (!config->audit_file->empty()) {
     RETURN_IF_ERROR(CheckPath("audit.file", *config->audit_file, 1024));
   }
-  if (config->audit_bytes_max < 64 * 1024)
+  if (config->audit_bytes_max < 64 * 1024) {
     return Refuse("audit.bytes_max", "must be at least 65536");
+  }
   if (config->audit_files_max < 1 || config->audit_files_max > 1000) {
     return Refuse("audit.files_max", "must be 1 to 1000");
   }

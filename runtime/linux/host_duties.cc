@@ -68,8 +68,9 @@ KernelFeature JudgeMitigations(const std::map<std::string, std::string>& vulnera
   for (const auto& [name, text] : vulnerabilities) {
     if (absl::StartsWith(text, "Vulnerable")) open.push_back(name);
   }
-  if (open.empty())
+  if (open.empty()) {
     return Ok("cpu_mitigations", absl::StrCat(vulnerabilities.size(), " looked at"));
+  }
   return Weak("cpu_mitigations", absl::StrCat("vulnerable: ", absl::StrJoin(open, ", ")),
               "a sandbox may read memory of the host or of others through the CPU",
               "boot without mitigations=off, update the CPU's microcode");

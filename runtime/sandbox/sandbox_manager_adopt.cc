@@ -57,7 +57,7 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::AdoptOne(SandboxTraces tra
     if (info.ok()) entry.snapshot = *std::move(info);
     if (layer.ok()) blueprint.snapshot = *std::move(layer);
   }
-  entry.sandbox = Sandbox::Adopt(deps_, std::move(blueprint), devices, std::move(traces));
+  entry.sandbox = Sandbox::Adopt(deps_, blueprint, devices, traces);
   return entry;
 }
 

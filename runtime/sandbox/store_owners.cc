@@ -50,7 +50,7 @@ std::string StoreOwners::Of(absl::string_view key) const {
 absl::Status StoreOwners::Set(const std::string& key, const std::string& owner) {
   absl::MutexLock lock(&mutex_);
   owners_[key] = owner;
-  const absl::Status written = Write();
+  absl::Status written = Write();
   if (!written.ok()) owners_.erase(key);
   return written;
 }
