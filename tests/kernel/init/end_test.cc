@@ -100,7 +100,7 @@ TEST_F(EndTest, ATreeSignalReachesWhatIsForkedMeanwhile) {
 
 TEST_F(EndTest, ATimeoutIsHeededByWhatIsStopped) {
   Spec spec = Script("trap 'exit 9' TERM; kill -STOP $$; exit 1");
-  spec.wire.wall_limit_ms = 100;
+  spec.wire.wall_limit_ms = 1000;  // the trap must be set by then
   spec.wire.term_grace_ms = 60'000;
   ExecEnd end = sandbox_->Run(spec);
   EXPECT_EQ(end.cause, EndCause::kTimedOut);
@@ -181,7 +181,7 @@ class LimitsTest : public EndTest {
     sandbox_->NextOf(FrameKind::kStarted);
     sandbox_->AwaitOutput(exec.get(), "up\n");
     meanwhile(*exec);
-    sandbox_->Send(FrameKind::kStdin, exec->exec_no, StdinBody{0, 1, 0});
+    sandbox_->SendInput(*exec, 0, "", true);
     return sandbox_->AwaitEnd(exec.get());
   }
   void OneOomKill() { Put(CounterFd::kOomKills, "oom_kill 6\n"); }

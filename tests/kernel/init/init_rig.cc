@@ -369,10 +369,19 @@ Frame TestSandbox::NextOf(FrameKind kind) {
   }
 }
 
+void TestSandbox::SendInput(const TestExec& exec, uint64_t offset, const std::string& bytes,
+                            bool eof) {
+  StdinBody body{offset, eof ? 1u : 0u, 0};
+  std::string message(reinterpret_cast<char*>(&body), sizeof(body));
+  message += bytes;
+  Send(FrameKind::kStdin, exec.exec_no, message.data(), message.size());
+}
+
 void TestSandbox::AwaitOutput(TestExec* exec, const std::string& text) {
   exec->header().reader_waiting.store(1);
   for (int i = 0; i < 100 && exec->Output(OutputStream::kStdout) != text; ++i) {
-    NextOf(FrameKind::kOutput);
+    Frame frame = Next();
+    if (frame.header.kind == FrameKind::kEnd && frame.header.exec_no == exec->exec_no) break;
     exec->header().reader_waiting.store(1);
   }
   ASSERT_EQ(exec->Output(OutputStream::kStdout), text);

@@ -109,7 +109,9 @@ class TestSandbox {
   // The next frame; fails the test after ten seconds.
   Frame Next();
   Frame NextOf(FrameKind kind);
-  // Until the stdout of `exec` so far is `text`.
+  void SendInput(const TestExec& exec, uint64_t offset, const std::string& bytes, bool eof);
+  // Until the stdout of `exec` so far is `text`. The command must still run then: of an exec that
+  // has ended only the end is told, not its last output.
   void AwaitOutput(TestExec* exec, const std::string& text);
   // Runs to the end, acknowledges it.
   ExecEnd AwaitEnd(TestExec* exec);

@@ -16,12 +16,6 @@ class OutputTest : public testing::Test {
     spec.argv = {"/bin/sh", "-c", text};
     return spec;
   }
-  void SendInput(const TestExec& exec, uint64_t offset, const std::string& bytes, bool eof) {
-    StdinBody body{offset, eof ? 1u : 0u, 0};
-    std::string message(reinterpret_cast<char*>(&body), sizeof(body));
-    message += bytes;
-    sandbox_->Send(FrameKind::kStdin, exec.exec_no, message.data(), message.size());
-  }
   // Reads what is in the ring of stdout from `next_sequence` on.
   void TakeRecords(TestExec* exec, uint64_t* next_sequence, std::string* got) {
     for (const Record& record : exec->Records()) {
@@ -195,11 +189,11 @@ TEST_F(OutputTest, StdinIsTakenByOffsetOnceAndEofEndsIt) {
   spec.argv = {"cat"};
   spec.wire.stdin_mode = StdinMode::kPipe;
   auto exec = sandbox_->Start(spec);
-  SendInput(*exec, 0, "hello ", false);
-  SendInput(*exec, 0, "hello ", false);    // repeated
-  SendInput(*exec, 3, "lo world", false);  // half repeated
-  SendInput(*exec, 100, "beyond", false);  // a gap: not taken
-  SendInput(*exec, 11, "!\n", true);
+  sandbox_->SendInput(*exec, 0, "hello ", false);
+  sandbox_->SendInput(*exec, 0, "hello ", false);    // repeated
+  sandbox_->SendInput(*exec, 3, "lo world", false);  // half repeated
+  sandbox_->SendInput(*exec, 100, "beyond", false);  // a gap: not taken
+  sandbox_->SendInput(*exec, 11, "!\n", true);
   ExecEnd end = sandbox_->AwaitEnd(exec.get());
   EXPECT_EQ(end.exit_code, 0);
   EXPECT_EQ(exec->Output(OutputStream::kStdout), "hello world!\n");
@@ -214,7 +208,7 @@ TEST_F(OutputTest, StdinBeyondTheWindowIsNotTaken) {
   uint64_t offset = 0;
   StdinAckBody ack{};
   for (int i = 0; i < 16; ++i) {
-    SendInput(*exec, offset, chunk, false);
+    sandbox_->SendInput(*exec, offset, chunk, false);
     ack = sandbox_->NextOf(FrameKind::kStdinAck).As<StdinAckBody>();
     offset = ack.accepted;
   }
@@ -265,7 +259,7 @@ TEST_F(OutputTest, EofOnATerminalIsItsCharacter) {
     if (exec->Output(OutputStream::kTerminal).find("go") != std::string::npos) break;
     sandbox_->Next();
   }
-  SendInput(*exec, 0, "line\n", true);
+  sandbox_->SendInput(*exec, 0, "line\n", true);
   EXPECT_EQ(sandbox_->AwaitEnd(exec.get()).exit_code, 0);
   EXPECT_EQ(exec->Output(OutputStream::kTerminal), "go\r\nline\r\ndone\r\n");
 }

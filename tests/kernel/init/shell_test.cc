@@ -121,7 +121,8 @@ TEST_F(ShellTest, ACommandThatIsSentTwiceRunsOnce) {
 }
 
 TEST_F(ShellTest, ALimitEndsTheCommandAndItsProcessesButNotTheShell) {
-  Send(1, "x=kept; (trap '' TERM; while :; do sleep 1; done) & sleep 1000", 50, 50);
+  Send(1, "x=kept; (trap '' TERM; while :; do sleep 1; done) & sleep 1000", 1000,
+       50);  // set by then
   CommandEndedRecord end = AwaitCommand(1);
   EXPECT_EQ(end.cause, CommandCause::kTimedOut);
   EXPECT_EQ(end.exit_code, 130);
@@ -138,7 +139,7 @@ TEST_F(ShellTest, ALimitEndsTheCommandAndItsProcessesButNotTheShell) {
 }
 
 TEST_F(ShellTest, AShellThatDoesNotComeBackEndsWithItsCommand) {
-  Send(1, "trap '' INT; while :; do :; done", 20, 20);
+  Send(1, "trap '' INT; while :; do :; done", 1000, 20);  // set by then
   const ExecEnd exec_end = sandbox_->AwaitEnd(shell_.get());
   EXPECT_EQ(exec_end.cause, EndCause::kTimedOut);
   const CommandEndedRecord end = AwaitCommand(1);

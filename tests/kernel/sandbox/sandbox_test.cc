@@ -120,7 +120,8 @@ TEST_F(SandboxTest, SurvivorsAreSeenAndEndedUnderTheDaemonsUmask) {
 TEST_F(SandboxTest, KeptSurvivorsCanBeKilledAfterTheEnd) {
   auto sandbox = Create();
   ASSERT_NE(sandbox, nullptr);
-  ExecSpec spec = Shell("setsid sleep 1000 >/dev/null 2>&1 & exit 0");
+  ExecSpec spec =
+      Shell("setsid sleep 1000 >/dev/null 2>&1 & until pgrep sleep >/dev/null; do :; done");
   spec.keep_survivors = true;
   auto exec = sandbox->StartExec("kept", spec);
   ASSERT_TRUE(exec.ok()) << exec.status();
@@ -189,7 +190,7 @@ TEST_F(SandboxTest, ATimeOutEndsTheWholeTree) {
   auto sandbox = Create();
   ASSERT_NE(sandbox, nullptr);
   ExecSpec spec = Shell("trap '' TERM; setsid sh -c \"trap '' TERM; sleep 1000\" & sleep 1000");
-  spec.wall_limit_ms = 300;
+  spec.wall_limit_ms = 1000;  // the traps must be set by then
   spec.term_grace_ms = 100;
   const Outcome outcome = Run(*sandbox, spec);
   EXPECT_EQ(outcome.result.cause, ExecResult::Cause::kTimedOut) << DescribeResult(outcome.result);
