@@ -11,7 +11,8 @@ constexpr char kStarter[] =
     R"(if command -v bash >/dev/null 2>&1; then exec bash -c "$1" bash; fi; exec sh -c "$2" sh)";
 
 // `set -x` and `set -e` are the command's: the loop keeps its own lines out of the trace, and an
-// option that ends the shell does so with the status that the command had.
+// option that ends the shell does so with the status that the command had. An interrupt between the
+// last byte of a command and its first line is that command's: it is not run.
 constexpr char kBashLoop[] = R"loop(exec 200<&9 9<&-
 shopt -s expand_aliases
 _glovebox_status=0 _glovebox_trace= _glovebox_busy= _glovebox_interrupted=
@@ -23,19 +24,20 @@ trap 'if [[ $_glovebox_busy ]]; then
   shopt -s extdebug
   trap "if ((\${#FUNCNAME[@]})); then _glovebox_return 2
     elif [[ \$_glovebox_busy ]]; then _glovebox_busy=; ! break 1000; fi" DEBUG
-fi' INT
+elif [[ $_glovebox_bytes ]]; then _glovebox_interrupted=1; fi' INT
 _glovebox_loop='
 while { IFS=" " command read -r -u 200 _glovebox_lines _glovebox_bytes &&
     IFS= LC_ALL=C command read -r -N "$_glovebox_bytes" -u 200 _glovebox_script; } 2>/dev/null; do
   _glovebox_busy=1
   case $- in *e*) ;; *) _glovebox_return "$_glovebox_status" ;; esac
-  command eval "$_glovebox_trace$_glovebox_script" 200>&-
-  { _glovebox_status=$? _glovebox_trace= _glovebox_busy=
+  command eval "${_glovebox_interrupted:+break
+}$_glovebox_trace$_glovebox_script" 200>&-
+  { _glovebox_status=$? _glovebox_trace= _glovebox_busy= _glovebox_bytes= _glovebox_interrupted=
     case $- in *x*) _glovebox_trace="set -x;"; set +x ;; esac
     command printf "%d\n" "$_glovebox_status" >&200; } 2>/dev/null
 done
 if [[ $_glovebox_interrupted ]]; then
-  { _glovebox_busy= _glovebox_interrupted= _glovebox_status=130 _glovebox_trace=
+  { _glovebox_busy= _glovebox_bytes= _glovebox_interrupted= _glovebox_status=130 _glovebox_trace=
     trap - DEBUG
     shopt -u extdebug
     case $- in *x*) _glovebox_trace="set -x;"; set +x ;; esac
@@ -46,12 +48,15 @@ command eval "$_glovebox_loop"
 )loop";
 
 // `read` of a plain sh takes one line at a time; parts keep the joining of many from being
-// quadratic.
+// quadratic. An interrupt ends such a `read`: one amid a command ends the shell, for its rest would
+// be taken for the next one.
 constexpr char kShLoop[] =
     R"loop(_glovebox_status=0 _glovebox_trace= _glovebox_busy= _glovebox_interrupted=
+_glovebox_idle= _glovebox_lines=
 _glovebox_return() { return "$1"; }
 trap 'if [ -n "$_glovebox_busy" ]; then _glovebox_interrupted=1; break 1000
-  else _glovebox_interrupted=idle; fi' INT
+  elif [ -n "$_glovebox_lines" ]; then _glovebox_interrupted=1
+  else _glovebox_idle=1; fi' INT
 _glovebox_read() {
   _glovebox_script=
   while [ "$_glovebox_lines" -gt 0 ]; do
@@ -70,16 +75,17 @@ while { IFS=" " command read -r _glovebox_lines _glovebox_bytes <&9 &&
     _glovebox_read; } 2>/dev/null; do
   _glovebox_busy=1
   case $- in *e*) ;; *) _glovebox_return "$_glovebox_status" ;; esac
-  command eval "$_glovebox_trace$_glovebox_script" 9>&-
-  { _glovebox_status=$? _glovebox_trace= _glovebox_busy=
+  command eval "${_glovebox_interrupted:+break
+}$_glovebox_trace$_glovebox_script" 9>&-
+  { _glovebox_status=$? _glovebox_trace= _glovebox_busy= _glovebox_lines= _glovebox_interrupted=
     case $- in *x*) _glovebox_trace="set -x;"; set +x ;; esac
     command printf "%d\n" "$_glovebox_status" >&9; } 2>/dev/null
 done
-if [ "$_glovebox_interrupted$_glovebox_lines" = idle ]; then
-  _glovebox_interrupted=
+if [ "$_glovebox_idle$_glovebox_lines" = 1 ]; then
+  _glovebox_idle=
   command eval "$_glovebox_loop"
-elif [ "$_glovebox_interrupted" = 1 ]; then
-  { _glovebox_busy= _glovebox_interrupted= _glovebox_status=130 _glovebox_trace=
+elif [ "$_glovebox_interrupted$_glovebox_busy" = 11 ]; then
+  { _glovebox_busy= _glovebox_lines= _glovebox_interrupted= _glovebox_status=130 _glovebox_trace=
     case $- in *x*) _glovebox_trace="set -x;"; set +x ;; esac
     command printf "130\n" >&9; } 2>/dev/null
   command eval "$_glovebox_loop"

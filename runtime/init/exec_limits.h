@@ -19,6 +19,8 @@ inline constexpr uint64_t kAccountFileMax = 1 << 20;  // of /etc/passwd, /etc/gr
 inline constexpr int64_t kMillisecond = 1000 * 1000;  // in nanoseconds
 // After everything but the shell was killed: how long it has to report its command's end.
 inline constexpr int64_t kShellAnswerNs = 2000 * kMillisecond;
+// How often it is looked whether a shell has taken its command; only when the limit came first.
+inline constexpr int64_t kShellTakesNs = 10 * kMillisecond;
 // After the tree was killed: how long its pipes may stay open (a holder outside the tree).
 inline constexpr int64_t kKilledDrainNs = 1000 * kMillisecond;
 // How long the end of a killed tree waits for its last process, which may hang in the kernel.

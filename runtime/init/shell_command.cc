@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -104,6 +105,14 @@ bool TakeByte(Exec* exec, char byte) {
   return shell.status <= 255;
 }
 
+// Whether the shell has read the whole command. Before that it may be at its start still, where an
+// interrupt ends it, or between two commands, where it has none to abandon.
+bool HasTakenCommand(const ShellControl& shell) {
+  int unread = 0;  // what the other end has not read, in memory that is charged for it
+  return shell.input == nullptr &&
+         (raw::Ioctl(shell.fd.get(), SIOCOUTQ, &unread) < 0 || unread == 0);
+}
+
 // Until all that was in the pipes when the status came was read. False when it is not yet.
 bool DrainOutput(Exec* exec, bool connected, EventSet* events) {
   const ShellControl& shell = exec->shell;
@@ -133,7 +142,10 @@ bool RecordStart(Exec* exec, bool connected, EventSet* events) {
   exec->region.SetShell(shell.news);
   CommitRecord(exec, kStream, space);
   shell.stage = ShellStage::kRunning;
-  if (shell.wall_limit_ns > 0) shell.deadline_ns = MonotonicNs() + shell.wall_limit_ns;
+  if (shell.wall_limit_ns > 0) {
+    shell.deadline_ns = MonotonicNs() + shell.wall_limit_ns;
+    shell.take_by_ns = shell.deadline_ns + shell.grace_ns + kShellAnswerNs;
+  }
   WriteShell(&shell, events);
   return true;
 }
@@ -228,9 +240,16 @@ void AdvanceShell(Exec* exec, bool connected, EventSet* events) {
 
 void RunShellDeadline(Exec* exec, int64_t now) {
   ShellControl& shell = exec->shell;
-  shell.timed_out = true;
   ShellLimitStep step = shell.next_step;
   if (step == ShellLimitStep::kTerminate && shell.grace_ns == 0) step = ShellLimitStep::kKill;
+  if (!HasTakenCommand(shell)) {
+    if (now < shell.take_by_ns) {
+      shell.deadline_ns = now + kShellTakesNs;
+      return;
+    }
+    step = ShellLimitStep::kGiveUp;
+  }
+  shell.timed_out = true;
   // The shell first: when its child is gone it must not go on with what follows.
   if (step != ShellLimitStep::kGiveUp) {
     (void)raw::PidfdSendSignal(exec->pidfd.get(), SIGINT);

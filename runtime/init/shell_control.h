@@ -35,6 +35,7 @@ struct ShellControl {
   int64_t grace_ns = 0;
   int64_t deadline_ns = 0;  // of next_step; 0: none
   int64_t wall_limit_ns = 0;
+  int64_t take_by_ns = 0;  // by when the shell must have taken a command whose limit has passed
   RegionWriter::ShellNews news;  // of the latest command
 };
 
