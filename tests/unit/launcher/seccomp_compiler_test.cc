@@ -12,18 +12,10 @@
 
 #include "gtest/gtest.h"
 #include "tests/support/bpf_evaluator.h"
+#include "tests/support/seccomp_call.h"
 
 namespace glovebox {
 namespace {
-
-constexpr uint32_t kX32Bit = 0x40000000;
-
-SeccompArch ArchOf(const seccomp_data& data) {
-  if (data.arch == AUDIT_ARCH_I386) return SeccompArch::kI386;
-  if (data.arch != AUDIT_ARCH_X86_64) return SeccompArch::kOther;
-  const auto number = static_cast<uint32_t>(data.nr);
-  return number >= kX32Bit && number != 0xffffffff ? SeccompArch::kX32 : SeccompArch::kX86_64;
-}
 
 class SeccompCompiler : public ::testing::TestWithParam<std::tuple<SeccompTier, RefusalForm>> {
  protected:
@@ -39,16 +31,7 @@ class SeccompCompiler : public ::testing::TestWithParam<std::tuple<SeccompTier, 
   }
 
   SeccompVerdict Judge(const seccomp_data& data) const {
-    SeccompCall call{ArchOf(data), static_cast<uint32_t>(data.nr), {}};
-    for (int i = 0; i < 6; ++i) call.arguments[i] = data.args[i];
-    return JudgeSyscall(tier(), call);
-  }
-
-  uint32_t Expected(const SeccompVerdict& verdict) const {
-    if (verdict.kills) return SECCOMP_RET_KILL_PROCESS;
-    if (verdict.error == 0) return SECCOMP_RET_ALLOW;
-    if (form() == RefusalForm::kTold && verdict.telling) return SECCOMP_RET_USER_NOTIF;
-    return SECCOMP_RET_ERRNO | static_cast<uint32_t>(verdict.error);
+    return JudgeSyscall(tier(), CallOf(data));
   }
 
   // What init answers to a call that it is told of.
@@ -61,7 +44,7 @@ class SeccompCompiler : public ::testing::TestWithParam<std::tuple<SeccompTier, 
 
   void Check(const seccomp_data& data) const {
     const SeccompVerdict verdict = Judge(data);
-    ASSERT_EQ(Answer(data), Expected(verdict))
+    ASSERT_EQ(Answer(data), ActionFor(verdict, form()))
         << std::hex << data.arch << ": " << std::dec << data.nr << "(" << data.args[0] << ", "
         << data.args[1] << ", " << data.args[2] << ")";
     if (form() == RefusalForm::kTold && verdict.telling) {
