@@ -11,7 +11,6 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -27,6 +26,7 @@
 #include "linux/file_io.h"
 #include "linux/process.h"
 #include "spawner/embedded/embedded_binaries.h"
+#include "tests/support/must_run.h"
 
 namespace glovebox {
 namespace {
@@ -77,10 +77,7 @@ bool AwaitLongPoll(const std::atomic<long>* thread) {
 class SpawnerPairTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (::geteuid() != 0) {
-      if (::getenv("GLOVEBOX_TESTS_MUST_RUN") != nullptr) FAIL() << "needs root";
-      GTEST_SKIP() << "needs root";
-    }
+    SKIP_UNLESS(::geteuid() == 0, "root");
     auto pair = SpawnerPair::Start(
         Bytes(EmbeddedSpawner()), Bytes(EmbeddedInit()),
         [this](absl::string_view what) { told_.emplace_back(what.data(), what.size()); });
