@@ -95,17 +95,31 @@ void SetIdFiles() {
   Control(seen > 3, "several mounts");
 }
 
+// No id of an account of the host, root's least of all, is any of the sandbox's.
+void HostIds(const char* name) {
+  constexpr unsigned kAccountsEnd = 65536;
+  char text[64];
+  snprintf(text, sizeof(text), "/proc/self/%s", name);
+  FILE* map = fopen(text, "re");
+  Control(map != nullptr, text);
+  unsigned inside = 0;
+  unsigned outside = 0;
+  int lines = 0;
+  snprintf(text, sizeof(text), "%s: ids of the host's accounts", name);
+  for (; map != nullptr && fscanf(map, "%u %u %*u", &inside, &outside) == 2; ++lines) {
+    if (outside < kAccountsEnd) Escaped(text);
+  }
+  if (map != nullptr) fclose(map);
+  Control(lines > 0, "an id map");
+}
+
 void IdMaps() {
   AttemptWrite("/proc/self/uid_map", "0 0 1");
   AttemptWrite("/proc/self/gid_map", "0 0 1");
   AttemptWrite("/proc/self/projid_map", "0 0 1");
   AttemptWrite("/proc/self/setgroups", "allow");
-  // Host root is mapped nowhere.
-  FILE* map = fopen("/proc/self/uid_map", "re");
-  unsigned inside = 0;
-  unsigned outside = 0;
-  Control(map != nullptr && fscanf(map, "%u %u", &inside, &outside) == 2, "uid_map");
-  if (outside == 0) Escaped("host uid 0 is mapped");
+  HostIds("uid_map");
+  HostIds("gid_map");
 }
 
 void GiveFilesAway() {

@@ -409,11 +409,16 @@ ExecEnd TestSandbox::Run(const Spec& spec, std::string* output, std::string* err
   return end;
 }
 
-InitRig::InitRig()
-    : InitRig(std::string(reinterpret_cast<const char*>(EmbeddedInit().data()),
-                          EmbeddedInit().size())) {}
+InitRig::InitRig() : InitRig(Hooks()) {}
 
-InitRig::InitRig(const std::string& init_bytes) {
+InitRig::InitRig(const std::string& init_bytes) : InitRig(init_bytes, Hooks()) {}
+
+InitRig::InitRig(Hooks hooks)
+    : InitRig(
+          std::string(reinterpret_cast<const char*>(EmbeddedInit().data()), EmbeddedInit().size()),
+          std::move(hooks)) {}
+
+InitRig::InitRig(const std::string& init_bytes, Hooks hooks) {
   // A namespace of the test's own: whatever it mounts goes with the process.
   Must(unshare(CLONE_NEWNS), "unshare");
   constexpr unsigned long kRecursivePrivate = (1UL << 14) | (1UL << 18);
@@ -425,7 +430,7 @@ InitRig::InitRig(const std::string& init_bytes) {
   cgroup_base_ = "/sys/fs/cgroup/unified/" + std::string(base + strlen("/tmp/"));
   Must(mkdir(cgroup_base_.c_str(), 0755), cgroup_base_);
   MakeLower();
-  StartSpawner(init_bytes);
+  StartSpawner(init_bytes, hooks);
 }
 
 InitRig::~InitRig() {
@@ -464,7 +469,7 @@ void InitRig::MakeLower() {
   Must(chown((root / "home/agent").c_str(), 1000, 1000), "chown");
 }
 
-void InitRig::StartSpawner(const std::string& init_bytes) {
+void InitRig::StartSpawner(const std::string& init_bytes, const Hooks& hooks) {
   auto spawner = EmbeddedSpawner();
   constexpr int kSeals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
   UniqueFd init_fd = SealedMemfd(init_bytes, kSeals);
@@ -481,12 +486,14 @@ void InitRig::StartSpawner(const std::string& init_bytes) {
     int program = fcntl(spawner_fd.get(), F_DUPFD_CLOEXEC, 100);
     dup2(socket_copy, kSpawnerSocketFd);
     dup2(init_copy, kSpawnerInitFd);
+    if (hooks.in_spawner) hooks.in_spawner();
     const char* argv[] = {"glovebox-spawner", nullptr};
     const char* envp[] = {nullptr};
     (void)raw::ExecveAt(program, "", argv, envp, AT_EMPTY_PATH);
     _exit(126);
   }
   theirs.Reset();
+  if (hooks.beside) hooks.beside();
   UniqueFd none;
   SpawnReply reply = ReceiveReply(socket.get(), &none);
   if (reply.error != 0) {

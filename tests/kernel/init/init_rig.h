@@ -130,6 +130,11 @@ class InitRig {
   InitRig();
   // With these bytes in place of glovebox-init.
   explicit InitRig(const std::string& init_bytes);
+  // `in_spawner` is run by the process that becomes the spawner, `beside` here once it was started.
+  struct Hooks {
+    std::function<void()> in_spawner, beside;
+  };
+  explicit InitRig(Hooks hooks);
   ~InitRig();
 
   struct Options {
@@ -151,7 +156,8 @@ class InitRig {
 
  private:
   void MakeLower();
-  void StartSpawner(const std::string& init_bytes);
+  InitRig(const std::string& init_bytes, Hooks hooks);
+  void StartSpawner(const std::string& init_bytes, const Hooks& hooks);
   std::string base_, cgroup_base_;
   int spawner_pid_ = 0;
   uint32_t next_ = 1;
