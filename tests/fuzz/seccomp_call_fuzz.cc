@@ -33,7 +33,7 @@ void FuzzSeccompCall(absl::string_view bytes) {
   seccomp_data data{};
   data.arch = kArchitectures[input.Byte() % std::size(kArchitectures)];
   data.nr = input.Take<int32_t>();
-  for (uint64_t& argument : data.args) argument = input.Take<uint64_t>();
+  for (auto& argument : data.args) argument = input.Take<uint64_t>();
   const SeccompVerdict verdict = JudgeSyscall(tier, CallOf(data));
   const uint32_t action =
       StricterAction(ActionOf(programs.allow_list, data), ActionOf(programs.argument_rules, data));
