@@ -82,6 +82,15 @@ absl::Status CheckName(absl::string_view what, absl::string_view name) {
                        {"CGROUP_NAME_INVALID", {{"field", std::string(what)}}});
 }
 
+// A directory that was removed while it was open has files that answer ENODEV.
+bool IsGoneCgroup(const absl::Status& status) {
+  const auto detail = GetErrorDetail(status);
+  if (absl::IsNotFound(status)) return true;
+  if (!detail.has_value()) return false;
+  const auto number = detail->metadata.find("errno");
+  return number != detail->metadata.end() && number->second == absl::StrCat(ENODEV);
+}
+
 absl::Status MissingCgroup2() {
   return DetailedError(
       absl::StatusCode::kFailedPrecondition, "no cgroup2 file system is mounted",
@@ -172,6 +181,44 @@ void SandboxCgroup::RemoveExecLeafIfEmpty(uint32_t number) const {
   // EBUSY: something lives in it.
   (void)unlinkat(directory_.get(), LeafName(number).c_str(), AT_REMOVEDIR);
 }
+
+absl::Status SandboxCgroup::FreezeCommands() const {
+  absl::Cleanup thaw = [this] { (void)ThawCommands(); };  // what froze can be thawed
+  ASSIGN_OR_RETURN(const std::vector<uint32_t> numbers, ListExecLeaves());
+  std::vector<std::pair<UniqueFd, std::string>> leaves;
+  for (const uint32_t number : numbers) {
+    absl::StatusOr<UniqueFd> leaf = OpenCgroup(directory_.get(), LeafName(number));
+    if (absl::IsNotFound(leaf.status())) continue;  // its command ended meanwhile
+    RETURN_IF_ERROR(leaf.status());
+    // All at once; the waiting comes after.
+    const absl::Status asked = WriteKernelFileAt(leaf->get(), "cgroup.freeze", "1");
+    if (!asked.ok() && !IsGoneCgroup(asked)) return asked;
+    if (asked.ok()) leaves.emplace_back(*std::move(leaf), LeafName(number));
+  }
+  for (const auto& [leaf, name] : leaves) {
+    const absl::Status frozen = FreezeCgroup(leaf.get(), name, kFreezeTimeoutMs);
+    if (!frozen.ok() && !IsGoneCgroup(frozen)) return frozen;
+  }
+  std::move(thaw).Cancel();
+  return absl::OkStatus();
+}
+
+absl::Status SandboxCgroup::ThawCommands() const {
+  ASSIGN_OR_RETURN(const std::vector<uint32_t> numbers, ListExecLeaves());
+  absl::Status first;
+  for (const uint32_t number : numbers) {
+    const absl::StatusOr<UniqueFd> leaf = OpenCgroup(directory_.get(), LeafName(number));
+    const absl::Status thawed = leaf.ok() ? ThawCgroup(leaf->get()) : leaf.status();
+    if (!thawed.ok() && !IsGoneCgroup(thawed)) first.Update(thawed);
+  }
+  return first;
+}
+
+absl::Status SandboxCgroup::Freeze() const {
+  return FreezeCgroup(directory_.get(), id_, kFreezeTimeoutMs);
+}
+
+absl::Status SandboxCgroup::Thaw() const { return ThawCgroup(directory_.get()); }
 
 absl::StatusOr<SandboxCgroup::Init> SandboxCgroup::FindInit() const {
   ASSIGN_OR_RETURN(const pid_t pid, OnlyMember(directory_.get(), id_));

@@ -101,6 +101,16 @@ class SandboxCgroup {
   };
   absl::StatusOr<Init> FindInit() const;
 
+  // Stops every command where it stands, init not: it goes on answering. Returns when none runs;
+  // on an error they all run. No leaf may be made meanwhile. Errors as of FreezeCgroup
+  // (linux/cgroup_directory.h). A frozen process can be killed.
+  absl::Status FreezeCommands() const;
+  absl::Status ThawCommands() const;
+
+  // The same for everything in the sandbox, init included: for moments.
+  absl::Status Freeze() const;
+  absl::Status Thaw() const;
+
   // SIGKILL to everything in the sandbox at once, forks in flight included. After it the only
   // thing to do with this sandbox is Remove.
   absl::Status Kill() const;
@@ -112,6 +122,7 @@ class SandboxCgroup {
   absl::Status Remove() const;
 
   static constexpr int kEmptyTimeoutMs = 10000;
+  static constexpr int kFreezeTimeoutMs = 5000;
 
  private:
   const UniqueFd instance_;  // the directory of the instance on v2

@@ -45,6 +45,25 @@ struct CloseDirectory {
   void operator()(DIR* directory) const { (void)closedir(directory); }  // only read
 };
 
+// Waits until cgroup.events of a v2 directory has `line`.
+absl::Status AwaitEvent(int directory_fd, const std::string& name, absl::string_view line,
+                        int timeout_ms, absl::Status late) {
+  const Deadline deadline(timeout_ms);
+  ASSIGN_OR_RETURN(UniqueFd events, OpenAt(directory_fd, "cgroup.events", O_RDONLY));
+  for (;;) {
+    char buffer[256];
+    const ssize_t count = pread(events.get(), buffer, sizeof buffer, 0);
+    if (count < 0) return ErrnoError(errno, absl::StrCat("read cgroup.events of ", name));
+    const absl::string_view text(buffer, static_cast<size_t>(count));
+    if (absl::StrContains(text, line)) return absl::OkStatus();
+    const int left_ms = deadline.LeftMs();
+    if (left_ms == 0) return late;
+    // kernfs reports a change since the last read as POLLPRI.
+    pollfd wait{events.get(), POLLPRI, 0};
+    if (poll(&wait, 1, left_ms) < 0 && errno != EINTR) return ErrnoError(errno, "poll");
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<UniqueFd> OpenCgroup(int parent_fd, const std::string& name) {
@@ -59,20 +78,23 @@ absl::StatusOr<UniqueFd> MakeCgroup(int parent_fd, const std::string& name) {
 }
 
 absl::Status WaitUntilEmpty(int directory_fd, const std::string& name, int timeout_ms) {
-  const Deadline deadline(timeout_ms);
-  ASSIGN_OR_RETURN(UniqueFd events, OpenAt(directory_fd, "cgroup.events", O_RDONLY));
-  for (;;) {
-    char buffer[256];
-    const ssize_t count = pread(events.get(), buffer, sizeof buffer, 0);
-    if (count < 0) return ErrnoError(errno, absl::StrCat("read cgroup.events of ", name));
-    const absl::string_view text(buffer, static_cast<size_t>(count));
-    if (absl::StrContains(text, "populated 0")) return absl::OkStatus();
-    const int left_ms = deadline.LeftMs();
-    if (left_ms == 0) return Busy(name);
-    // kernfs reports a change since the last read as POLLPRI.
-    pollfd wait{events.get(), POLLPRI, 0};
-    if (poll(&wait, 1, left_ms) < 0 && errno != EINTR) return ErrnoError(errno, "poll");
-  }
+  return AwaitEvent(directory_fd, name, "populated 0", timeout_ms, Busy(name));
+}
+
+absl::Status FreezeCgroup(int directory_fd, const std::string& name, int timeout_ms) {
+  RETURN_IF_ERROR(WriteKernelFileAt(directory_fd, "cgroup.freeze", "1"));
+  const absl::Status late =
+      DetailedError(absl::StatusCode::kDeadlineExceeded,
+                    absl::StrCat("a process in cgroup ", name, " did not stop within ", timeout_ms,
+                                 " ms: it waits in the kernel; try again"),
+                    {"FREEZE_TIMED_OUT", {{"cgroup", name}}});
+  const absl::Status frozen = AwaitEvent(directory_fd, name, "frozen 1", timeout_ms, late);
+  if (!frozen.ok()) (void)ThawCgroup(directory_fd);  // what was written can be written back
+  return frozen;
+}
+
+absl::Status ThawCgroup(int directory_fd) {
+  return WriteKernelFileAt(directory_fd, "cgroup.freeze", "0");
 }
 
 absl::Status RemoveCgroup(int parent_fd, const std::string& name, int timeout_ms) {

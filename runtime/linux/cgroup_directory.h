@@ -20,6 +20,12 @@ absl::StatusOr<UniqueFd> MakeCgroup(int parent_fd, const std::string& name);
 // CGROUP_BUSY.
 absl::Status WaitUntilEmpty(int directory_fd, const std::string& name, int timeout_ms);
 
+// Stops everything in a v2 directory and below it, and waits until all of it stands still. On an
+// error it goes on again: DEADLINE_EXCEEDED with reason FREEZE_TIMED_OUT when a process stays in
+// the kernel (a slow disk) for so long.
+absl::Status FreezeCgroup(int directory_fd, const std::string& name, int timeout_ms);
+absl::Status ThawCgroup(int directory_fd);
+
 // rmdir, tried again while the kernel says EBUSY (v1 has no event for "empty", and v2 may lag
 // behind its own event), at most `timeout_ms`. A missing directory is fine.
 absl::Status RemoveCgroup(int parent_fd, const std::string& name, int timeout_ms);

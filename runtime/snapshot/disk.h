@@ -17,7 +17,10 @@
 
 namespace glovebox {
 
+class DiskImage;
 class DiskRemover;
+struct DiskSnapshot;
+struct StandStill;
 
 // What a payload can use: it gets ENOSPC when used comes within a few blocks of the limit.
 struct DiskUsage {
@@ -86,6 +89,16 @@ class DiskFactory {
   // device is mounted once more, which shares its superblock. NOT_FOUND when there is no such
   // image.
   absl::StatusOr<std::unique_ptr<Disk>> Adopt(const std::string& name, const LoopDevices& devices);
+
+  // A copy of the image of `disk` as it is at one moment, while its sandbox lives
+  // (snapshot/disk_copy.h). Errors besides CopyDiskNow's and the kernel's: `still`'s.
+  absl::StatusOr<DiskSnapshot> CopyNow(const Disk& disk, const StandStill& still);
+  // One more of the same. Thread-safe for the same image, too.
+  absl::StatusOr<DiskImage> Duplicate(const DiskImage& image);
+  // An image that an earlier daemon left. NOT_FOUND.
+  absl::StatusOr<DiskImage> FindImage(const std::string& name);
+  // The disk of a new sandbox, with the files of the image in `upper/`.
+  absl::StatusOr<std::unique_ptr<Disk>> Attach(DiskImage image);
 
   // Attaches a sealed image read-only; the image file stays when the disk goes.
   absl::StatusOr<std::unique_ptr<Disk>> OpenSealed(const std::string& image_path);

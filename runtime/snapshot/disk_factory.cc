@@ -17,9 +17,11 @@
 #include "snapshot/directory_list.h"
 #include "snapshot/disk.h"
 #include "snapshot/disk_attach.h"
+#include "snapshot/disk_copy.h"
 #include "snapshot/disk_remover.h"
 #include "snapshot/disk_stock.h"
 #include "snapshot/disk_template.h"
+#include "snapshot/sparse_copy.h"
 
 namespace glovebox {
 namespace {
@@ -113,6 +115,12 @@ struct DiskFactory::State {
     return disk;
   }
 
+  // A new, empty image file; what becomes of it is `image`'s to decide.
+  absl::StatusOr<UniqueFd> NewImage(DiskImage* image) const {
+    *image = DiskImage(ImagePath(NewRandomId()), remover);
+    return OpenAt(AT_FDCWD, image->path(), O_RDWR | O_CREAT | O_EXCL, 0600);
+  }
+
   const std::string directory;
   const std::shared_ptr<DiskRemover> remover;
   DiskTemplates templates;
@@ -148,6 +156,39 @@ absl::StatusOr<std::unique_ptr<Disk>> DiskFactory::Adopt(const std::string& name
   RETURN_IF_ERROR(ParseSandboxId(name).status());
   return DiskAttacher::Attach(state_->ImagePath(name), state_->NewMountPath(NewRandomId()),
                               /*read_only=*/false, state_->remover, &devices);
+}
+
+absl::StatusOr<DiskSnapshot> DiskFactory::CopyNow(const Disk& disk, const StandStill& still) {
+  ASSIGN_OR_RETURN(const UniqueFd from, OpenAt(AT_FDCWD, disk.image_path(), O_RDONLY | O_NOFOLLOW));
+  DiskSnapshot snapshot{DiskImage("", state_->remover), absl::ZeroDuration()};
+  ASSIGN_OR_RETURN(const UniqueFd to, state_->NewImage(&snapshot.image));
+  ASSIGN_OR_RETURN(snapshot.frozen, CopyDiskNow(disk.root_fd(), from.get(), to.get(), still));
+  return snapshot;
+}
+
+absl::StatusOr<DiskImage> DiskFactory::Duplicate(const DiskImage& image) {
+  ASSIGN_OR_RETURN(const UniqueFd from, OpenAt(AT_FDCWD, image.path(), O_RDONLY | O_NOFOLLOW));
+  DiskImage copy("", state_->remover);
+  ASSIGN_OR_RETURN(const UniqueFd to, state_->NewImage(&copy));
+  RETURN_IF_ERROR(CopySparse(from.get(), to.get()));
+  return copy;
+}
+
+absl::StatusOr<DiskImage> DiskFactory::FindImage(const std::string& name) {
+  // A name from a record: it must not lead anywhere else.
+  RETURN_IF_ERROR(ParseSandboxId(name).status());
+  const std::string path = state_->ImagePath(name);
+  RETURN_IF_ERROR(OpenAt(AT_FDCWD, path, O_RDONLY | O_NOFOLLOW).status());
+  return DiskImage(path, state_->remover);
+}
+
+absl::StatusOr<std::unique_ptr<Disk>> DiskFactory::Attach(DiskImage image) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Disk> disk,
+                   DiskAttacher::Attach(image.path(), state_->NewMountPath(NewRandomId()),
+                                        /*read_only=*/false, state_->remover));
+  image.Leave();  // the disk has it now
+  RETURN_IF_ERROR(KeepOnlyUpper(disk->root_fd()));
+  return disk;
 }
 
 void DiskFactory::WaitForRemovals() { state_->remover->Drain(); }

@@ -1,15 +1,12 @@
 #include "snapshot/disk_template.h"
 
 #include <fcntl.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -23,24 +20,6 @@ namespace glovebox {
 namespace {
 
 constexpr int kMakeTimeoutMs = 60'000;
-
-absl::Status CopyRange(int from_fd, int to_fd, off_t begin, off_t end) {
-  std::vector<char> buffer(64 * 1024);
-  while (begin < end) {
-    const size_t want = std::min(buffer.size(), static_cast<size_t>(end - begin));
-    const ssize_t count = ::pread(from_fd, buffer.data(), want, begin);
-    if (count < 0) return ErrnoError(errno, "pread of a disk template");
-    if (count == 0) return absl::DataLossError("a disk template is shorter than it was");
-    for (ssize_t done = 0; done < count;) {
-      const ssize_t written =
-          ::pwrite(to_fd, buffer.data() + done, static_cast<size_t>(count - done), begin + done);
-      if (written < 0) return ErrnoError(errno, "pwrite of a disk image");
-      done += written;
-    }
-    begin += count;
-  }
-  return absl::OkStatus();
-}
 
 // The first mount of an image: the directories that every sandbox needs, and no lost+found.
 absl::Status FillBlank(const std::string& image_path, const std::string& mount_path) {
@@ -61,22 +40,6 @@ absl::Status FillBlank(const std::string& image_path, const std::string& mount_p
 }
 
 }  // namespace
-
-absl::Status CopySparse(int from_fd, int to_fd) {
-  if (::ioctl(to_fd, FICLONE, from_fd) == 0) return absl::OkStatus();
-  struct stat status {};
-  if (::fstat(from_fd, &status) != 0) return ErrnoError(errno, "fstat of a disk template");
-  if (::ftruncate(to_fd, status.st_size) != 0) return ErrnoError(errno, "ftruncate a disk image");
-  off_t end = 0;
-  for (;;) {
-    const off_t begin = ::lseek(from_fd, end, SEEK_DATA);
-    if (begin < 0 && errno == ENXIO) return absl::OkStatus();  // only a hole is left
-    if (begin < 0) return ErrnoError(errno, "lseek SEEK_DATA");
-    end = ::lseek(from_fd, begin, SEEK_HOLE);
-    if (end < 0) return ErrnoError(errno, "lseek SEEK_HOLE");
-    RETURN_IF_ERROR(CopyRange(from_fd, to_fd, begin, end));
-  }
-}
 
 DiskTemplates::DiskTemplates(std::string directory, std::string mounts_directory)
     : directory_(std::move(directory)), mounts_directory_(std::move(mounts_directory)) {}

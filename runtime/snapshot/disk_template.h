@@ -37,10 +37,6 @@ class DiskTemplates {
   std::deque<Size> made_;  // oldest first
 };
 
-// Copies an image without its holes: by sharing blocks where the file system can (FICLONE), else
-// byte ranges that hold data. `to` is empty.
-absl::Status CopySparse(int from_fd, int to_fd);
-
 }  // namespace glovebox
 
 #endif  // GLOVEBOX_SNAPSHOT_DISK_TEMPLATE_H_
