@@ -84,6 +84,7 @@ std::string FormatAuditLine(const RpcEnd& end, absl::Time time) {
   line["method"] = EscapeForPeople(end.method, kTextBytesMax);
   if (!end.sandbox_id.empty()) line["sandbox"] = EscapeForPeople(end.sandbox_id, kTextBytesMax);
   if (!end.exec_id.empty()) line["exec"] = EscapeForPeople(end.exec_id, kTextBytesMax);
+  if (!end.children.empty()) line["children"] = end.children;
   line["outcome"] = absl::StatusCodeToString(end.status.code());
   if (!end.reason.empty()) line["reason"] = end.reason;
   if (!end.arguments.empty()) {

@@ -198,6 +198,19 @@ int64_t NextDeadline(const Exec& exec) {
   return next;
 }
 
+bool StandsStill(const Exec& exec) {
+  bool open = exec.phase == ExecPhase::kRunning || exec.phase == ExecPhase::kDraining;
+  return open && !exec.tree_killed;
+}
+
+void PostponeDeadlines(Exec* exec, int64_t by_ns) {
+  for (int64_t* deadline :
+       {&exec->wall_deadline_ns, &exec->idle_deadline_ns, &exec->kill_deadline_ns,
+        &exec->drain_deadline_ns, &exec->hold_deadline_ns, &exec->shell.deadline_ns}) {
+    if (*deadline != 0) *deadline += by_ns;
+  }
+}
+
 void RunDeadlines(Exec* exec, int64_t now, bool connected, EventSet* events) {
   if (exec->phase == ExecPhase::kRunning) {
     if (Passed(exec->wall_deadline_ns, now)) Expire(exec, EndCause::kTimedOut, now);

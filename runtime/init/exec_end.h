@@ -20,6 +20,11 @@ void RunDeadlines(Exec* exec, int64_t now, bool connected, EventSet* events);
 // The earliest deadline of the exec, 0 when there is none.
 int64_t NextDeadline(const Exec& exec);
 
+// Whether a pause (kPause) holds the exec's deadlines: not those of one that was killed.
+bool StandsStill(const Exec& exec);
+// After a pause of `by_ns`. What was set during the pause comes later than it need, never sooner.
+void PostponeDeadlines(Exec* exec, int64_t by_ns);
+
 // Goes on with an exec whose leader has ended: after output was read, a child reaped, a deadline.
 void Advance(Exec* exec, EventSet* events);
 

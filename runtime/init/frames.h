@@ -26,8 +26,9 @@
 namespace glovebox {
 
 inline constexpr uint32_t kFrameMagic = 0x67624652;  // "gbFR"
-inline constexpr uint32_t kFramesVersion = 2;
+inline constexpr uint32_t kFramesVersion = 3;
 inline constexpr uint32_t kFramesVersionOldest = 2;
+inline constexpr uint32_t kFramesVersionPause = 3;  // the first with kPause and kContinue
 inline constexpr uint32_t kFrameBodyMax = 32 * 1024;
 
 // Execs that init holds at once, those that run and those that wait for kAckEnd. A kStart beyond it
@@ -47,6 +48,11 @@ enum class FrameKind : uint16_t {
   kAckEnd,     // no body; end and output are recorded outside, init forgets the exec
   kShellCommand,  // ShellCommandBody. Descriptor: what the shell is to read, a memfd that does not
                   // shrink. Only while no command runs
+  // Both without a body, exec_no 0, and harmless when repeated. Between them the limits of commands
+  // stand still; what ends because it was killed still ends. kPaused answers kPause: every kStart
+  // before it was carried out, so no command is half born when the daemon freezes their cgroups.
+  kPause,
+  kContinue,
   // init -> daemon
   kHelloAck = 64,  // HelloBody
   kStarted,        // StartedBody; the command's execve succeeded. Repeated after each kHello
@@ -56,6 +62,7 @@ enum class FrameKind : uint16_t {
   kRefused,   // RefusedBody; answer to a kStart that made no exec
   kHeld,      // no body. Descriptor: the exec's region memfd. Once per held exec after each kHello
   kHeldAll,   // no body, exec_no 0; everything held was told
+  kPaused,    // no body, exec_no 0
 };
 
 struct FrameHeader {

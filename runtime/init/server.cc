@@ -134,7 +134,7 @@ void Server::AcceptConnection(const PlanReader& plan) {
   polls_output_ = false;
   if (accepted) {
     version_ = 0;
-    hello_owed_ = held_all_owed_ = false;
+    hello_owed_ = held_all_owed_ = paused_owed_ = false;
     ResumeAll();
   }
   if (events_.Add(connection_.fd(), EPOLLIN, EventSource::kConnection) < 0) DropConnection();
@@ -143,7 +143,7 @@ void Server::AcceptConnection(const PlanReader& plan) {
 void Server::DropConnection() {
   connection_.Drop();
   version_ = 0;
-  hello_owed_ = held_all_owed_ = polls_output_ = false;
+  hello_owed_ = held_all_owed_ = paused_owed_ = polls_output_ = false;
   ResumeAll();
 }
 
@@ -194,6 +194,10 @@ bool Server::HandleFrame(const PlanReader& plan) {
       return frame_.header.body_size == 0;
     case FrameKind::kShellCommand:
       return HandleShellCommand(exec);
+    case FrameKind::kPause:
+      return HandlePause();
+    case FrameKind::kContinue:
+      return HandleContinue();
     case FrameKind::kHelloAck:
     case FrameKind::kStarted:
     case FrameKind::kOutput:
@@ -202,6 +206,7 @@ bool Server::HandleFrame(const PlanReader& plan) {
     case FrameKind::kRefused:
     case FrameKind::kHeld:
     case FrameKind::kHeldAll:
+    case FrameKind::kPaused:
       return false;  // ours to send
   }
   return false;
@@ -294,6 +299,24 @@ bool Server::HandleResize(Exec* exec) {
   return true;
 }
 
+bool Server::HandlePause() {
+  if (paused_since_ns_ == 0) paused_since_ns_ = MonotonicNs();
+  paused_owed_ = true;
+  return frame_.header.body_size == 0;
+}
+
+bool Server::HandleContinue() {
+  if (paused_since_ns_ != 0) {
+    int64_t passed = MonotonicNs() - paused_since_ns_;
+    for (uint32_t i = 0; i < table_.end(); ++i) {
+      if (StandsStill(table_.at(i))) PostponeDeadlines(&table_.at(i), passed);
+    }
+  }
+  paused_since_ns_ = 0;
+  paused_owed_ = false;
+  return frame_.header.body_size == 0;
+}
+
 void Server::HandleAckEnd() {
   EndedExec* ended = ended_.Find(frame_.header.exec_no);
   if (ended != nullptr) ended_.Free(ended);
@@ -325,10 +348,13 @@ void Server::FlushFrames() {
 }
 
 bool Server::FlushReply() {
-  if (!hello_owed_) return true;
-  HelloBody body{version_, table_.open() + ended_.count()};
-  hello_owed_ = !connection_.Send(FrameKind::kHelloAck, 0, &body, sizeof(body));
-  return !hello_owed_;
+  if (hello_owed_) {
+    HelloBody body{version_, table_.open() + ended_.count()};
+    hello_owed_ = !connection_.Send(FrameKind::kHelloAck, 0, &body, sizeof(body));
+  }
+  if (hello_owed_ || !paused_owed_) return !hello_owed_;
+  paused_owed_ = !connection_.Send(FrameKind::kPaused, 0, nullptr, 0);
+  return !paused_owed_;
 }
 
 bool Server::FlushExecs() {
@@ -399,7 +425,9 @@ bool Server::SendOne(const EndedExec& ended, PendingFrame frame) {
 // The time to wait for an event, in milliseconds, -1 without a deadline.
 int Server::RunDeadlinesAndTimeout() {
   int64_t next = 0;
+  bool paused = paused_since_ns_ != 0;
   for (uint32_t i = 0; i < table_.end(); ++i) {
+    if (paused && StandsStill(table_.at(i))) continue;
     int64_t deadline = NextDeadline(table_.at(i));
     if (deadline != 0 && (next == 0 || deadline < next)) next = deadline;
   }
@@ -410,6 +438,7 @@ int Server::RunDeadlinesAndTimeout() {
     return wait_ms > 60'000 ? 60'000 : static_cast<int>(wait_ms);
   }
   for (uint32_t i = 0; i < table_.end(); ++i) {
+    if (paused && StandsStill(table_.at(i))) continue;
     EndHold(&table_.at(i), i, now, &events_);
     RunDeadlines(&table_.at(i), now, connection_.connected(), &events_);
   }

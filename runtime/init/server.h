@@ -46,6 +46,8 @@ class Server {
   bool HandleShellCommand(Exec* exec);
   bool HandleSignal(Exec* exec);
   bool HandleResize(Exec* exec);
+  bool HandlePause();
+  bool HandleContinue();
   void HandleAckEnd();
   void RetireEnded();
   void FlushFrames();
@@ -64,11 +66,13 @@ class Server {
   EndedTable ended_;
   Refusals refusals_;
   ReceivedFrame frame_;
-  uint32_t version_ = 0;        // both sides' of this connection, 0 before kHello
-  bool hello_owed_ = false;     // kHelloAck is not sent yet
-  bool held_all_owed_ = false;  // kHeldAll is not sent yet
-  bool ended_owed_ = false;     // an ended exec may have a frame pending
-  bool polls_output_ = false;   // the connection is polled for room
+  uint32_t version_ = 0;         // both sides' of this connection, 0 before kHello
+  bool hello_owed_ = false;      // kHelloAck is not sent yet
+  bool held_all_owed_ = false;   // kHeldAll is not sent yet
+  bool ended_owed_ = false;      // an ended exec may have a frame pending
+  bool paused_owed_ = false;     // kPaused is not sent yet
+  int64_t paused_since_ns_ = 0;  // monotonic; 0: time does not stand still
+  bool polls_output_ = false;    // the connection is polled for room
 };
 
 }  // namespace glovebox

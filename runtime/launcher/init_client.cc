@@ -30,6 +30,7 @@ std::optional<size_t> BodySize(FrameKind kind) {
     case FrameKind::kOutput:
     case FrameKind::kHeld:
     case FrameKind::kHeldAll:
+    case FrameKind::kPaused:
       return 0;
     case FrameKind::kStdinAck:
       return sizeof(StdinAckBody);
@@ -45,6 +46,8 @@ std::optional<size_t> BodySize(FrameKind kind) {
     case FrameKind::kResume:
     case FrameKind::kAckEnd:
     case FrameKind::kShellCommand:
+    case FrameKind::kPause:
+    case FrameKind::kContinue:
       return std::nullopt;
   }
   return std::nullopt;
@@ -148,7 +151,9 @@ absl::Status InitClient::FollowReply(const InitFrame& frame) {
         absl::StrCat("a frame of kind ", static_cast<int>(frame.kind), " out of turn"));
   }
   if (greets) {
-    RETURN_IF_ERROR(CheckVersion(frame.As<HelloBody>().version));
+    const uint32_t version = frame.As<HelloBody>().version;
+    RETURN_IF_ERROR(CheckVersion(version));
+    version_.store(version, std::memory_order_release);
     reply_ = Reply::kHeldExecs;
   }
   if (frame.kind == FrameKind::kHeldAll) reply_ = Reply::kComplete;

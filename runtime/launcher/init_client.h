@@ -2,6 +2,8 @@
 #ifndef GLOVEBOX_LAUNCHER_INIT_CLIENT_H_
 #define GLOVEBOX_LAUNCHER_INIT_CLIENT_H_
 
+#include <atomic>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -48,6 +50,9 @@ class InitClient {
 
   int fd() const { return socket_.get(); }
 
+  // The one that both speak; 0 until Receive has had the answer to kHello. Thread-safe.
+  uint32_t version() const { return version_.load(std::memory_order_acquire); }
+
   // UNAVAILABLE when init does not take messages any more (it hangs or is gone).
   absl::Status Send(FrameKind kind, uint32_t exec_no, absl::string_view body,
                     const std::vector<int>& fds = {});
@@ -70,6 +75,7 @@ class InitClient {
   // Of the reply to kHello.
   enum class Reply { kAwaited, kHeldExecs, kComplete };
   Reply reply_ = Reply::kAwaited;
+  std::atomic<uint32_t> version_ = 0;
 };
 
 template <typename Body>

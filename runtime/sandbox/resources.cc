@@ -53,7 +53,7 @@ absl::Status Lost(absl::string_view what, const absl::Status& why) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Sandbox::Resources>> Sandbox::Resources::Acquire(
-    const SandboxDeps& deps, const SandboxBlueprint& blueprint) {
+    const SandboxDeps& deps, const SandboxBlueprint& blueprint, std::unique_ptr<Disk> disk) {
   auto resources = std::make_unique<Resources>();
   resources->cleanup = deps.cleanup;
   resources->socket_path = absl::StrCat(deps.run_directory, "/", blueprint.id);
@@ -63,7 +63,10 @@ absl::StatusOr<std::unique_ptr<Sandbox::Resources>> Sandbox::Resources::Acquire(
   resources->ids.emplace(std::move(ids));
   RETURN_IF_ERROR(resources->OpenArchive(deps, blueprint.id));
   const SandboxLimits& limits = blueprint.limits;
-  ASSIGN_OR_RETURN(resources->disk, deps.disks->Create(limits.disk_bytes, limits.disk_inodes));
+  resources->disk = std::move(disk);
+  if (resources->disk == nullptr) {
+    ASSIGN_OR_RETURN(resources->disk, deps.disks->Create(limits.disk_bytes, limits.disk_inodes));
+  }
   CgroupLimits cgroup_limits;
   cgroup_limits.memory_bytes = limits.memory_bytes;
   cgroup_limits.pids_max = limits.pids_max;
@@ -85,6 +88,10 @@ absl::StatusOr<std::unique_ptr<Sandbox::Resources>> Sandbox::Resources::FindRunn
   ASSIGN_OR_RETURN(SandboxCgroup::Init found, resources->cgroup->FindInit());
   init->pidfd = std::move(found.pidfd);
   init->host_pid = found.pid;
+  // A daemon that died while it copied the disk left everything stopped.
+  RETURN_IF_ERROR(resources->cgroup->Thaw());
+  // One that died in a pause, before it had recorded it, left commands so.
+  if (!row.paused) RETURN_IF_ERROR(resources->cgroup->ThawCommands());
   absl::Cleanup leave = [&] { resources->Leave(); };  // init lives with them still
   ASSIGN_OR_RETURN(IdRanges::Lease ids, deps.ids->TakeAgain(row.host_id_first));
   resources->ids.emplace(std::move(ids));

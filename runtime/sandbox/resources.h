@@ -18,9 +18,10 @@ namespace glovebox {
 
 // Not thread-safe; guarded by its sandbox.
 struct Sandbox::Resources {
-  // All or nothing.
+  // All or nothing. `disk` null: a blank one.
   static absl::StatusOr<std::unique_ptr<Resources>> Acquire(const SandboxDeps& deps,
-                                                            const SandboxBlueprint& blueprint);
+                                                            const SandboxBlueprint& blueprint,
+                                                            std::unique_ptr<Disk> disk);
 
   // Of a sandbox that an earlier daemon made and whose init lives; all or nothing. NOT_FOUND: init
   // has ended. What is found of init goes to `init`.

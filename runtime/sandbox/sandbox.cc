@@ -13,6 +13,7 @@
 #include "linux/file_io.h"
 #include "linux/process.h"
 #include "sandbox/resources.h"
+#include "sandbox/sandbox_errors.h"
 
 namespace glovebox {
 namespace {
@@ -23,20 +24,6 @@ constexpr size_t kExecsKeptMax = 512;
 constexpr uint64_t kOutputMemoryBytesMin = 4 * kMiB;
 constexpr int kKillTimeoutMs = 30'000;
 constexpr int kFramesPerWakeUp = 64;
-
-absl::Status NotRunning(SandboxState state, absl::string_view why) {
-  return DetailedError(
-      absl::StatusCode::kFailedPrecondition,
-      absl::StrCat("the sandbox is ", state == SandboxState::kStopped ? "stopped" : "being deleted",
-                   why.empty() ? "" : ": ", why),
-      {"SANDBOX_STOPPED", {{"stop_reason", std::string(why)}}});
-}
-
-absl::Status ShuttingDown() {
-  return DetailedError(absl::StatusCode::kUnavailable,
-                       "the daemon is stopping, the sandbox runs on; connect again",
-                       {"SHUTTING_DOWN", {}});
-}
 
 }  // namespace
 
@@ -58,8 +45,10 @@ Sandbox::Sandbox(const SandboxDeps& deps, SandboxBlueprint blueprint,
       resources_(std::move(resources)) {}
 
 absl::StatusOr<std::shared_ptr<Sandbox>> Sandbox::Start(const SandboxDeps& deps,
-                                                        SandboxBlueprint blueprint) {
-  ASSIGN_OR_RETURN(std::unique_ptr<Resources> resources, Resources::Acquire(deps, blueprint));
+                                                        SandboxBlueprint blueprint,
+                                                        std::unique_ptr<Disk> disk) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Resources> resources,
+                   Resources::Acquire(deps, blueprint, std::move(disk)));
   absl::StatusOr<LaunchRequest> request = resources->MakeLaunchRequest(deps, blueprint);
   if (!request.ok()) {
     Release(std::move(resources));
@@ -119,7 +108,12 @@ absl::Status Sandbox::ReadFrames(int count) {
   for (int i = 0; i < count; ++i) {
     ASSIGN_OR_RETURN(const std::optional<InitFrame> frame, init_->Receive());
     if (!frame.has_value()) break;
-    if (frame->kind != FrameKind::kHelloAck) RETURN_IF_ERROR(OnExecFrame(*frame));
+    if (frame->kind == FrameKind::kHelloAck || frame->kind == FrameKind::kPaused) {
+      absl::MutexLock lock(&mutex_);  // who waits for one of them looks again
+      init_paused_ = init_paused_ || frame->kind == FrameKind::kPaused;
+    } else {
+      RETURN_IF_ERROR(OnExecFrame(*frame));
+    }
   }
   return absl::OkStatus();
 }
@@ -156,7 +150,7 @@ void Sandbox::OnInitGone(absl::string_view why) {
     absl::MutexLock lock(&mutex_);
     if (left_) return;
     if (reason.empty()) reason = breach_.empty() ? "its init process ended" : breach_;
-    stopped = state_ == SandboxState::kRunning;
+    stopped = state_ == SandboxState::kRunning || state_ == SandboxState::kPaused;
     if (stopped) {
       state_ = SandboxState::kStopped;
       stop_reason_ = reason;
@@ -250,8 +244,8 @@ absl::StatusOr<std::shared_ptr<Exec>> Sandbox::StartExec(const std::string& exec
         absl::StrCat("exec ", exec_id, " was started with another spec; choose another id"),
         {"EXEC_ID_REUSED", {}});
   }
-  if (left_) return ShuttingDown();
-  if (state_ != SandboxState::kRunning) return NotRunning(state_, stop_reason_);
+  RETURN_IF_ERROR(CheckAlive());
+  if (pausing_ || state_ == SandboxState::kPaused) return SandboxPaused();
   if (by_number_.size() >= kOpenExecsMax) {
     return DetailedError(absl::StatusCode::kResourceExhausted,
                          absl::StrCat(kOpenExecsMax, " commands run already; wait for one to end"),
@@ -367,6 +361,7 @@ std::unique_ptr<Sandbox::Resources> Sandbox::KillAndDetach() {
   std::unique_ptr<Resources> resources;
   {
     absl::MutexLock lock(&mutex_);
+    EndCopies();
     resources = std::move(resources_);
     if (resources == nullptr) return nullptr;
     state_ = SandboxState::kDeleting;
@@ -387,6 +382,7 @@ void Sandbox::Leave() {
   std::vector<std::shared_ptr<Exec>> execs;
   {
     absl::MutexLock lock(&mutex_);
+    EndCopies();
     resources = std::move(resources_);
     if (resources == nullptr) return;
     left_ = true;

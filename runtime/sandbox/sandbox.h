@@ -32,6 +32,7 @@
 #include "sandbox/sandbox_spec.h"
 #include "sandbox/state_db.h"
 #include "snapshot/disk.h"
+#include "snapshot/disk_copy.h"
 #include "snapshot/layer.h"
 
 namespace glovebox {
@@ -92,12 +93,21 @@ struct SandboxTraces {
   absl::Status unusable;
 };
 
+// The files of a sandbox at one moment.
+struct FilesCopy {
+  DiskImage image;
+  absl::Duration frozen;   // how long everything stood still
+  uint64_t processes = 0;  // and threads, of commands, then
+};
+
 // Thread-safe.
 class Sandbox : public std::enable_shared_from_this<Sandbox> {
  public:
   // Returns when init is ready for commands. On an error nothing is left.
+  // `disk`: with the files of another sandbox (DiskFactory::Attach); null: a blank one.
   static absl::StatusOr<std::shared_ptr<Sandbox>> Start(const SandboxDeps& deps,
-                                                        SandboxBlueprint blueprint);
+                                                        SandboxBlueprint blueprint,
+                                                        std::unique_ptr<Disk> disk = nullptr);
   // Takes over a sandbox of an earlier daemon: running when its init lives and can be spoken to,
   // stopped with the reason otherwise; then its processes are gone when this returns.
   static std::shared_ptr<Sandbox> Adopt(const SandboxDeps& deps, const SandboxBlueprint& blueprint,
@@ -128,6 +138,23 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   size_t open_execs() const ABSL_LOCKS_EXCLUDED(mutex_);  // that have not ended
   std::vector<std::shared_ptr<Exec>> ListExecs() const ABSL_LOCKS_EXCLUDED(mutex_);  // by start
 
+  // Stops every process but init where it stands, and the limits of execs with it; returns when
+  // none runs and that is recorded. A paused one stays so. FAILED_PRECONDITION with reason
+  // SANDBOX_STOPPED, or CAPABILITY_MISSING for a sandbox whose init is of a release before pauses;
+  // DEADLINE_EXCEEDED with reason FREEZE_TIMED_OUT, and then it runs on.
+  absl::Status Pause() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Undoes it. A running one stays so.
+  absl::Status Resume() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // A copy of its disk as it is now; everything in it stands still meanwhile (DISK_KEPT_CHANGING,
+  // FREEZE_TIMED_OUT: it goes on, and there is no copy). Running or paused, else
+  // FAILED_PRECONDITION. Several at a time stand still one after the other. ABORTED when it was
+  // given up; the end of the sandbox gives it up, too.
+  absl::StatusOr<FilesCopy> CopyFiles(const GivenUp& given_up = nullptr)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // What another sandbox of the same kind is made from; the id is to be changed.
+  const SandboxBlueprint& blueprint() const { return blueprint_; }
+
   absl::StatusOr<SandboxUsage> Usage() const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<SandboxFiles> OpenFiles() const ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -152,6 +179,20 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   void RestoreExecs(const std::vector<ExecRow>& rows) ABSL_LOCKS_EXCLUDED(mutex_);
   void RemoveIdleLeaves() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status WatchInit();
+  absl::Status BeginPause() ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status AwaitInitPaused() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Of an adopted one: as the record says, whatever an earlier daemon had begun.
+  absl::Status RestorePause(bool paused) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The disk stays until LetGoOfDisk.
+  absl::StatusOr<const Disk*> HoldDisk(std::shared_ptr<SandboxCgroup>* cgroup)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void LetGoOfDisk() ABSL_LOCKS_EXCLUDED(mutex_);
+  void EndCopies() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsEnding() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // To stop or to go on: one at a time. DEADLINE_EXCEEDED with reason FREEZE_TIMED_OUT.
+  absl::Status TakeTurn(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex_);
+  void GiveTurn() ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status CheckAlive() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnSocketReadable();
   // At most `count` frames. DATA_LOSS: init broke the protocol; UNAVAILABLE: it closed.
   absl::Status ReadFrames(int count) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -190,7 +231,12 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   mutable absl::Mutex mutex_;
   SandboxState state_ ABSL_GUARDED_BY(mutex_) = SandboxState::kRunning;
   bool left_ ABSL_GUARDED_BY(mutex_) = false;
-  std::string breach_ ABSL_GUARDED_BY(mutex_);  // how init broke the protocol
+  int copies_ ABSL_GUARDED_BY(mutex_) = 0;            // being made: the disk must stay
+  bool ending_ ABSL_GUARDED_BY(mutex_) = false;       // no copy is begun or finished any more
+  bool changing_ ABSL_GUARDED_BY(mutex_) = false;     // somebody has the turn
+  bool pausing_ ABSL_GUARDED_BY(mutex_) = false;      // no exec may be started
+  bool init_paused_ ABSL_GUARDED_BY(mutex_) = false;  // init has said so
+  std::string breach_ ABSL_GUARDED_BY(mutex_);        // how init broke the protocol
   std::string stop_reason_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Resources> resources_ ABSL_GUARDED_BY(mutex_);
   uint32_t next_exec_no_ ABSL_GUARDED_BY(mutex_) = 1;

@@ -46,6 +46,7 @@ std::shared_ptr<Sandbox> Sandbox::Adopt(const SandboxDeps& deps, const SandboxBl
           new Sandbox(deps, blueprint, *std::move(resources), std::move(init)));
       absl::StatusOr<HeldExecs> held = sandbox->init_->CollectHeld(kHeldTimeoutMs);
       found = held.ok() ? sandbox->AdoptExecs(*std::move(held), traces.execs) : held.status();
+      if (found.ok()) found = sandbox->RestorePause(row.paused);
       if (found.ok()) found = sandbox->WatchInit();
       if (found.ok()) return sandbox;
       sandbox->Leave();  // the rest is that of a sandbox whose init is gone

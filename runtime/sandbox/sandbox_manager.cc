@@ -13,36 +13,10 @@
 #include "base/ids.h"
 #include "base/status.h"
 #include "policy/payload_profile.h"
+#include "sandbox/sandbox_errors.h"
 
 namespace glovebox {
 namespace {
-
-absl::Status SandboxNotFound(absl::string_view id) {
-  return DetailedError(absl::StatusCode::kNotFound,
-                       absl::StrCat("no sandbox ", EscapeForPeople(id, 40)),
-                       {"SANDBOX_NOT_FOUND", {}});
-}
-
-absl::Status CheckOptions(const CreateOptions& options) {
-  if (!options.snapshot.empty() && options.repository.has_value()) {
-    return DetailedError(absl::StatusCode::kInvalidArgument,
-                         "a sandbox starts from a snapshot or a repository, not both",
-                         {"INVALID_FIELD", {}});
-  }
-  bool fits = options.labels.size() <= kLabelsMax;
-  for (const auto& [key, value] : options.labels) {
-    fits = fits && !key.empty() && key.size() <= kLabelKeyBytesMax &&
-           value.size() <= kLabelValueBytesMax;
-  }
-  if (!fits) {
-    return DetailedError(
-        absl::StatusCode::kInvalidArgument,
-        absl::StrCat("at most ", kLabelsMax, " labels with keys of at most ", kLabelKeyBytesMax,
-                     " and values of at most ", kLabelValueBytesMax, " bytes"),
-        {"INVALID_FIELD", {}});
-  }
-  return Validate(options.limits);
-}
 
 // Links resolved, so that import_roots is checked on what will be opened. A path that cannot be
 // resolved stays as it is: the importer knows the right words for it.
@@ -58,24 +32,6 @@ std::map<SeccompTier, std::string> DigestsOf(const ManagerLimits& limits) {
     digests[programs->tier] = SeccompDigest(programs->tier);
   }
   return digests;
-}
-
-// Null, the deps' own, when no tiers were configured.
-absl::StatusOr<const SeccompPrograms*> FiltersOf(std::optional<SeccompTier> asked,
-                                                 const ManagerLimits& limits) {
-  const SeccompTier tier = asked.value_or(limits.seccomp_default);
-  std::vector<absl::string_view> allowed;
-  for (const SeccompPrograms* programs : limits.seccomp_tiers) {
-    if (programs->tier == tier) return programs;
-    allowed.push_back(SeccompTierName(programs->tier));
-  }
-  if (allowed.empty() && tier == limits.seccomp_default) return nullptr;
-  const std::string names = absl::StrJoin(allowed, ", ");
-  return DetailedError(
-      absl::StatusCode::kFailedPrecondition,
-      absl::StrCat("this node does not allow the system call tier \"", SeccompTierName(tier),
-                   "\"; it allows: ", names, " (seccomp.tiers in its configuration)"),
-      {"SECCOMP_TIER_NOT_ALLOWED", {{"tier", SeccompTierName(tier)}, {"allowed", names}}});
 }
 
 // Before anything of it is torn down: what has no record is removed by the next daemon. When the
@@ -121,8 +77,52 @@ absl::Status SandboxManager::CheckOwnersShare(const std::string& owner, uint64_t
       {"CLIENT_QUOTA", {{"quota", "sandboxes_max"}, {"limit", absl::StrCat(owner_max)}}});
 }
 
+absl::Status SandboxManager::CheckOptions(const CreateOptions& options) {
+  if (!options.snapshot.empty() && options.repository.has_value()) {
+    return DetailedError(absl::StatusCode::kInvalidArgument,
+                         "a sandbox starts from a snapshot or a repository, not both",
+                         {"INVALID_FIELD", {}});
+  }
+  bool fits = options.labels.size() <= kLabelsMax;
+  for (const auto& [key, value] : options.labels) {
+    fits = fits && !key.empty() && key.size() <= kLabelKeyBytesMax &&
+           value.size() <= kLabelValueBytesMax;
+  }
+  if (!fits) {
+    return DetailedError(
+        absl::StatusCode::kInvalidArgument,
+        absl::StrCat("at most ", kLabelsMax, " labels with keys of at most ", kLabelKeyBytesMax,
+                     " and values of at most ", kLabelValueBytesMax, " bytes"),
+        {"INVALID_FIELD", {}});
+  }
+  return Validate(options.limits);
+}
+
+absl::StatusOr<const SeccompPrograms*> SandboxManager::FiltersOf(
+    std::optional<SeccompTier> asked) const {
+  const SeccompTier tier = asked.value_or(limits_.seccomp_default);
+  std::vector<absl::string_view> allowed;
+  for (const SeccompPrograms* programs : limits_.seccomp_tiers) {
+    if (programs->tier == tier) return programs;
+    allowed.push_back(SeccompTierName(programs->tier));
+  }
+  if (allowed.empty() && tier == limits_.seccomp_default) return nullptr;
+  const std::string names = absl::StrJoin(allowed, ", ");
+  return DetailedError(
+      absl::StatusCode::kFailedPrecondition,
+      absl::StrCat("this node does not allow the system call tier \"", SeccompTierName(tier),
+                   "\"; it allows: ", names, " (seccomp.tiers in its configuration)"),
+      {"SECCOMP_TIER_NOT_ALLOWED", {{"tier", SeccompTierName(tier)}, {"allowed", names}}});
+}
+
+std::string SandboxManager::DigestInForce(SeccompTier tier) const {
+  const auto digest = seccomp_digests_.find(tier);
+  return digest == seccomp_digests_.end() ? "" : digest->second;
+}
+
 absl::StatusOr<SandboxManager::Admission> SandboxManager::Admit(const CreateOptions& options,
-                                                                uint64_t owner_max) {
+                                                                const ForkQuota& quota,
+                                                                Making making) {
   absl::MutexLock lock(&mutex_);
   if (shutting_down_) {
     return DetailedError(absl::StatusCode::kUnavailable, "the daemon is shutting down",
@@ -133,17 +133,21 @@ absl::StatusOr<SandboxManager::Admission> SandboxManager::Admit(const CreateOpti
       return Admission{it->second, false};
     }
   }
-  if (entries_.size() >= limits_.sandboxes_max || creating_ >= limits_.creates_at_once_max) {
+  // Of a fork's children few are made at a time, however many they are.
+  const bool too_many_at_once =
+      making == Making::kCreate && creating_ >= limits_.creates_at_once_max;
+  if (entries_.size() >= limits_.sandboxes_max || too_many_at_once) {
     return DetailedError(absl::StatusCode::kResourceExhausted,
                          absl::StrCat("the host is full: ", entries_.size(), " sandboxes of ",
                                       limits_.sandboxes_max, ", ", creating_, " being made"),
                          {"HOST_FULL", {{"limit", absl::StrCat(limits_.sandboxes_max)}}});
   }
-  RETURN_IF_ERROR(CheckOwnersShare(options.owner, owner_max));
+  RETURN_IF_ERROR(CheckOwnersShare(options.owner, quota.owner_max));
+  if (quota.another != nullptr) RETURN_IF_ERROR(quota.another());
   const std::string id = NewRandomId();
   entries_[id] = {options, deps_.clock->Now(), nullptr, {}, ""};
   if (!options.request_id.empty()) by_request_[KeyOf(options)] = id;
-  ++creating_;
+  ++(making == Making::kCreate ? creating_ : forking_);
   return Admission{id, true};
 }
 
@@ -179,6 +183,7 @@ SandboxInfo SandboxManager::Describe(const Entry& entry) {
   info.labels = entry.options.labels;
   info.limits = entry.options.limits;
   info.root_inside = entry.options.root_inside;
+  info.parent = entry.options.parent;
   info.seccomp = entry.options.seccomp.value_or(kDefaultSeccompTier);  // decided at creation
   info.seccomp_digest = entry.options.seccomp_digest;
   if (entry.snapshot.has_value()) {
@@ -202,7 +207,7 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::Assemble(const std::string
   blueprint.id = id;
   blueprint.limits = options.limits;
   blueprint.root_inside = options.root_inside;
-  ASSIGN_OR_RETURN(blueprint.filters, FiltersOf(options.seccomp, limits_));
+  ASSIGN_OR_RETURN(blueprint.filters, FiltersOf(options.seccomp));
   blueprint.workdir = kCommandHome;
   ASSIGN_OR_RETURN(blueprint.image, images_->Lease(options.image));
   ASSIGN_OR_RETURN(const ImageInfo image, images_->Find(options.image));
@@ -218,12 +223,16 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::Assemble(const std::string
     blueprint.workdir = kWorkspace;
   }
   ASSIGN_OR_RETURN(entry.sandbox, Sandbox::Start(deps_, std::move(blueprint)));
-  // From here on it outlives this daemon; before, the next one would sweep it away.
-  if (const absl::Status recorded = Record(entry); !recorded.ok()) {
-    (void)entry.sandbox->End(Sandbox::CleanUp::kQueue);  // the record's failure is what matters
-    return recorded;
-  }
+  RETURN_IF_ERROR(RecordOrEnd(entry));
   return entry;
+}
+
+// From here on it outlives this daemon; before, the next one would sweep it away.
+absl::Status SandboxManager::RecordOrEnd(const Entry& entry) const {
+  const absl::Status recorded = Record(entry);
+  // The record's failure is what matters.
+  if (!recorded.ok()) (void)entry.sandbox->End(Sandbox::CleanUp::kQueue);
+  return recorded;
 }
 
 absl::Status SandboxManager::Record(const Entry& entry) const {
@@ -243,17 +252,19 @@ absl::StatusOr<SandboxInfo> SandboxManager::Create(const CreateOptions& asked, u
   CreateOptions options = asked;
   // Decided now, so that a later default changes no sandbox that is there.
   if (!options.seccomp.has_value()) options.seccomp = limits_.seccomp_default;
-  RETURN_IF_ERROR(FiltersOf(options.seccomp, limits_).status());
-  if (const auto digest = seccomp_digests_.find(*options.seccomp);
-      digest != seccomp_digests_.end()) {
-    options.seccomp_digest = digest->second;
-  }
-  ASSIGN_OR_RETURN(const Admission admission, Admit(options, owner_max));
+  RETURN_IF_ERROR(FiltersOf(options.seccomp).status());
+  options.seccomp_digest = DigestInForce(*options.seccomp);
+  ASSIGN_OR_RETURN(const Admission admission,
+                   Admit(options, {owner_max, nullptr}, Making::kCreate));
   if (!admission.is_new) return WaitForTwin(options, admission.id);
-  const std::string& id = admission.id;
-  absl::StatusOr<Entry> made = Assemble(id, options);
+  return Settle(admission.id, options, Assemble(admission.id, options), Making::kCreate);
+}
+
+absl::StatusOr<SandboxInfo> SandboxManager::Settle(const std::string& id,
+                                                   const CreateOptions& options,
+                                                   absl::StatusOr<Entry> made, Making making) {
   absl::MutexLock lock(&mutex_);
-  --creating_;
+  --(making == Making::kCreate ? creating_ : forking_);
   if (!made.ok()) {
     ++counts_.create_failed_total;
     entries_.erase(id);
@@ -262,9 +273,7 @@ absl::StatusOr<SandboxInfo> SandboxManager::Create(const CreateOptions& asked, u
   }
   ++counts_.created_total;
   Entry& entry = entries_[id];
-  entry.created = made->created;
-  entry.sandbox = made->sandbox;
-  entry.snapshot = made->snapshot;
+  entry = *std::move(made);
   return Describe(entry);
 }
 
@@ -288,6 +297,18 @@ absl::StatusOr<SandboxInfo> SandboxManager::Get(absl::string_view id, const View
   const Entry* entry = FindEntry(viewer, id);
   if (entry == nullptr) return SandboxNotFound(id);
   return Describe(*entry);
+}
+
+absl::StatusOr<SandboxInfo> SandboxManager::Pause(absl::string_view id, const Viewer& viewer) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Sandbox> sandbox, Find(id, viewer));
+  RETURN_IF_ERROR(sandbox->Pause());
+  return Get(id, viewer);
+}
+
+absl::StatusOr<SandboxInfo> SandboxManager::Resume(absl::string_view id, const Viewer& viewer) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Sandbox> sandbox, Find(id, viewer));
+  RETURN_IF_ERROR(sandbox->Resume());
+  return Get(id, viewer);
 }
 
 std::vector<SandboxInfo> SandboxManager::List(const Viewer& viewer) const {
@@ -375,7 +396,9 @@ size_t SandboxManager::Shutdown(OnShutdown what) {
   {
     absl::MutexLock lock(&mutex_);
     // Creations that are under way finish first; their sandboxes end with the rest.
-    const auto settled = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return creating_ == 0; };
+    const auto settled = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return creating_ == 0 && forking_ == 0;
+    };
     mutex_.Await(absl::Condition(&settled));
     ending.swap(entries_);
     by_request_.clear();

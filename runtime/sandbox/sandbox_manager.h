@@ -54,6 +54,18 @@ struct ManagerCounts {
   uint64_t execs_total = 0;
 };
 
+// What the owner of a fork's children may have, asked before anything of a child is made.
+struct ForkQuota {
+  uint64_t owner_max = UINT64_MAX;        // as of Create
+  std::function<absl::Status()> another;  // for each child that is not there yet; null: all may be
+};
+
+struct ForkOutcome {
+  std::vector<absl::StatusOr<SandboxInfo>> children;  // as many as were asked for
+  std::optional<absl::Duration> frozen;  // none: all were there already, of an earlier call
+  uint64_t processes_not_copied = 0;     // and threads of the parent's commands
+};
+
 // The API's services come here through service/sandbox_access.h alone, which names the viewer.
 //
 // Thread-safe; all calls block (milliseconds, imports up to minutes) and belong on a worker thread.
@@ -89,6 +101,21 @@ class SandboxManager {
   absl::Status Delete(absl::string_view id, Sandbox::CleanUp clean_up = Sandbox::CleanUp::kQueue,
                       const Viewer& viewer = Viewer(EveryOwner{}));
 
+  // Makes `count` sandboxes with the files that the sandbox `id` has at one moment, each with an
+  // outcome of its own; nothing of a child that failed is left. They belong to its owner. It stands
+  // still only while its disk is copied, and not at all when no child may be made. NOT_FOUND as
+  // Find; INVALID_ARGUMENT for the options; the refusal of the first child, as of Create, when not
+  // even one may be made; errors of Sandbox::CopyFiles.
+  absl::StatusOr<ForkOutcome> Fork(absl::string_view id, const ForkOptions& options,
+                                   const ForkQuota& quota = {},
+                                   const Viewer& viewer = Viewer(EveryOwner{}));
+
+  // As Sandbox's, and the sandbox as it is then. NOT_FOUND as Find.
+  absl::StatusOr<SandboxInfo> Pause(absl::string_view id,
+                                    const Viewer& viewer = Viewer(EveryOwner{}));
+  absl::StatusOr<SandboxInfo> Resume(absl::string_view id,
+                                     const Viewer& viewer = Viewer(EveryOwner{}));
+
   absl::StatusOr<SnapshotInfo> ImportRepository(const RepositorySource& source,
                                                 const ImportProgressCallback& progress);
   absl::StatusOr<ImageInfo> ImportImage(const std::string& name, const std::string& archive_path);
@@ -123,7 +150,12 @@ class SandboxManager {
     std::string id;
     bool is_new = false;
   };
-  absl::StatusOr<Admission> Admit(const CreateOptions& options, uint64_t owner_max)
+  enum class Making { kCreate, kFork };
+  absl::StatusOr<Admission> Admit(const CreateOptions& options, const ForkQuota& quota,
+                                  Making making) ABSL_LOCKS_EXCLUDED(mutex_);
+  // After an admission that was new: keeps what was made, or forgets it.
+  absl::StatusOr<SandboxInfo> Settle(const std::string& id, const CreateOptions& options,
+                                     absl::StatusOr<Entry> made, Making making)
       ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status CheckOwnersShare(const std::string& owner, uint64_t owner_max) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -132,6 +164,24 @@ class SandboxManager {
   // Everything that takes time; fills sandbox and snapshot.
   absl::StatusOr<Entry> Assemble(const std::string& id, const CreateOptions& options);
   absl::Status Record(const Entry& entry) const;
+  absl::Status RecordOrEnd(const Entry& entry) const;
+  static absl::Status CheckOptions(const CreateOptions& options);
+  // Null, the deps' own, when no tiers were configured.
+  absl::StatusOr<const SeccompPrograms*> FiltersOf(std::optional<SeccompTier> asked) const;
+  // Of the programs that a sandbox made now gets; "" when no tiers were configured.
+  std::string DigestInForce(SeccompTier tier) const;
+  struct Child {
+    CreateOptions options;
+    Admission admission;
+    size_t index = 0;  // of the answer
+  };
+  bool IsShuttingDown() const ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<Entry> CopyEntry(absl::string_view id, const Viewer& viewer) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<Entry> AssembleChild(const Child& child, const Entry& parent,
+                                      absl::StatusOr<DiskImage> image) const;
+  void MakeChildren(const std::vector<Child>& children, const Entry& parent, DiskImage image,
+                    ForkOutcome* outcome) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<Entry> AdoptOne(SandboxTraces traces, const LoopDevices& devices);
   void SweepNames(const std::string& directory, AdoptionReport* report) const
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -153,6 +203,7 @@ class SandboxManager {
   mutable absl::Mutex mutex_;
   bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;
   uint32_t creating_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint32_t forking_ ABSL_GUARDED_BY(mutex_) = 0;  // children that are admitted and not settled
   std::map<std::string, Entry, std::less<>> entries_ ABSL_GUARDED_BY(mutex_);
   std::map<RequestKey, std::string> by_request_ ABSL_GUARDED_BY(mutex_);  // -> sandbox id
   ManagerCounts counts_ ABSL_GUARDED_BY(mutex_);

@@ -83,7 +83,7 @@ AdoptionReport SandboxManager::Adopt(StateDb::Contents contents, const std::stri
               absl::StrCat(EscapeForPeople(id, 64), ": ", entry.status().message()));
           return;
         }
-        const bool running = entry->sandbox->state() == SandboxState::kRunning;
+        const bool running = entry->sandbox->state() != SandboxState::kStopped;
         ++(running ? report.running : report.stopped);
         if (!running) {
           report.problems.push_back(absl::StrCat(id, ": ", entry->sandbox->stop_reason()));

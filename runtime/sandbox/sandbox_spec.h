@@ -40,11 +40,12 @@ struct CreateOptions {
   // Of the tier's programs, in hexadecimal digits; set by the manager, "" in what an earlier
   // release recorded.
   std::string seccomp_digest;
+  std::string parent;  // id of the sandbox that it was forked from, or ""
   friend bool operator==(const CreateOptions&, const CreateOptions&) = default;
 };
 
 // OCI's words; kDeleting is ours.
-enum class SandboxState { kCreating, kRunning, kStopped, kDeleting };
+enum class SandboxState { kCreating, kRunning, kPaused, kStopped, kDeleting };
 
 struct SandboxInfo {
   std::string id;
@@ -60,8 +61,20 @@ struct SandboxInfo {
   bool root_inside = false;
   SeccompTier seccomp = kDefaultSeccompTier;
   std::string seccomp_digest;  // "": not known
+  std::string parent;          // "" when it was not forked
   std::string workdir;
   std::string stop_reason;  // kStopped: why, for people
+};
+
+// Of one ForkSandbox; proto/glovebox/v1/sandbox.proto states them.
+inline constexpr uint32_t kForksAtOnceMax = 1000;
+
+// How children differ from their parent. The disk is the parent's, so are its limits.
+struct ForkOptions {
+  std::string request_id;  // "": none. With one, a repetition makes only the children that miss
+  uint32_t count = 1;      // 1..kForksAtOnceMax
+  std::optional<uint64_t> memory_bytes, pids_max, cpu_millis;
+  std::map<std::string, std::string> labels;  // added to the parent's
 };
 
 // What a sandbox uses now and used at most.

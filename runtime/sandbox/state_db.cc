@@ -25,7 +25,7 @@ constexpr char kPutSandbox[] =
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 constexpr char kLoadSandboxes[] =
     "SELECT id, boot_id, created_us, options, workdir, image_digest, snapshot_digest, "
-    "host_id_first, disk, stop_reason FROM sandboxes";
+    "host_id_first, disk, stop_reason, paused FROM sandboxes";
 constexpr char kLoadExecs[] =
     "SELECT sandbox_id, exec_no, exec_id, spec, \"end\" FROM execs ORDER BY sandbox_id, exec_no";
 constexpr char kPutExec[] =
@@ -49,6 +49,7 @@ SandboxRow ReadSandbox(const SqliteStatement& row, std::string* options) {
   read.host_id_first = static_cast<uint32_t>(row.Number(7));
   read.disk = row.Text(8);
   if (!row.IsNull(9)) read.stop_reason = row.Text(9);
+  read.paused = row.Number(10) != 0;
   return read;
 }
 
@@ -56,7 +57,7 @@ SandboxRow ReadSandbox(const SqliteStatement& row, std::string* options) {
 
 struct StateDb::Statements {
   SqliteStatement begin, commit, rollback;
-  SqliteStatement put_sandbox, erase_sandbox, note_stopped;
+  SqliteStatement put_sandbox, erase_sandbox, note_stopped, note_paused;
   SqliteStatement put_exec, archive_exec, erase_exec;
 
   static absl::StatusOr<std::unique_ptr<Statements>> Prepare(sqlite3* db, const std::string& path) {
@@ -68,14 +69,16 @@ struct StateDb::Statements {
     ASSIGN_OR_RETURN(SqliteStatement erase_sandbox, prepare("DELETE FROM sandboxes WHERE id = ?1"));
     ASSIGN_OR_RETURN(SqliteStatement note_stopped,
                      prepare("UPDATE sandboxes SET stop_reason = ?2 WHERE id = ?1"));
+    ASSIGN_OR_RETURN(SqliteStatement note_paused,
+                     prepare("UPDATE sandboxes SET paused = ?2 WHERE id = ?1"));
     ASSIGN_OR_RETURN(SqliteStatement put_exec, prepare(kPutExec));
     ASSIGN_OR_RETURN(SqliteStatement archive_exec, prepare(kArchiveExec));
     ASSIGN_OR_RETURN(SqliteStatement erase_exec,
                      prepare("DELETE FROM execs WHERE sandbox_id = ?1 AND exec_no = ?2"));
     return std::make_unique<Statements>(
         Statements{std::move(begin), std::move(commit), std::move(rollback), std::move(put_sandbox),
-                   std::move(erase_sandbox), std::move(note_stopped), std::move(put_exec),
-                   std::move(archive_exec), std::move(erase_exec)});
+                   std::move(erase_sandbox), std::move(note_stopped), std::move(note_paused),
+                   std::move(put_exec), std::move(archive_exec), std::move(erase_exec)});
   }
 };
 
@@ -175,6 +178,24 @@ void StateDb::EraseSandboxBehind(const std::string& id) {
 void StateDb::NoteStopped(const std::string& id, const std::string& reason) {
   WriteBehind([id, reason](Statements& statements) {
     return statements.note_stopped.Bind(1, id).Bind(2, reason).Run();
+  });
+}
+
+absl::Status StateDb::NotePaused(const std::string& id) {
+  return WriteAndWait([&id](Statements& statements) {
+    return statements.note_paused.Bind(1, id).Bind(2, int64_t{1}).Run();
+  });
+}
+
+absl::Status StateDb::NoteResumed(const std::string& id) {
+  return WriteAndWait([&id](Statements& statements) {
+    return statements.note_paused.Bind(1, id).Bind(2, int64_t{0}).Run();
+  });
+}
+
+void StateDb::NoteResumedBehind(const std::string& id) {
+  WriteBehind([id](Statements& statements) {
+    return statements.note_paused.Bind(1, id).Bind(2, int64_t{0}).Run();
   });
 }
 

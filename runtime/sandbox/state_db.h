@@ -34,7 +34,7 @@ namespace glovebox {
 // behind that failed and are tried again.
 class StateDb {
  public:
-  static constexpr int kSchemaVersion = 1;
+  static constexpr int kSchemaVersion = 2;
   static constexpr size_t kBehindMax = 65536;
 
   // Called on the writer's thread when writing begins to fail, and with OK when it works again.
@@ -59,9 +59,12 @@ class StateDb {
   absl::Status PutSandbox(const SandboxRow& row);
   absl::Status EraseSandbox(const std::string& id);  // and its execs; a missing one is fine
   absl::Status ArchiveExec(const ExecRow& row);      // `end` is set; makes the row if need be
+  absl::Status NotePaused(const std::string& id);
+  absl::Status NoteResumed(const std::string& id);
 
   // Written behind.
   void EraseSandboxBehind(const std::string& id);
+  void NoteResumedBehind(const std::string& id);
   void NoteStopped(const std::string& id, const std::string& reason);
   void PutExecBehind(const ExecRow& row);  // never takes an archived end back
   void EraseExecBehind(const std::string& sandbox_id, uint32_t exec_no);

@@ -67,6 +67,7 @@ std::string FormatOptions(const CreateOptions& options) {
                           {"revision", options.repository->revision}};
   }
   if (!options.seccomp_digest.empty()) json["seccomp_digest"] = options.seccomp_digest;
+  if (!options.parent.empty()) json["parent"] = options.parent;
   if (options.seccomp.has_value()) json["seccomp"] = SeccompTierName(*options.seccomp);
   // A path may have any bytes; what is not UTF-8 is only ever shown to people.
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -82,6 +83,7 @@ absl::StatusOr<CreateOptions> ParseOptions(absl::string_view text) {
   RETURN_IF_ERROR(Take(json, "image", &options.image));
   RETURN_IF_ERROR(Take(json, "snapshot", &options.snapshot));
   RETURN_IF_ERROR(Take(json, "root_inside", &options.root_inside));
+  RETURN_IF_ERROR(Take(json, "parent", &options.parent));
   ASSIGN_OR_RETURN(const Json limits, TakeObject(json, "limits"));
   for (const LimitRange& range : SandboxLimitRanges()) {
     RETURN_IF_ERROR(Take(limits, range.field, &(options.limits.*range.member)));

@@ -23,7 +23,8 @@ struct SandboxRow {
   std::string image_digest;     // of the image that options.image named then
   std::string snapshot_digest;  // "" without one; also when options named a repository
   uint32_t host_id_first = 0;
-  std::string disk;                        // Disk::name()
+  std::string disk;  // Disk::name()
+  bool paused = false;
   std::optional<std::string> stop_reason;  // absent: init lived when this was written
 };
 

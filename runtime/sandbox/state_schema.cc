@@ -38,6 +38,7 @@ constexpr const char* kMigrations[] = {
          spec BLOB NOT NULL,
          "end" BLOB,
          PRIMARY KEY (sandbox_id, exec_no)) STRICT, WITHOUT ROWID;)",
+    "ALTER TABLE sandboxes ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;",
 };
 
 static_assert(std::size(kMigrations) == StateDb::kSchemaVersion);

@@ -28,6 +28,7 @@ RpcEnd CallReport::Describe(const absl::Status& status) const {
              status,       ErrorReason(status), clock_->MonotonicNanos() - begun_ns_};
   end.caller = caller_;
   end.refused_before = refused_before_;
+  end.children = children_;
   end.arguments = arguments_;
   return end;
 }

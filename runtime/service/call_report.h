@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "base/clock.h"
@@ -36,6 +38,7 @@ class CallReport {
   // What becomes known on the way, for the audit log. Before Decided and End.
   void SetSandbox(std::string id) { name_.sandbox_id = std::move(id); }
   void SetExec(std::string id) { name_.exec_id = std::move(id); }
+  void SetChildren(std::vector<std::string> ids) { children_ = std::move(ids); }
   void SetArguments(std::string arguments) { arguments_ = std::move(arguments); }
 
   // What the call was to change has been changed, or not, though it goes on: tells the observer,
@@ -55,6 +58,7 @@ class CallReport {
   ClientBook::Ticket ticket_;
   absl::Status admitted_;
   uint64_t refused_before_ = 0;
+  std::vector<std::string> children_;
   std::string arguments_;
   bool decided_ = false;
 };

@@ -179,6 +179,30 @@ absl::StatusOr<CreateOptions> FromProto(const v1::CreateSandboxRequest& request,
   return options;
 }
 
+absl::StatusOr<ForkOptions> FromProto(const v1::ForkSandboxRequest& request,
+                                      const LimitBounds& bounds) {
+  ForkOptions options;
+  if (request.has_request_id()) {
+    RETURN_IF_ERROR(CheckRequestId(request.request_id()));
+    options.request_id = request.request_id();
+  }
+  if (request.count() < 1 || request.count() > kForksAtOnceMax) {
+    return FieldError("count", absl::StrCat("must be 1 to ", kForksAtOnceMax));
+  }
+  options.count = request.count();
+  const v1::SandboxLimits& asked = request.limits();
+  const char* const own_disk = "cannot be set: a fork has a disk as large as its parent's";
+  if (asked.has_disk_bytes()) return FieldError("limits.disk_bytes", own_disk);
+  if (asked.has_disk_inodes()) return FieldError("limits.disk_inodes", own_disk);
+  ASSIGN_OR_RETURN(const SandboxLimits limits, LimitsFromProto(asked, bounds));
+  if (asked.has_memory_bytes()) options.memory_bytes = limits.memory_bytes;
+  if (asked.has_pids_max()) options.pids_max = limits.pids_max;
+  if (asked.has_cpu_millis()) options.cpu_millis = limits.cpu_millis;
+  RETURN_IF_ERROR(CheckLabels(request.labels()));
+  options.labels = {request.labels().begin(), request.labels().end()};
+  return options;
+}
+
 v1::SandboxLimits ToProto(const SandboxLimits& limits) {
   v1::SandboxLimits proto;
   proto.set_memory_bytes(limits.memory_bytes);
@@ -196,6 +220,8 @@ v1::SandboxState ToProto(SandboxState state) {
       return v1::SANDBOX_STATE_CREATING;
     case SandboxState::kRunning:
       return v1::SANDBOX_STATE_RUNNING;
+    case SandboxState::kPaused:
+      return v1::SANDBOX_STATE_PAUSED;
     case SandboxState::kStopped:
     case SandboxState::kDeleting:  // its processes are being ended; the files are not there for
                                    // long
@@ -239,6 +265,7 @@ v1::Sandbox ToProto(const SandboxInfo& info, const std::string& host_id) {
   *proto.mutable_limits() = ToProto(info.limits);
   proto.mutable_labels()->insert(info.labels.begin(), info.labels.end());
   proto.set_workdir(info.workdir);
+  proto.set_parent_id(info.parent);
   proto.mutable_profile()->set_root_inside(info.root_inside);
   proto.mutable_profile()->set_seccomp_tier(ToProto(info.seccomp));
   if (!info.stop_reason.empty()) {

@@ -25,6 +25,9 @@ absl::StatusOr<CreateOptions> FromProto(const v1::CreateSandboxRequest& request,
 absl::StatusOr<RepositorySource> FromProto(const v1::Repository& repository,
                                            absl::string_view field);
 
+absl::StatusOr<ForkOptions> FromProto(const v1::ForkSandboxRequest& request,
+                                      const LimitBounds& bounds);
+
 v1::SandboxLimits ToProto(const SandboxLimits& limits);
 v1::SandboxState ToProto(SandboxState state);
 // "seccomp", with the tier and the digest of its programs as its mechanism.

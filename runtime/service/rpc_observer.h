@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "service/caller.h"
@@ -19,7 +20,8 @@ struct RpcEnd {
   int64_t duration_ns = 0;
   Caller caller = {};           // principal "": it could not be told
   uint64_t refused_before = 0;  // requests of this caller refused for their rate since the last end
-  std::string arguments = {};   // of the command, where the audit log is to have them
+  std::vector<std::string> children = {};  // ids of the sandboxes that a fork made
+  std::string arguments = {};              // of the command, where the audit log is to have them
 };
 
 // Thread-safe; must not block.

@@ -43,11 +43,30 @@ std::vector<SandboxInfo> SandboxAccess::List(const Caller& caller) const {
   return manager_->List(caller.View());
 }
 
+absl::StatusOr<SandboxInfo> SandboxAccess::Pause(const Caller& caller,
+                                                 const std::string& id) const {
+  ASSIGN_OR_RETURN(const std::string parsed, ParseSandboxId(id));
+  return manager_->Pause(parsed, caller.View());
+}
+
+absl::StatusOr<SandboxInfo> SandboxAccess::Resume(const Caller& caller,
+                                                  const std::string& id) const {
+  ASSIGN_OR_RETURN(const std::string parsed, ParseSandboxId(id));
+  return manager_->Resume(parsed, caller.View());
+}
+
+absl::StatusOr<ForkOutcome> SandboxAccess::Fork(const Caller& caller, const std::string& id,
+                                                const ForkOptions& options) const {
+  ASSIGN_OR_RETURN(const std::string parsed, ParseSandboxId(id));
+  const ForkQuota quota{SandboxesMax(caller), [&] { return book_->AdmitCreation(caller); }};
+  return manager_->Fork(parsed, options, quota, caller.View());
+}
+
 absl::StatusOr<SandboxInfo> SandboxAccess::Create(const Caller& caller,
                                                   CreateOptions options) const {
   RETURN_IF_ERROR(book_->AdmitCreation(caller));
   options.owner = caller.principal;
-  const uint64_t owner_max = caller.admin ? UINT64_MAX : quota_.sandboxes_max;
+  const uint64_t owner_max = SandboxesMax(caller);
   if (!options.repository.has_value()) return manager_->Create(options, owner_max);
   RETURN_IF_ERROR(CheckImportQuota(caller));
   const std::set<std::string> before = Snapshots();

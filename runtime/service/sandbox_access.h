@@ -32,6 +32,15 @@ class SandboxAccess {
                       Sandbox::CleanUp clean_up = Sandbox::CleanUp::kQueue) const;
   std::vector<SandboxInfo> List(const Caller& caller) const;
 
+  absl::StatusOr<SandboxInfo> Pause(const Caller& caller, const std::string& id) const;
+  absl::StatusOr<SandboxInfo> Resume(const Caller& caller, const std::string& id) const;
+
+  // The children belong to the sandbox's owner, and each counts as a creation of the caller's: it
+  // has RESOURCE_EXHAUSTED, CLIENT_QUOTA or CLIENT_RATE as its outcome, or the call when not even
+  // one may be made.
+  absl::StatusOr<ForkOutcome> Fork(const Caller& caller, const std::string& id,
+                                   const ForkOptions& options) const;
+
   // The caller becomes its owner. RESOURCE_EXHAUSTED, CLIENT_QUOTA or CLIENT_RATE.
   absl::StatusOr<SandboxInfo> Create(const Caller& caller, CreateOptions options) const;
   // RESOURCE_EXHAUSTED, CLIENT_QUOTA, when the caller's sandboxes run as many commands as they may.
@@ -59,6 +68,9 @@ class SandboxAccess {
   HostUse Use() const;
 
  private:
+  uint64_t SandboxesMax(const Caller& caller) const {
+    return caller.admin ? UINT64_MAX : quota_.sandboxes_max;
+  }
   absl::Status CheckImportQuota(const Caller& caller) const;
   std::set<std::string> Snapshots() const;
   void NoteImporter(const Caller& caller, const std::set<std::string>& before,

@@ -9,6 +9,7 @@
 #include "service/convert_time.h"
 #include "service/find_sandbox.h"
 #include "service/request_error.h"
+#include "service/status.h"
 
 namespace glovebox {
 
@@ -118,6 +119,69 @@ grpc::ServerUnaryReactor* SandboxService::DeleteSandbox(grpc::CallbackServerCont
                           }
                           return deleted;
                         });
+}
+
+grpc::ServerUnaryReactor* SandboxService::PauseSandbox(grpc::CallbackServerContext* context,
+                                                       const v1::PauseSandboxRequest* request,
+                                                       v1::PauseSandboxResponse* response) {
+  return UnaryCall::Run(
+      deps_, *context, {"SandboxService/PauseSandbox", request->sandbox_id()}, deps_.calls,
+      [this, request, response](const UnaryCall& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const SandboxInfo info,
+                         deps_.sandboxes->Pause(call.caller(), request->sandbox_id()));
+        *response->mutable_sandbox() = Show(call.caller(), info);
+        return absl::OkStatus();
+      });
+}
+
+grpc::ServerUnaryReactor* SandboxService::ResumeSandbox(grpc::CallbackServerContext* context,
+                                                        const v1::ResumeSandboxRequest* request,
+                                                        v1::ResumeSandboxResponse* response) {
+  return UnaryCall::Run(
+      deps_, *context, {"SandboxService/ResumeSandbox", request->sandbox_id()}, deps_.calls,
+      [this, request, response](const UnaryCall& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const SandboxInfo info,
+                         deps_.sandboxes->Resume(call.caller(), request->sandbox_id()));
+        *response->mutable_sandbox() = Show(call.caller(), info);
+        return absl::OkStatus();
+      });
+}
+
+absl::Status SandboxService::Fork(const v1::ForkSandboxRequest& request, const UnaryCall& call,
+                                  v1::ForkSandboxResponse* response) const {
+  ASSIGN_OR_RETURN(const ForkOptions options, FromProto(request, deps_.limits));
+  ASSIGN_OR_RETURN(const ForkOutcome outcome,
+                   deps_.sandboxes->Fork(call.caller(), request.sandbox_id(), options));
+  std::vector<std::string> children;
+  const bool nobody_knows = call.cancelled() && options.request_id.empty();
+  for (const absl::StatusOr<SandboxInfo>& child : outcome.children) {
+    v1::ForkResult* result = response->add_results();
+    if (!child.ok()) {
+      *result->mutable_error() = ToRpcStatus(child.status());
+      continue;
+    }
+    children.push_back(child->id);
+    if (nobody_knows) {
+      (void)deps_.sandboxes->Delete(call.caller(), child->id);  // as in Create
+    } else {
+      *result->mutable_sandbox() = Show(call.caller(), *child);
+    }
+  }
+  call.report().SetChildren(std::move(children));
+  if (nobody_knows) return CallCancelled();
+  if (outcome.frozen.has_value()) {
+    *response->mutable_frozen_time() = ToProtoDuration(*outcome.frozen);
+  }
+  response->set_processes_not_copied(outcome.processes_not_copied);
+  return absl::OkStatus();
+}
+
+grpc::ServerUnaryReactor* SandboxService::ForkSandbox(grpc::CallbackServerContext* context,
+                                                      const v1::ForkSandboxRequest* request,
+                                                      v1::ForkSandboxResponse* response) {
+  return UnaryCall::Run(
+      deps_, *context, {"SandboxService/ForkSandbox", request->sandbox_id()}, deps_.transfers,
+      [this, request, response](const UnaryCall& call) { return Fork(*request, call, response); });
 }
 
 grpc::ServerUnaryReactor* SandboxService::GetUsage(grpc::CallbackServerContext* context,

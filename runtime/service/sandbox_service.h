@@ -38,6 +38,16 @@ class SandboxService final : public v1::SandboxService::CallbackService {
   grpc::ServerUnaryReactor* DeleteSandbox(grpc::CallbackServerContext* context,
                                           const v1::DeleteSandboxRequest* request,
                                           v1::DeleteSandboxResponse* response) override;
+  grpc::ServerUnaryReactor* PauseSandbox(grpc::CallbackServerContext* context,
+                                         const v1::PauseSandboxRequest* request,
+                                         v1::PauseSandboxResponse* response) override;
+  grpc::ServerUnaryReactor* ResumeSandbox(grpc::CallbackServerContext* context,
+                                          const v1::ResumeSandboxRequest* request,
+                                          v1::ResumeSandboxResponse* response) override;
+  // As CreateSandbox, for every child.
+  grpc::ServerUnaryReactor* ForkSandbox(grpc::CallbackServerContext* context,
+                                        const v1::ForkSandboxRequest* request,
+                                        v1::ForkSandboxResponse* response) override;
   grpc::ServerUnaryReactor* GetUsage(grpc::CallbackServerContext* context,
                                      const v1::GetUsageRequest* request,
                                      v1::GetUsageResponse* response) override;
@@ -45,6 +55,8 @@ class SandboxService final : public v1::SandboxService::CallbackService {
  private:
   absl::Status Create(const v1::CreateSandboxRequest& request, const UnaryCall& call,
                       v1::CreateSandboxResponse* response) const;
+  absl::Status Fork(const v1::ForkSandboxRequest& request, const UnaryCall& call,
+                    v1::ForkSandboxResponse* response) const;
   absl::Status List(const Caller& caller, const v1::ListSandboxesRequest& request,
                     v1::ListSandboxesResponse* response) const;
   v1::Sandbox Show(const Caller& caller, const SandboxInfo& info) const;

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
 #include "linux/loop_device.h"
+#include "snapshot/sparse_copy.h"
 
 namespace glovebox {
 
@@ -91,12 +92,11 @@ class DiskFactory {
   absl::StatusOr<std::unique_ptr<Disk>> Adopt(const std::string& name, const LoopDevices& devices);
 
   // A copy of the image of `disk` as it is at one moment, while its sandbox lives
-  // (snapshot/disk_copy.h). Errors besides CopyDiskNow's and the kernel's: `still`'s.
+  // (snapshot/disk_copy.h). Errors besides CopyDiskNow's and the kernel's: `still`'s, and
+  // RESOURCE_EXHAUSTED with reason HOST_FULL.
   absl::StatusOr<DiskSnapshot> CopyNow(const Disk& disk, const StandStill& still);
   // One more of the same. Thread-safe for the same image, too.
-  absl::StatusOr<DiskImage> Duplicate(const DiskImage& image);
-  // An image that an earlier daemon left. NOT_FOUND.
-  absl::StatusOr<DiskImage> FindImage(const std::string& name);
+  absl::StatusOr<DiskImage> Duplicate(const DiskImage& image, const GivenUp& given_up = nullptr);
   // The disk of a new sandbox, with the files of the image in `upper/`.
   absl::StatusOr<std::unique_ptr<Disk>> Attach(DiskImage image);
 

@@ -89,15 +89,16 @@ absl::StatusOr<absl::Duration> CopyDiskNow(int root_fd, int image_fd, int to_fd,
   const bool shares = shared.ok();
   if (!shares && !absl::IsUnimplemented(shared)) return shared;
   ASSIGN_OR_RETURN(const off_t bytes, BytesOf(image_fd));
-  bool copied_ahead = !shares && bytes >= kCopiedAheadMin;
-  if (copied_ahead) RETURN_IF_ERROR(CopySparse(image_fd, to_fd));
+  const bool copied_ahead = !shares && bytes >= kCopiedAheadMin;
+  if (copied_ahead) RETURN_IF_ERROR(CopySparse(image_fd, to_fd, still.given_up));
   const int64_t begin_ns = clock.MonotonicNanos();
   {
     const absl::Cleanup go_on = [&still] { still.go_on(); };
     RETURN_IF_ERROR(still.stop());
     RETURN_IF_ERROR(CopyUnchanged(root_fd, writes, [&](bool again) {
       if (shares) return ShareBlocks(image_fd, to_fd);
-      return copied_ahead || again ? UpdateCopy(image_fd, to_fd) : CopySparse(image_fd, to_fd);
+      return copied_ahead || again ? UpdateCopy(image_fd, to_fd, still.given_up)
+                                   : CopySparse(image_fd, to_fd, still.given_up);
     }));
   }
   return absl::Nanoseconds(clock.MonotonicNanos() - begin_ns);
@@ -113,17 +114,6 @@ DiskImage& DiskImage::operator=(DiskImage&& other) noexcept {
 
 void DiskImage::Remove() {
   if (!path_.empty()) remover_->Remove({"", std::exchange(path_, "")});
-}
-
-std::string DiskImage::name() const {
-  const std::string file = path_.substr(path_.rfind('/') + 1);
-  return file.substr(0, file.find('.'));
-}
-
-absl::StatusOr<uint64_t> DiskImage::BytesOnHost() const {
-  struct stat status {};
-  if (::stat(path_.c_str(), &status) != 0) return ErrnoError(errno, absl::StrCat("stat ", path_));
-  return static_cast<uint64_t>(status.st_blocks) * 512;
 }
 
 absl::Status KeepOnlyUpper(int root_fd) {

@@ -22,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "snapshot/disk_remover.h"
+#include "snapshot/sparse_copy.h"
 
 namespace glovebox {
 
@@ -29,16 +30,18 @@ namespace glovebox {
 struct StandStill {
   std::function<absl::Status()> stop;
   std::function<void()> go_on;
+  GivenUp given_up;
 };
 
 // Makes the empty file `to_fd` a copy of the image behind the disk that `root_fd` is the root of;
 // `image_fd`: that image. Returns how long things stood still. ABORTED with reason
-// DISK_KEPT_CHANGING when something writes to it all the time although all is stopped.
+// DISK_KEPT_CHANGING when something writes to it all the time although all is stopped, or without a
+// reason when it was given up.
 absl::StatusOr<absl::Duration> CopyDiskNow(int root_fd, int image_fd, int to_fd,
                                            const StandStill& still);
 
 // An image file below the factory's directory that no disk is made of yet. Destruction removes it,
-// unless it became a disk or was left to the next daemon. Not thread-safe; movable.
+// unless it became a disk. Not thread-safe; movable.
 class DiskImage {
  public:
   DiskImage(std::string path, std::shared_ptr<DiskRemover> remover)
@@ -48,11 +51,9 @@ class DiskImage {
       : path_(std::exchange(other.path_, "")), remover_(std::move(other.remover_)) {}
   DiskImage& operator=(DiskImage&& other) noexcept;
 
-  std::string name() const;  // for DiskFactory::FindImage
   const std::string& path() const { return path_; }
-  // Blocks that the file has on the host, those that it shares with other files included.
-  absl::StatusOr<uint64_t> BytesOnHost() const;
 
+  // It became a disk, which removes it.
   void Leave() { path_.clear(); }
 
  private:

@@ -36,6 +36,15 @@ absl::Status SizeError(const std::string& message) {
   return DetailedError(absl::StatusCode::kInvalidArgument, message, {"DISK_SIZE_INVALID", {}});
 }
 
+// A copy takes as much room as the original has data.
+absl::Status NoRoom(const absl::Status& copied) {
+  if (!absl::IsResourceExhausted(copied)) return copied;
+  return DetailedError(absl::StatusCode::kResourceExhausted,
+                       "the file system of the state directory has no room for a copy of the "
+                       "sandbox's disk; delete sandboxes or snapshots, or use another host",
+                       {"HOST_FULL", {}});
+}
+
 // What templates are made for: whole MiB, and a number of inodes.
 absl::StatusOr<DiskSize> Normalize(uint64_t bytes, uint64_t inodes) {
   if (bytes < DiskFactory::kBytesMin || bytes > DiskFactory::kBytesMax) {
@@ -161,25 +170,21 @@ absl::StatusOr<std::unique_ptr<Disk>> DiskFactory::Adopt(const std::string& name
 absl::StatusOr<DiskSnapshot> DiskFactory::CopyNow(const Disk& disk, const StandStill& still) {
   ASSIGN_OR_RETURN(const UniqueFd from, OpenAt(AT_FDCWD, disk.image_path(), O_RDONLY | O_NOFOLLOW));
   DiskSnapshot snapshot{DiskImage("", state_->remover), absl::ZeroDuration()};
-  ASSIGN_OR_RETURN(const UniqueFd to, state_->NewImage(&snapshot.image));
-  ASSIGN_OR_RETURN(snapshot.frozen, CopyDiskNow(disk.root_fd(), from.get(), to.get(), still));
+  const absl::StatusOr<UniqueFd> to = state_->NewImage(&snapshot.image);
+  RETURN_IF_ERROR(NoRoom(to.status()));
+  absl::StatusOr<absl::Duration> frozen = CopyDiskNow(disk.root_fd(), from.get(), to->get(), still);
+  RETURN_IF_ERROR(NoRoom(frozen.status()));
+  snapshot.frozen = *frozen;
   return snapshot;
 }
 
-absl::StatusOr<DiskImage> DiskFactory::Duplicate(const DiskImage& image) {
+absl::StatusOr<DiskImage> DiskFactory::Duplicate(const DiskImage& image, const GivenUp& given_up) {
   ASSIGN_OR_RETURN(const UniqueFd from, OpenAt(AT_FDCWD, image.path(), O_RDONLY | O_NOFOLLOW));
   DiskImage copy("", state_->remover);
-  ASSIGN_OR_RETURN(const UniqueFd to, state_->NewImage(&copy));
-  RETURN_IF_ERROR(CopySparse(from.get(), to.get()));
+  const absl::StatusOr<UniqueFd> to = state_->NewImage(&copy);
+  RETURN_IF_ERROR(NoRoom(to.status()));
+  RETURN_IF_ERROR(NoRoom(CopySparse(from.get(), to->get(), given_up)));
   return copy;
-}
-
-absl::StatusOr<DiskImage> DiskFactory::FindImage(const std::string& name) {
-  // A name from a record: it must not lead anywhere else.
-  RETURN_IF_ERROR(ParseSandboxId(name).status());
-  const std::string path = state_->ImagePath(name);
-  RETURN_IF_ERROR(OpenAt(AT_FDCWD, path, O_RDONLY | O_NOFOLLOW).status());
-  return DiskImage(path, state_->remover);
 }
 
 absl::StatusOr<std::unique_ptr<Disk>> DiskFactory::Attach(DiskImage image) {

@@ -82,6 +82,11 @@ absl::Status WriteDifferences(int fd, const std::vector<char>& wanted,
   return absl::OkStatus();
 }
 
+absl::Status CheckWanted(const GivenUp& given_up) {
+  if (given_up == nullptr || !given_up()) return absl::OkStatus();
+  return absl::AbortedError("nobody wants the copy of a disk any more");
+}
+
 }  // namespace
 
 absl::Status ShareBlocks(int from_fd, int to_fd) {
@@ -92,7 +97,7 @@ absl::Status ShareBlocks(int from_fd, int to_fd) {
   return ErrnoError(errno, "FICLONE of a disk image");
 }
 
-absl::Status CopySparse(int from_fd, int to_fd) {
+absl::Status CopySparse(int from_fd, int to_fd, const GivenUp& given_up) {
   const absl::Status shared = ShareBlocks(from_fd, to_fd);
   if (!absl::IsUnimplemented(shared)) return shared;
   ASSIGN_OR_RETURN(const off_t size, SizeOf(from_fd));
@@ -100,6 +105,7 @@ absl::Status CopySparse(int from_fd, int to_fd) {
   std::vector<char> buffer(kBufferBytes);
   return ForEachRange(from_fd, size, [&](off_t begin, off_t end, bool data) -> absl::Status {
     while (data && begin < end) {
+      RETURN_IF_ERROR(CheckWanted(given_up));
       const size_t part = std::min(buffer.size(), static_cast<size_t>(end - begin));
       RETURN_IF_ERROR(ReadRange(from_fd, buffer.data(), part, begin));
       RETURN_IF_ERROR(WriteRange(to_fd, buffer.data(), part, begin));
@@ -109,7 +115,7 @@ absl::Status CopySparse(int from_fd, int to_fd) {
   });
 }
 
-absl::Status UpdateCopy(int from_fd, int to_fd) {
+absl::Status UpdateCopy(int from_fd, int to_fd, const GivenUp& given_up) {
   ASSIGN_OR_RETURN(const off_t size, SizeOf(from_fd));
   if (::ftruncate(to_fd, size) != 0) return ErrnoError(errno, "ftruncate a disk image");
   std::vector<char> wanted(kBufferBytes);
@@ -123,6 +129,7 @@ absl::Status UpdateCopy(int from_fd, int to_fd) {
       return absl::OkStatus();
     }
     while (begin < end) {
+      RETURN_IF_ERROR(CheckWanted(given_up));
       const size_t part = std::min(wanted.size(), static_cast<size_t>(end - begin));
       RETURN_IF_ERROR(ReadRange(from_fd, wanted.data(), part, begin));
       RETURN_IF_ERROR(ReadRange(to_fd, there.data(), part, begin));

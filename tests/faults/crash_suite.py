@@ -198,6 +198,42 @@ class Crash(unittest.TestCase):
 
         self.each_point(lambda: self.ok("create").strip(), lambda sandbox: self.ok("rm", sandbox), check)
 
+    def test_fork(self):
+        """The parent goes on, stopped or not when the daemon died; a child is whole or not there."""
+        parent = self.ok("create").strip()
+        self.addCleanup(self.daemon.cli, "rm", "--force", parent)
+        self.ok("exec", parent, "--", "sh", "-c", "head -c 2000000 /dev/urandom > ~/big; echo kept > ~/file")
+
+        def check(_):
+            known = self.known()
+            self.assertEqual(known.pop(parent, None), "running")
+            self.assertEqual(self.ok("exec", parent, "--", "cat", "file"), "kept\n")
+            whole = self.ok("exec", parent, "--", "sha256sum", "big")
+            for child, state in known.items():
+                self.assertEqual(state, "running")
+                self.assertEqual(self.ok("exec", child, "--", "sha256sum", "big"), whole)
+                self.ok("rm", child)
+
+        self.each_point(lambda: None, lambda _: self.ok("fork", "-n", "2", parent), check)
+        self.ok("rm", parent)
+        self.nothing_of_sandboxes()
+
+    def test_pause_and_resume(self):
+        sandbox = self.ok("create").strip()
+        self.addCleanup(self.daemon.cli, "rm", "--force", sandbox)
+        self.ok("exec", "--detach", sandbox, "--", "sleep", "1000")
+
+        def operation(_):
+            self.ok("pause", sandbox)
+            self.ok("resume", sandbox)
+
+        def check(_):
+            self.assertIn(self.known()[sandbox], ("running", "paused"))
+            self.ok("resume", sandbox)
+            self.assertEqual(self.ok("exec", sandbox, "--", "echo", "works"), "works\n")
+
+        self.each_point(lambda: None, operation, check)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -55,10 +55,31 @@ TEST_F(WireTest, WrongIdIsAWrongField) {
 TEST_F(WireTest, RpcThatIsNotServedSaysSo) {
   auto stub = v1::SandboxService::NewStub(Connect());
   grpc::ClientContext context;
-  v1::PauseSandboxResponse response;
-  const grpc::Status status = stub->PauseSandbox(&context, v1::PauseSandboxRequest(), &response);
+  v1::UpdateSandboxResponse response;
+  const grpc::Status status = stub->UpdateSandbox(&context, v1::UpdateSandboxRequest(), &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
   EXPECT_EQ(InfoOf(status).reason(), "METHOD_NOT_SERVED");
+}
+
+TEST_F(WireTest, AForkHasItsParentsDiskAndACountWithinTheLimit) {
+  auto stub = v1::SandboxService::NewStub(Connect());
+  const auto refused = [&](const v1::ForkSandboxRequest& request) {
+    grpc::ClientContext context;
+    v1::ForkSandboxResponse response;
+    return stub->ForkSandbox(&context, request, &response);
+  };
+  v1::ForkSandboxRequest request;
+  request.set_sandbox_id(std::string(32, 'a'));
+  for (const uint32_t count : {0u, 1001u}) {
+    request.set_count(count);
+    const grpc::Status status = refused(request);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_NE(status.error_message().find("count"), std::string::npos) << status.error_message();
+  }
+  request.set_count(1);
+  EXPECT_EQ(refused(request).error_code(), grpc::StatusCode::NOT_FOUND);
+  request.mutable_limits()->set_disk_bytes(1 << 30);
+  EXPECT_NE(refused(request).error_message().find("limits.disk_bytes"), std::string::npos);
 }
 
 TEST_F(WireTest, FieldThatIsNotServedIsRefused) {

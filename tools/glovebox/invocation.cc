@@ -81,6 +81,9 @@ void AddAllVerbs(Verb app, Invocation& invocation) {
   AddChanges(app, invocation);
   AddDiff(app, invocation);
   AddCp(app, invocation);
+  AddFork(app, invocation);
+  AddPause(app, invocation);
+  AddResume(app, invocation);
   AddRm(app, invocation);
   AddImage(app, invocation);
   AddSnapshot(app, invocation);

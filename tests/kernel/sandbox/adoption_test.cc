@@ -183,6 +183,80 @@ TEST_F(AdoptionTest, ASandboxWhoseInitDiedMeanwhileIsStoppedWithItsFilesAndResul
   EXPECT_EQ(world_->manager().Delete(words[0], Sandbox::CleanUp::kWait), absl::OkStatus());
 }
 
+TEST_F(AdoptionTest, APauseOutlivesTheDaemon) {
+  const std::string id = KilledAfter([](SandboxWorld& world) {
+    const std::string made = CreateIn(world);
+    const auto sandbox = world.manager().Find(made);
+    if (!sandbox.ok()) return made;
+    const auto exec = (*sandbox)->StartExec("talker", Shell(kTalker));
+    if (!exec.ok()) return std::string(exec.status().message());
+    const absl::Status paused = (*sandbox)->Pause();
+    return paused.ok() ? made : std::string(paused.message());
+  });
+  Adopt();
+  const auto sandbox = Find(id);
+  ASSERT_NE(sandbox, nullptr);
+  EXPECT_EQ(sandbox->state(), SandboxState::kPaused);
+  EXPECT_FALSE(sandbox->StartExec("e", Shell("true")).ok());
+  ASSERT_EQ(sandbox->Resume(), absl::OkStatus());
+  ASSERT_TRUE(RunIn(*sandbox, Shell("touch ~/stop")).ok());
+  const auto talk = Collect(*sandbox->FindExec("talker"));
+  ASSERT_TRUE(talk.ok()) << talk.status();
+  EXPECT_EQ(talk->result.exit_code, 7);
+}
+
+// It died in a pause that it had not recorded, and while it copied the disk.
+TEST_F(AdoptionTest, WhatADeadDaemonHadStoppedWithoutARecordGoesOn) {
+  const std::string id = KilledAfter([](SandboxWorld& world) {
+    const std::string made = CreateIn(world);
+    const auto sandbox = world.manager().Find(made);
+    if (!sandbox.ok()) return made;
+    const auto exec = (*sandbox)->StartExec("talker", Shell(kTalker));
+    if (!exec.ok()) return std::string(exec.status().message());
+    SandboxRow row;
+    (*sandbox)->Describe(&row);
+    const auto cgroup = world.cgroups().AdoptSandbox(made, row.host_id_first);
+    if (!cgroup.ok()) return std::string(cgroup.status().message());
+    const absl::Status commands = (*cgroup)->FreezeCommands();
+    const absl::Status all = (*cgroup)->Freeze();
+    return commands.ok() && all.ok() ? made : absl::StrCat(commands.message(), all.message());
+  });
+  Adopt();
+  const auto sandbox = Find(id);
+  ASSERT_NE(sandbox, nullptr);
+  EXPECT_EQ(sandbox->state(), SandboxState::kRunning);
+  ASSERT_TRUE(RunIn(*sandbox, Shell("touch ~/stop")).ok());
+  const auto talk = Collect(*sandbox->FindExec("talker"));
+  ASSERT_TRUE(talk.ok()) << talk.status();
+  EXPECT_EQ(talk->result.exit_code, 7);
+}
+
+TEST_F(AdoptionTest, AForkIsTakenOverAsAnyOther) {
+  const std::string said = KilledAfter([](SandboxWorld& world) {
+    const std::string made = CreateIn(world);
+    const auto sandbox = world.manager().Find(made);
+    if (!sandbox.ok()) return made;
+    (void)RunIn(**sandbox, Shell("echo kept > ~/file"));
+    const auto forked = world.manager().Fork(made, ForkOptions{});
+    if (!forked.ok()) return std::string(forked.status().message());
+    if (!forked->children[0].ok()) return std::string(forked->children[0].status().message());
+    const std::string child = forked->children[0]->id;
+    (void)world.manager().Delete(made, Sandbox::CleanUp::kWait);
+    return absl::StrCat(made, " ", child);
+  });
+  const std::vector<std::string> words = absl::StrSplit(said, ' ');
+  ASSERT_EQ(words.size(), 2u) << said;
+  Adopt();
+  EXPECT_EQ(world_->manager().List().size(), 1u) << "the parent is gone";
+  const auto child = Find(words[1]);
+  ASSERT_NE(child, nullptr);
+  EXPECT_EQ(child->state(), SandboxState::kRunning);
+  EXPECT_EQ(world_->manager().Get(words[1])->parent, words[0]);
+  const auto kept = RunIn(*child, Shell("cat ~/file"));
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  EXPECT_EQ(kept->out, "kept\n");
+}
+
 TEST_F(AdoptionTest, AWorldThatIsLeftInOrderIsTakenOverToo) {
   Adopt();
   const std::string id = CreateIn(*world_);

@@ -66,6 +66,19 @@ class StateDbTest : public testing::Test {
   const std::string path_ = directory_.Join("state.db");
 };
 
+TEST_F(StateDbTest, APauseAndItsEndAreRecorded) {
+  const auto paused = [this] { return Load().sandboxes.at(0).paused; };
+  {
+    const auto db = Open();
+    ASSERT_EQ(db->PutSandbox(Row("a")), absl::OkStatus());
+    EXPECT_EQ(db->NotePaused("a"), absl::OkStatus());
+    EXPECT_EQ(db->NotePaused("of nothing"), absl::OkStatus());
+  }
+  EXPECT_TRUE(paused());
+  Open()->NoteResumedBehind("a");
+  EXPECT_FALSE(paused());
+}
+
 TEST_F(StateDbTest, WhatWasWrittenIsThereAtTheNextOpen) {
   {
     const auto db = Open();
@@ -91,6 +104,7 @@ TEST_F(StateDbTest, WhatWasWrittenIsThereAtTheNextOpen) {
   EXPECT_EQ(a.host_id_first, 0x70010000u);
   EXPECT_EQ(a.disk, "disk-a");
   EXPECT_FALSE(a.stop_reason.has_value());
+  EXPECT_FALSE(a.paused);
   EXPECT_EQ(contents.sandboxes[1].stop_reason, "its init process ended");
   ASSERT_EQ(contents.execs.size(), 2u);
   EXPECT_EQ(contents.execs[0].spec, std::string("sp\0ec", 5));

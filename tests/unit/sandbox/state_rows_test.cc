@@ -17,6 +17,7 @@ CreateOptions Unusual() {
   options.labels = {{"a", ""}, {"team", "käse\n"}};
   options.root_inside = true;
   options.seccomp = SeccompTier::kBuild;
+  options.parent = "0123";
   return options;
 }
 
