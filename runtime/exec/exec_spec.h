@@ -35,7 +35,7 @@ struct ExecSpec {
   uint32_t term_grace_ms = 2000;
   uint32_t drain_limit_ms = 200;
   uint64_t output_bytes_max = 0;
-  uint32_t hold_limit_ms = 30'000;          // kBackPressure: how long it waits with nobody pacing
+  uint32_t hold_limit_ms = 60'000;          // kBackPressure: how long it waits with nobody pacing
   uint64_t head_bytes = 64 * 1024;          // retained from the start, both streams together
   uint64_t ring_bytes = 1024 * 1024;        // from the end of stdout, or of the terminal
   uint64_t stderr_ring_bytes = 256 * 1024;  // from the end of stderr

@@ -27,7 +27,7 @@ struct ExecLimits {
   uint64_t output_bytes = 0;  // 0: no limit; what is retained is bounded anyway
   uint64_t term_grace_ms = 2000;
   uint64_t drain_ms = 200;
-  uint64_t hold_ms = 30'000;
+  uint64_t hold_ms = 60'000;
   uint64_t head_bytes = 64 * 1024;
   uint64_t ring_bytes = 1024 * 1024;
   uint64_t stderr_ring_bytes = 256 * 1024;

@@ -17,7 +17,7 @@ struct OutputLimits {
   uint64_t tail_bytes = 1024 * 1024;            // from the end of stdout, or of the terminal
   uint64_t stderr_tail_bytes = 256 * 1024;      // from the end of stderr
   uint64_t full_log_bytes = uint64_t{1} << 30;  // of a full log that is asked for without a limit
-  uint64_t hold_ms = 30'000;  // back pressure: how long a command waits while nobody paces
+  uint64_t hold_ms = 60'000;  // back pressure: how long a command waits while nobody paces
   friend bool operator==(const OutputLimits&, const OutputLimits&) = default;
 };
 

@@ -11,11 +11,13 @@ GLOVEBOX_BIN names the folder of the binaries (build/release/bin). Needs root.
 """
 
 import argparse
+import os
 import pathlib
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
@@ -33,6 +35,25 @@ for i in range(lines):
         time.sleep(rest)
 sys.exit(code)
 """
+
+
+class SilenceWatch(threading.Thread):
+    """The longest time in which a client wrote nothing: beyond the hold time its command may go on without it."""
+
+    def __init__(self, followers):
+        super().__init__(daemon=True)
+        self.followers, self.longest, self.over = followers, [0.0] * len(followers), threading.Event()
+        self.start()
+
+    def run(self):
+        sizes, since = [-1] * len(self.followers), [0.0] * len(self.followers)
+        while not self.over.wait(0.2):
+            now = time.monotonic()
+            for number, follower in enumerate(self.followers):
+                size = sum(os.fstat(file.fileno()).st_size for file in follower.files)
+                if size != sizes[number] or follower.client.poll() is not None:
+                    sizes[number], since[number] = size, now
+                self.longest[number] = max(self.longest[number], now - since[number])
 
 
 class Follower:
@@ -77,19 +98,23 @@ def kill_and_restart(host):
 def follow_through(host, options, dice):
     sandboxes = [host.cli("create").stdout.decode().strip() for _ in range(options.sandboxes)]
     followers = [Follower(host, sandbox, number, options, dice) for number, sandbox in enumerate(sandboxes)]
+    watch = SilenceWatch(followers)
     away = []
     for _ in range(options.kills):
         time.sleep(dice.uniform(*CALM_S))
         away.append(kill_and_restart(host))
     for follower in followers:
         follower.client.wait(timeout=options.seconds * 10 + 120)
-    complaints = [text for follower in followers for text in follower.complaints()]
+    watch.over.set()
+    watch.join()
+    complaints = [f"{text}; silent for up to {watch.longest[follower.number]:.1f} s"
+                  for follower in followers for text in follower.complaints()]
     listed = host.cli("ls", "-q").stdout.decode().split()
     if sorted(listed) != sorted(sandboxes):
         complaints.append(f"{len(listed)} sandboxes are listed instead of {len(sandboxes)}")
     lines = sum(follower.lines for follower in followers)
     print(f"{len(sandboxes)} sandboxes, {lines} lines, {options.kills} kills; the daemon served again after "
-          f"{min(away):.2f} to {max(away):.2f} s")
+          f"{min(away):.2f} to {max(away):.2f} s; the longest silence of a client was {max(watch.longest):.1f} s")
     for sandbox in listed:
         host.cli("rm", "--force", sandbox)
     return complaints

@@ -69,7 +69,7 @@ void Acknowledger::Run() {
     if (status.ok()) {
       backoff.Reset();
     } else {
-      (void)control_.Wait(backoff.Next());
+      (void)WaitToTryAgain(connection_, control_, backoff.Next());
     }
     lock.lock();
     if (status.ok()) acknowledged_ = request_.sequence();

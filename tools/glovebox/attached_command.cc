@@ -31,8 +31,7 @@ std::unique_ptr<ExecStream> OpenStream(Connection& connection, const AttachedCom
   request.set_sandbox_id(command.sandbox_id);
   request.set_exec_id(command.exec_id);
   *request.mutable_spec() = command.spec;
-  // We read all of it: the command waits for us rather than losing output.
-  request.mutable_spec()->set_output_policy(v1::OUTPUT_POLICY_BACK_PRESSURE);
+  HoldWhileAway(command.reconnect, request.mutable_spec());
   return std::make_unique<ExecStream>(connection, std::move(request), command.reconnect);
 }
 

@@ -32,7 +32,7 @@ void Remove(Connection& connection, Interrupts& interrupts, ReconnectPolicy reco
   interrupts.SetHandler([&](int signal) {
     if ((signal == SIGINT || signal == SIGTERM) && ++signals >= 2) control.Cancel();
   });
-  const absl::Status status = Persist(reconnect, control, [&] {
+  const absl::Status status = Persist(reconnect, connection, control, [&] {
     return DeleteSandbox(connection, &control, id, /*allow_missing=*/true);
   });
   interrupts.SetHandler(nullptr);
@@ -78,7 +78,7 @@ int Run(const Invocation& invocation, const SandboxOptions& sandbox_options,
   });
   absl::StatusOr<v1::Sandbox> sandbox;
   // The request has an id: sent again it makes no second sandbox.
-  (void)Persist(*reconnect, control, [&] {
+  (void)Persist(*reconnect, **connection, control, [&] {
     sandbox = CreateSandbox(**connection, &control, *request);
     return sandbox.status();
   });  // the status is the sandbox's

@@ -25,8 +25,6 @@ namespace glovebox {
 namespace {
 
 constexpr int kNumberTries = 5;
-// Of the next daemon to come and us to come back to it: within it nothing of a command is lost.
-constexpr int kHoldSeconds = 60;
 constexpr char kInteractive[] =
     "if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi";
 
@@ -53,7 +51,7 @@ struct CommandView {
 
 // The number of the shell's next command; starts the shell when there is none.
 absl::StatusOr<uint64_t> StartShell(Connection& connection, const std::string& sandbox_id,
-                                    const std::string& name) {
+                                    const std::string& name, const ReconnectPolicy& policy) {
   const auto exec = GetExec(connection, sandbox_id, name);
   if (exec.ok()) return exec->last_command() + 1;
   if (!absl::IsNotFound(exec.status())) return exec.status();
@@ -61,9 +59,7 @@ absl::StatusOr<uint64_t> StartShell(Connection& connection, const std::string& s
   request.set_sandbox_id(sandbox_id);
   request.set_exec_id(name);
   request.mutable_spec()->set_shell(true);
-  // A command waits for us, who read it; a job in the background, which nobody reads, not for long.
-  request.mutable_spec()->set_output_policy(v1::OUTPUT_POLICY_BACK_PRESSURE);
-  request.mutable_spec()->mutable_hold_time()->set_seconds(kHoldSeconds);
+  HoldWhileAway(policy, request.mutable_spec());
   v1::StartExecResponse response;
   RETURN_IF_ERROR(Call(connection, request, &response));
   return response.exec().last_command() + 1;
@@ -90,8 +86,9 @@ absl::Status RunCommand(Connection& connection, v1::RunShellCommandRequest reque
   CallControl control;
   for (int left = kNumberTries;; --left) {
     uint64_t number = 0;
-    RETURN_IF_ERROR(Persist(policy, control, [&]() -> absl::Status {
-      ASSIGN_OR_RETURN(number, StartShell(connection, request.sandbox_id(), request.exec_id()));
+    RETURN_IF_ERROR(Persist(policy, connection, control, [&]() -> absl::Status {
+      ASSIGN_OR_RETURN(number,
+                       StartShell(connection, request.sandbox_id(), request.exec_id(), policy));
       return absl::OkStatus();
     }));
     request.set_number(number);

@@ -1,5 +1,6 @@
 #include "tools/glovebox/connection.h"
 
+#include <grpcpp/channel.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/escape.h"
 #include "base/keepalive.h"
 #include "base/status.h"
@@ -108,13 +110,23 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(absl::string_view s
       Stubs{v1::SandboxService::NewStub(channel), v1::ExecService::NewStub(channel),
             v1::ChangeService::NewStub(channel), v1::SnapshotService::NewStub(channel),
             v1::NodeService::NewStub(channel)});
-  return std::unique_ptr<Connection>(new Connection(std::move(path), std::move(stubs)));
+  return std::unique_ptr<Connection>(
+      new Connection(std::move(path), std::move(channel), std::move(stubs)));
 }
 
-Connection::Connection(std::string socket, std::unique_ptr<Stubs> stubs)
-    : socket_(std::move(socket)), stubs_(std::move(stubs)) {}
+Connection::Connection(std::string socket, std::shared_ptr<grpc::Channel> channel,
+                       std::unique_ptr<Stubs> stubs)
+    : socket_(std::move(socket)), channel_(std::move(channel)), stubs_(std::move(stubs)) {}
 
 Connection::~Connection() = default;
+
+bool Connection::connected() const {
+  return channel_->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY;
+}
+
+bool Connection::HelpToConnect(absl::Duration time) {
+  return channel_->WaitForConnected(absl::ToChronoTime(absl::Now() + time));
+}
 
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();

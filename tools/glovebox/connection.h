@@ -9,6 +9,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace grpc {
+class Channel;
+}  // namespace grpc
 
 namespace glovebox {
 
@@ -33,10 +38,18 @@ class Connection {
   const std::string& socket() const { return socket_; }
   Stubs& stubs() { return *stubs_; }
 
+  bool connected() const;
+  // Helps the channel to connect; returns after `time`, or with true when it is connected. While no
+  // thread waits in gRPC, it looks after an attempt to connect every five seconds only (gRPC's
+  // "backup poller"), and calls fail meanwhile.
+  bool HelpToConnect(absl::Duration time);
+
  private:
-  Connection(std::string socket, std::unique_ptr<Stubs> stubs);
+  Connection(std::string socket, std::shared_ptr<grpc::Channel> channel,
+             std::unique_ptr<Stubs> stubs);
 
   const std::string socket_;
+  const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<Stubs> stubs_;
 };
 

@@ -180,7 +180,7 @@ absl::Status ExecStream::Reopen(const absl::Status& broken) {
                                                 "is unknown (glovebox attach ",
                                                 Ids(), ")"));
   }
-  if (!control_.Wait(*wait)) return absl::CancelledError("cancelled");
+  if (!WaitToTryAgain(connection_, control_, *wait)) return absl::CancelledError("cancelled");
   Open();
   return absl::OkStatus();
 }

@@ -14,8 +14,11 @@ namespace glovebox {
 namespace {
 
 constexpr absl::Duration kFirstWait = absl::Milliseconds(50);
-constexpr absl::Duration kLongestWait = absl::Seconds(2);
+constexpr absl::Duration kLongestWait =
+    absl::Milliseconds(500);  // a connection to a socket costs little
+constexpr absl::Duration kCancelledWithin = absl::Milliseconds(50);
 constexpr absl::Duration kQuietFor = absl::Seconds(1);
+constexpr int64_t kHoldSecondsMax = 600;  // of ExecSpec.hold_time
 constexpr int kDoublingsMax = 10;
 constexpr char kVariable[] = "GLOVEBOX_RECONNECT_FOR";
 
@@ -38,7 +41,14 @@ absl::StatusOr<ReconnectPolicy> BuildReconnectPolicy(const ReconnectOptions& opt
   if (!patience.ok()) {
     return Annotate(patience.status(), typed ? "--reconnect-for" : kVariable);
   }
-  return ReconnectPolicy{*patience};
+  return ReconnectPolicy{*patience, /*chosen=*/true};
+}
+
+void HoldWhileAway(const ReconnectPolicy& policy, v1::ExecSpec* spec) {
+  spec->set_output_policy(v1::OUTPUT_POLICY_BACK_PRESSURE);
+  if (!policy.chosen) return;
+  const int64_t seconds = absl::ToInt64Seconds(absl::Ceil(policy.patience, absl::Seconds(1)));
+  spec->mutable_hold_time()->set_seconds(std::min(seconds, kHoldSecondsMax));
 }
 
 absl::StatusOr<ReconnectPolicy> ReconnectPolicyOf(const ReconnectOptions& options) {
@@ -87,7 +97,24 @@ bool Outage::Mended() {
   return was_broken;
 }
 
+bool WaitToTryAgain(Connection& connection, CallControl& control, absl::Duration time) {
+  if (connection.connected()) return control.Wait(time);  // the trouble is another one
+  const absl::Time until = absl::Now() + time;
+  while (!control.cancelled() && absl::Now() < until) {
+    if (connection.HelpToConnect(std::min(until - absl::Now(), kCancelledWithin))) break;
+  }
+  return !control.cancelled();
+}
+
+absl::Status Persist(ReconnectPolicy policy, Connection& connection, CallControl& control,
+                     const std::function<absl::Status()>& attempt) {
+  return Persist(
+      policy, control,
+      [&](absl::Duration time) { return WaitToTryAgain(connection, control, time); }, attempt);
+}
+
 absl::Status Persist(ReconnectPolicy policy, CallControl& control,
+                     const std::function<bool(absl::Duration)>& wait,
                      const std::function<absl::Status()>& attempt) {
   Outage outage(policy);
   while (true) {
@@ -97,9 +124,9 @@ absl::Status Persist(ReconnectPolicy policy, CallControl& control,
       (void)outage.Mended();  // for its note
       return status;
     }
-    const absl::StatusOr<absl::Duration> wait = outage.Failed(status);
-    if (!wait.ok()) return wait.status();
-    if (!control.Wait(*wait)) return absl::CancelledError("cancelled");
+    const absl::StatusOr<absl::Duration> pause = outage.Failed(status);
+    if (!pause.ok()) return pause.status();
+    if (!wait(*pause)) return absl::CancelledError("cancelled");
   }
 }
 

@@ -11,13 +11,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "glovebox/v1/exec.pb.h"
 #include "tools/glovebox/calls.h"
+#include "tools/glovebox/connection.h"
 #include "tools/glovebox/verb.h"
 
 namespace glovebox {
 
 struct ReconnectPolicy {
   absl::Duration patience = absl::Seconds(60);  // from the break on; zero: not at all
+  bool chosen = false;                          // by the option or the variable
 };
 
 // As typed.
@@ -36,7 +39,11 @@ absl::StatusOr<ReconnectPolicy> BuildReconnectPolicy(const ReconnectOptions& opt
 // The same with this process's environment.
 absl::StatusOr<ReconnectPolicy> ReconnectPolicyOf(const ReconnectOptions& options);
 
-// Waits between tries: 50 ms, doubled up to 2 s, each of them times 0.5 to 1.5 by chance. Not
+// We read all of the command's output: it waits for us rather than losing any, and as long as we
+// try to come back (by default the daemon's own hold time is as long).
+void HoldWhileAway(const ReconnectPolicy& policy, v1::ExecSpec* spec);
+
+// Waits between tries: 50 ms, doubled up to 500 ms, each of them times 0.5 to 1.5 by chance. Not
 // thread-safe.
 class Backoff {
  public:
@@ -72,9 +79,17 @@ class Outage {
   bool noted_ = false;
 };
 
+// Between two tries: returns after `time`, earlier when a broken connection is there again, or with
+// false when cancelled.
+bool WaitToTryAgain(Connection& connection, CallControl& control, absl::Duration time);
+
 // Makes `attempt` until its answer is no connection trouble, for as long as the policy allows and
-// `control` is not cancelled. For calls that are safe to retry.
+// `control` is not cancelled, with a `wait` (WaitToTryAgain) between. For calls that are safe to
+// retry.
 absl::Status Persist(ReconnectPolicy policy, CallControl& control,
+                     const std::function<bool(absl::Duration)>& wait,
+                     const std::function<absl::Status()>& attempt);
+absl::Status Persist(ReconnectPolicy policy, Connection& connection, CallControl& control,
                      const std::function<absl::Status()>& attempt);
 
 }  // namespace glovebox

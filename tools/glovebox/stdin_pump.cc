@@ -86,7 +86,9 @@ absl::Status StdinWriter::SendRest() {
       RETURN_IF_ERROR(GoBack(status));
     } else if (IsConnectionTrouble(status)) {
       // How long to go on is the business of whoever reads the output: it cancels us.
-      if (!control_.Wait(backoff.Next())) return absl::CancelledError("cancelled");
+      if (!WaitToTryAgain(connection_, control_, backoff.Next())) {
+        return absl::CancelledError("cancelled");
+      }
     } else if (!absl::IsDeadlineExceeded(status)) {  // the command does not read; nothing is lost
       return status;
     }

@@ -11,7 +11,9 @@ absl::Status WithReason(absl::StatusCode code, const char* reason) {
   return DetailedError(code, "why", {reason, {}});
 }
 
-TEST(BackoffTest, WaitsGrowToTwoSecondsAndAreNeverInStep) {
+bool Unwaited(absl::Duration /*time*/) { return true; }
+
+TEST(BackoffTest, WaitsGrowToHalfASecondAndAreNeverInStep) {
   Backoff one(1);
   Backoff other(2);
   bool differ = false;
@@ -21,7 +23,7 @@ TEST(BackoffTest, WaitsGrowToTwoSecondsAndAreNeverInStep) {
     EXPECT_GE(wait, middle * 0.5) << i;
     EXPECT_LE(wait, middle * 1.5) << i;
     differ = differ || wait != other.Next();
-    middle = std::min(middle * 2, absl::Seconds(2));
+    middle = std::min(middle * 2, absl::Milliseconds(500));
   }
   EXPECT_TRUE(differ);
   one.Reset();
@@ -36,6 +38,19 @@ TEST(ReconnectTest, PatienceComesFromTheOptionThenTheEnvironmentThenTheDefault) 
   EXPECT_EQ(BuildReconnectPolicy({true, ""}, "5s")->patience, absl::ZeroDuration());
   EXPECT_FALSE(BuildReconnectPolicy({}, "soon").ok());
   EXPECT_FALSE(BuildReconnectPolicy({false, "soon"}, nullptr).ok());
+}
+
+TEST(ReconnectTest, TheCommandWaitsAsLongAsTheClientWasToldToTry) {
+  v1::ExecSpec spec;
+  HoldWhileAway(*BuildReconnectPolicy({}, nullptr), &spec);
+  EXPECT_EQ(spec.output_policy(), v1::OUTPUT_POLICY_BACK_PRESSURE);
+  EXPECT_FALSE(spec.has_hold_time()) << "the daemon's own";
+  HoldWhileAway(*BuildReconnectPolicy({false, "2m"}, nullptr), &spec);
+  EXPECT_EQ(spec.hold_time().seconds(), 120);
+  HoldWhileAway(*BuildReconnectPolicy({}, "100ms"), &spec);
+  EXPECT_EQ(spec.hold_time().seconds(), 1);
+  HoldWhileAway(*BuildReconnectPolicy({false, "3h"}, nullptr), &spec);
+  EXPECT_EQ(spec.hold_time().seconds(), 600) << "the most there is";
 }
 
 TEST(ReconnectTest, OnlyWhatAnotherTryCanMendIsTriedAgain) {
@@ -54,7 +69,7 @@ TEST(ReconnectTest, OnlyWhatAnotherTryCanMendIsTriedAgain) {
 TEST(ReconnectTest, WithoutPatienceTheFirstFailureIsTheLast) {
   CallControl control;
   int attempts = 0;
-  const absl::Status status = Persist({absl::ZeroDuration()}, control, [&] {
+  const absl::Status status = Persist({absl::ZeroDuration()}, control, Unwaited, [&] {
     ++attempts;
     return absl::UnavailableError("gone");
   });
@@ -65,7 +80,7 @@ TEST(ReconnectTest, WithoutPatienceTheFirstFailureIsTheLast) {
 TEST(ReconnectTest, APersistentCallEndsWithTheFirstRealAnswer) {
   CallControl control;
   int attempts = 0;
-  const absl::Status status = Persist({}, control, [&] {
+  const absl::Status status = Persist({}, control, Unwaited, [&] {
     return ++attempts < 3 ? absl::UnavailableError("gone") : absl::NotFoundError("no such");
   });
   EXPECT_TRUE(absl::IsNotFound(status)) << status;
@@ -74,7 +89,7 @@ TEST(ReconnectTest, APersistentCallEndsWithTheFirstRealAnswer) {
 
 TEST(ReconnectTest, ACancelledCallIsNotTriedAgain) {
   CallControl control;
-  const absl::Status status = Persist({}, control, [&] {
+  const absl::Status status = Persist({}, control, Unwaited, [&] {
     control.Cancel();
     return absl::UnavailableError("gone");
   });
