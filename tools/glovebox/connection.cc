@@ -89,9 +89,6 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(absl::string_view s
   // gRPC's own lines about connections say nothing that Explain does not, and would be mixed into
   // stderr.
   (void)::setenv("GRPC_VERBOSITY", "NONE", /*replace=*/0);
-  // Between two tries no call waits, so nobody reads from a connection that is being made: gRPC
-  // looks after it so often, by itself every 5 s.
-  (void)::setenv("GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS", "100", /*replace=*/0);
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
   arguments.SetMaxSendMessageSize(kMessageBytesMax);
