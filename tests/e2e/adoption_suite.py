@@ -2,7 +2,6 @@
 """The daemon is killed, stopped and started anew: commands run on, and the next daemon has every byte and every end."""
 
 import concurrent.futures
-import json
 import os
 import pathlib
 import pty
@@ -18,43 +17,9 @@ TALKER = "i=0; while [ ! -e ~/stop ]; do i=$((i+1)); echo out $i; echo err $i >&
 MANY = 200
 
 
-class Adoption(unittest.TestCase):
-    def setUp(self):
-        if os.geteuid() != 0:
-            if os.environ.get("GLOVEBOX_TESTS_MUST_RUN"):
-                raise AssertionError("needs root, and GLOVEBOX_TESTS_MUST_RUN forbids to skip")
-            raise unittest.SkipTest("needs root")
-        self.daemon = daemon.Daemon()
-        self.daemon.start()
-        self.addCleanup(self.prove_nothing_is_left)
-
-    def prove_nothing_is_left(self):
-        if self.daemon.process.poll() is not None:
-            self.daemon.start()
-        log = self.daemon.read_log()
-        left = self.daemon.stop()
-        self.assertEqual(left, [], log)
-
-    def restart(self, *options, **more):
-        self.daemon.kill()
-        self.daemon.start(*options, **more)
-
-    def ok(self, *arguments, **options):
-        done = self.daemon.cli(*arguments, **options)
-        self.assertEqual(done.returncode, 0, f"{arguments}: {done.stderr.decode(errors='replace')}")
-        return done.stdout.decode()
-
-    def create(self, *options):
-        return self.ok("create", *options).strip()
-
+class Adoption(daemon.FreshDaemonCase):
     def start_talker(self, sandbox, name="talker"):
         self.ok("exec", "-d", "--exec-id", name, sandbox, "--", "sh", "-c", TALKER)
-
-    def status(self, sandbox, name):
-        return json.loads(self.ok("exec-status", "--json", sandbox, name))
-
-    def inspect(self, sandbox):
-        return json.loads(self.ok("inspect", sandbox))
 
     def check_talk(self, sandbox, name="talker"):
         """Every line once and in order, and the right end."""
@@ -75,17 +40,18 @@ class Adoption(unittest.TestCase):
         self.assertEqual(self.status(sandbox, "talker")["state"], "running")
         self.assertEqual(self.inspect(sandbox)["labels"], {"a": "b"})
         # What is new works beside what was taken over.
-        self.assertEqual(self.ok("exec", sandbox, "--", "sh", "-c", "touch ~/stop; echo new"), "new\n")
+        self.assertEqual(self.told("exec", sandbox, "--", "sh", "-c", "touch ~/stop; echo new"), "new\n")
         self.check_talk(sandbox)
-        self.assertIn("stop", self.ok("changes", sandbox))
+        self.assertIn("stop", self.told("changes", sandbox))
 
     def test_an_end_that_nobody_saw_is_told_by_the_next_daemon(self):
         sandbox = self.create()
-        self.ok("exec", "-d", "--exec-id", "short", sandbox, "--", "sh", "-c", "sleep 0.3; echo done; exit 5")
-        pid = self.daemon.process.pid
+        self.ok("exec", "-d", "--exec-id", "short", sandbox, "--", "sh", "-c", "kill -STOP $$; echo done; exit 5")
+        command = daemon.wait_until(lambda: [pid for pid in self.daemon.exec_processes(sandbox) if daemon.is_stopped(pid)],
+                                    "the command waits")
         self.daemon.kill()
-        self.assertFalse(pathlib.Path(f"/proc/{pid}").exists())
-        daemon.wait_until(lambda: not self.runs_inside("sleep 0.3"), "the command ends while no daemon runs")
+        os.kill(command[0], signal.SIGCONT)
+        daemon.wait_until(lambda: not self.daemon.exec_processes(sandbox), "the command ends while no daemon runs")
         self.daemon.start()
         done = self.daemon.cli("logs", "-f", sandbox, "short")
         self.assertEqual(done.stdout, b"done\n")
@@ -96,53 +62,34 @@ class Adoption(unittest.TestCase):
         self.assertEqual(self.daemon.cli("logs", sandbox, "short").stdout, b"done\n")
         self.assertEqual(self.status(sandbox, "short")["exit_code"], 5)
 
-    @staticmethod
-    def runs_inside(text):
-        for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                if path.read_bytes().replace(b"\0", b" ").decode(errors="replace").strip() == text:
-                    return True
-            except OSError:
-                continue
-        return False
-
     def test_a_sandbox_whose_init_died_meanwhile_is_stopped_with_a_reason(self):
         sandbox = self.create()
         self.ok("exec", sandbox, "--", "sh", "-c", "echo kept > ~/file")
         self.ok("exec", "-d", "--exec-id", "open", sandbox, "--", "sleep", "600")
         self.ok("exec", "--exec-id", "ended", sandbox, "--", "echo", "archived")
-        init = self.inspect(sandbox).get("init_pid") or self.init_of(sandbox)
+        init = self.daemon.init_of(sandbox)
         self.daemon.kill()
-        os.kill(init, signal.SIGKILL)
+        daemon.kill_and_wait(init)
         self.daemon.start()
         info = self.inspect(sandbox)
         self.assertEqual(info["state"], "stopped")
         self.assertIn("ended while no gloveboxd ran", info["stop_reason"])
         self.assertEqual(self.status(sandbox, "open")["cause"], "sandbox_gone")
         self.assertEqual(self.daemon.cli("logs", sandbox, "ended").stdout, b"archived\n")
-        self.assertEqual(self.ok("changes", sandbox), "A\tfile\n")
+        self.assertEqual(self.told("changes", sandbox), "A\tfile\n")
         self.restart()
         self.assertEqual(self.status(sandbox, "open")["cause"], "sandbox_gone")
         self.ok("rm", sandbox)
 
-    def init_of(self, sandbox):
-        for path in pathlib.Path("/sys/fs/cgroup").glob(f"**/glovebox-{self.daemon.instance()}/{sandbox}/cgroup.procs"):
-            text = path.read_text().split()
-            if text:
-                return int(text[0])
-        raise AssertionError("no init")
-
     def test_sigterm_leaves_or_ends_as_configured(self):
         sandbox = self.create()
         self.start_talker(sandbox)
-        self.daemon.process.kill()
-        self.daemon.process.wait()
-        self.daemon.start(on_shutdown="leave")
+        self.restart(on_shutdown="leave")
         follower = self.daemon.popen("logs", "-f", sandbox, "talker")
         follower.stdout.readline()
         self.daemon.process.terminate()
         self.assertEqual(self.daemon.process.wait(timeout=daemon.DEADLINE_S), 0)
-        self.assertTrue(self.init_of(sandbox))
+        self.assertTrue(self.daemon.init_of(sandbox))
         follower.kill()
         follower.communicate()
         self.daemon.start(on_shutdown="end")
@@ -155,9 +102,9 @@ class Adoption(unittest.TestCase):
         self.daemon.kill()
         self.assertEqual(self.daemon.end_sandboxes(), 0)
         instance = self.daemon.instance()
-        self.assertEqual(self.daemon._left_on_host(instance), [])
+        self.assertEqual(self.daemon.left_on_host(instance), [])
         self.daemon.start()
-        self.assertEqual(self.ok("ls", "-q"), "")
+        self.assertEqual(self.told("ls", "-q"), "")
 
     def test_a_second_daemon_is_refused_and_a_death_frees_the_state_directory(self):
         second = subprocess.run(self.daemon.program(), capture_output=True, timeout=daemon.DEADLINE_S)
@@ -197,7 +144,7 @@ class Adoption(unittest.TestCase):
         for _ in range(2):  # held by init or archived; certainly archived
             self.restart()
             self.assertTrue(self.daemon.cli("logs", "-f", sandbox, "log").stdout == text + b"end\n", "after its end")
-            daemon.wait_until(lambda: os.listdir(self.daemon.state / "output" / sandbox), "its output is stored")
+            daemon.wait_until(lambda: list(self.daemon.state.glob(f"output/{sandbox}/*")), "its output is stored")
 
     def test_many_sandboxes_are_taken_over_quickly(self):
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -207,8 +154,7 @@ class Adoption(unittest.TestCase):
         self.daemon.start()
         seconds = time.monotonic() - begin
         print(f"took over {MANY} sandboxes, start to serving: {seconds:.2f} s")
-        states = [sandbox["state"] for sandbox in json.loads(self.ok("ls", "--json"))]
-        self.assertEqual(states, ["running"] * MANY)
+        self.assertEqual(list(self.known().values()), ["running"] * MANY)
         self.assertLess(seconds, 20)
 
 

@@ -1,9 +1,11 @@
 """Clients of other users: the kernel tells the daemon who connects, so a connection is made as that user."""
 
 import contextlib
+import grp
 import os
 
 import api_client
+import daemon
 import grpc
 
 OWNER, OTHER = 20001, 20002  # users that no host has; the daemon knows them by number
@@ -32,4 +34,25 @@ class UserApi(api_client.Api):
             self.channel = grpc.insecure_channel(f"unix:{socket}", options=[
                 ("grpc.max_receive_message_length", 64 << 20), ("grpc.use_local_subchannel_pool", 1)])
         with acting_as(uid, gid):
-            grpc.channel_ready_future(self.channel).result(timeout=ready_within)
+            try:
+                grpc.channel_ready_future(self.channel).result(timeout=ready_within)
+            except grpc.FutureTimeoutError:
+                self.close()  # else it would go on trying, as whoever this process is then
+                raise
+
+
+class ClientsCase(daemon.FreshDaemonCase):
+    """A daemon for each test, with clients of several users."""
+
+    def daemon_options(self):
+        return ()
+
+    def start_daemon(self):
+        self.group = grp.getgrgid(os.getgid())
+        self.daemon.start("--socket-group", self.group.gr_name, *self.daemon_options())
+        self.daemon.root.chmod(0o711)
+
+    def api(self, uid):
+        client = UserApi(self.daemon.socket, uid, self.group.gr_gid)
+        self.addCleanup(client.close)
+        return client

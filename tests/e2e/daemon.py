@@ -6,6 +6,7 @@ import os
 import pathlib
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -27,9 +28,35 @@ def wait_until(condition, what, seconds=DEADLINE_S):
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
+def require_root():
+    """Skips the test, or fails it where that is forbidden."""
+    if os.geteuid() != 0:
+        if os.environ.get("GLOVEBOX_TESTS_MUST_RUN"):
+            raise AssertionError("needs root, and GLOVEBOX_TESTS_MUST_RUN forbids to skip")
+        raise unittest.SkipTest("needs root")
+
+
+def is_pending(pid, number):
+    """Whether a process has not taken a signal that was sent to it; equal ones that wait are one."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    mask = int(next(line for line in text.splitlines() if line.startswith("ShdPnd:")).split()[1], 16)
+    return bool(mask & (1 << (number - 1)))
+
+
+def kill_and_wait(pid):
+    """Returns when it is dead, and with the first process of a namespace all others of that."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        if not select.select([descriptor], [], [], DEADLINE_S)[0]:
+            raise AssertionError(f"process {pid} does not die")
+    finally:
+        os.close(descriptor)
+
+
 class Daemon:
-    def __init__(self):
-        self.root = pathlib.Path(tempfile.mkdtemp(prefix="glovebox-e2e-", dir="/tmp"))
+    def __init__(self, directory="/tmp"):
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="glovebox-e2e-", dir=directory))
         self.state = self.root / "state"
         self.socket = self.root / "glovebox.sock"
         self.log = open(self.root / "log", "w+b")
@@ -122,21 +149,43 @@ class Daemon:
         return [path for top in ("/sys/fs/cgroup",) for path, _, _ in os.walk(top)
                 if f"/{pattern}/" in path + "/" and not path.endswith(pattern)]
 
-    def stop(self):
-        """Ends it and returns what should not be left."""
+    def spawner(self):
+        """The process that makes sandboxes; another one is in reserve."""
+        return wait_until(lambda: next((pid for pid in self.descendants() if name_of(pid) == "glovebox-spawn"), None),
+                          "a spawner")
+
+    def init_of(self, sandbox):
+        for path in glob.glob(f"/sys/fs/cgroup/**/glovebox-{self.instance()}/{sandbox}/cgroup.procs", recursive=True):
+            text = pathlib.Path(path).read_text().split()
+            if text:
+                return int(text[0])
+        raise AssertionError("no init")
+
+    def exec_processes(self, sandbox):
+        """Those in its commands' cgroups, as the host numbers them."""
+        found = glob.glob(f"/sys/fs/cgroup/**/glovebox-{self.instance()}/{sandbox}/exec-*/cgroup.procs", recursive=True)
+        return [int(pid) for path in found for pid in pathlib.Path(path).read_text().split()]
+
+    def stop(self, then=lambda: None):
+        """Ends it, calls `then`, and returns what should not be left."""
         instance = self.instance()
         if self.process.poll() is None:
             self.process.terminate()
             self.process.wait(timeout=DEADLINE_S)
         left = [f"exit code {self.process.returncode}"] if self.process.returncode != 0 else []
-        left += self._left_on_host(instance)
-        self.log.close()
-        shutil.rmtree(self.root, ignore_errors=True)
+        then()
+        left += self.left_on_host(instance)
+        self.discard()
         if self.root.exists():
             left.append(f"directory {self.root}")
         return left
 
-    def _left_on_host(self, instance):
+    def discard(self):
+        """Its directories; of one that was never started that is all."""
+        self.log.close()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def left_on_host(self, instance):
         left = []
         for path in glob.glob("/proc/[0-9]*/mounts"):
             try:
@@ -160,15 +209,60 @@ class Daemon:
         return left
 
 
-class DaemonCase(unittest.TestCase):
+def name_of(pid):
+    """None when there is no such process."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return None
+
+
+def is_stopped(pid):
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] == "T"
+
+
+class AskingCase(unittest.TestCase):
+    """What tests ask of self.daemon."""
+
+    def ok(self, *arguments, **options):
+        done = self.daemon.cli(*arguments, **options)
+        self.assertEqual(done.returncode, 0, f"{arguments}: {done.stderr.decode(errors='replace')}\n{self.daemon.read_log()}")
+        return done.stdout
+
+    def told(self, *arguments, **options):
+        """As text."""
+        return self.ok(*arguments, **options).decode()
+
+    def create(self, *options):
+        text = self.told("create", *options)
+        self.assertRegex(text, r"\A[0-9a-f]{32}\n\Z")
+        return text.strip()
+
+    def status(self, sandbox, exec_id):
+        return json.loads(self.ok("exec-status", "--json", sandbox, exec_id))
+
+    def inspect(self, sandbox):
+        return json.loads(self.ok("inspect", sandbox))
+
+    def known(self):
+        """The state of each sandbox."""
+        return {one["id"]: one["state"] for one in json.loads(self.ok("ls", "--json"))}
+
+    def fails(self, code, *arguments, **options):
+        """stderr of a command that must fail with `code` and say why."""
+        done = self.daemon.cli(*arguments, **options)
+        text = done.stderr.decode()
+        self.assertEqual(done.returncode, code, f"{arguments}: {text}")
+        self.assertRegex(text, r"\Aglovebox: ")
+        return text
+
+
+class DaemonCase(AskingCase):
     """A daemon for all tests of a class."""
 
     @classmethod
     def setUpClass(cls):
-        if os.geteuid() != 0:
-            if os.environ.get("GLOVEBOX_TESTS_MUST_RUN"):
-                raise AssertionError("needs root, and GLOVEBOX_TESTS_MUST_RUN forbids to skip")
-            raise unittest.SkipTest("needs root")
+        require_root()
         cls.daemon = Daemon()
         cls.daemon.start()
 
@@ -179,28 +273,63 @@ class DaemonCase(unittest.TestCase):
         if left:
             raise AssertionError(f"left behind: {left}\n{log}")
 
-    def ok(self, *arguments, **options):
-        done = self.daemon.cli(*arguments, **options)
-        self.assertEqual(done.returncode, 0, f"{arguments}: {done.stderr.decode(errors='replace')}")
-        return done.stdout
-
     def create(self, *options):
-        text = self.ok("create", *options).decode()
-        self.assertRegex(text, r"\A[0-9a-f]{32}\n\Z")
-        sandbox = text.strip()
+        sandbox = super().create(*options)
         self.addCleanup(self.daemon.cli, "rm", "--force", sandbox)
         return sandbox
 
-    def status(self, sandbox, exec_id):
-        return json.loads(self.ok("exec-status", "--json", sandbox, exec_id))
 
-    def fails(self, code, *arguments, **options):
-        """stderr of a command that must fail with `code` and say why."""
-        done = self.daemon.cli(*arguments, **options)
-        text = done.stderr.decode()
-        self.assertEqual(done.returncode, code, f"{arguments}: {text}")
-        self.assertRegex(text, r"\Aglovebox: ")
-        return text
+class FreshDaemonCase(AskingCase):
+    """A daemon for each test, which has to be running at its end and to leave nothing, whatever sandboxes it has.
+
+    Its state is in memory: a host's file system may take 50 ms to delete each of the disks that a daemon has in stock, and
+    each start and stop deletes them all."""
+
+    def setUp(self):
+        require_root()
+        memory = tempfile.mkdtemp(prefix="glovebox-e2e-", dir="/tmp")
+        self.addCleanup(os.rmdir, memory)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4G,mode=0755", "tmpfs", memory], check=True)
+        self.addCleanup(subprocess.run, ["umount", memory], check=True)
+        self.daemon = Daemon(memory)
+        self.start_daemon()
+        self.addCleanup(self.prove_nothing_is_left)
+
+    def start_daemon(self):
+        self.daemon.start()
+
+    def prove_nothing_is_left(self):
+        died = self.daemon.process.poll()
+        if died is not None:
+            self.daemon.start()  # for what it had
+        log = self.daemon.read_log()
+        self.assertEqual(self.stop_daemon(), [], log)
+        self.assertIsNone(died, f"the daemon had ended\n{log}")
+
+    def stop_daemon(self):
+        return self.daemon.stop()
+
+    def restart(self, *options, **more):
+        self.daemon.kill()
+        self.daemon.start(*options, **more)
+
+    def try_create(self):
+        """A client that a loaded machine keeps from connecting in time has asked for nothing: it asks again."""
+        def asked():
+            done = self.daemon.cli("create")
+            return None if b"failed to connect" in done.stderr else done
+
+        return wait_until(asked, "the daemon is asked")
+
+    def nothing_of_sandboxes(self):
+        """Cgroups, sockets and output are gone; disks in stock are the daemon's own."""
+        run, output = self.daemon.root / "run" / self.daemon.instance(), self.daemon.state / "output"
+
+        def left():
+            return self.daemon.sandbox_cgroups() + os.listdir(run) + os.listdir(output)
+
+        wait_until(lambda: not left(), "nothing of a sandbox is left")
+        self.assertEqual(self.known(), {})
 
 
 def repository(root, name="repository"):

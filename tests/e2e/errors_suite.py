@@ -135,17 +135,11 @@ class Errors(daemon.DaemonCase):
         client = self.daemon.popen("run", "--", "sh", "-c", "trap '' INT; echo up; while :; do sleep 1; done")
         self.assertEqual(client.stdout.readline(), b"up\n")
         client.send_signal(signal.SIGINT)
-        daemon.wait_until(lambda: not self._pending(client.pid, signal.SIGINT), "the first is taken")
+        daemon.wait_until(lambda: not daemon.is_pending(client.pid, signal.SIGINT), "the first is taken")
         client.send_signal(signal.SIGINT)
         self.assertEqual(client.wait(timeout=30), 137)
         client.stdout.close()
         client.stderr.close()
-
-    @staticmethod
-    def _pending(pid, number):
-        text = pathlib.Path(f"/proc/{pid}/status").read_text()
-        mask = int(next(line for line in text.splitlines() if line.startswith("ShdPnd:")).split()[1], 16)
-        return bool(mask & (1 << (number - 1)))
 
     def test_a_refused_system_call_is_explained(self):
         sandbox = self.create()

@@ -1,15 +1,12 @@
 """Whose a sandbox is: every RPC of every service is asked as its owner, as somebody else, and once it is gone."""
 
-import grp
 import json
 import os
-import pathlib
 import unittest
 
 import api_client
 import grpc
-from clients import OTHER, OWNER, UserApi
-from daemon import Daemon
+from clients import OTHER, OWNER, ClientsCase
 
 SERVICES = ("sandbox", "exec", "change", "file", "network", "snapshot", "node")
 EXEC = "kept"  # the exec of the sandbox under test
@@ -125,25 +122,7 @@ class Answer:
                    for _, value in self.trailers)
 
 
-class OwnersSuite(unittest.TestCase):
-    options = ()
-
-    def setUp(self):
-        self.daemon = Daemon()
-        self.group = grp.getgrgid(os.getgid())
-        self.daemon.start("--socket-group", self.group.gr_name, *self.options)
-        self.daemon.root.chmod(0o711)
-        self.apis = []
-
-    def tearDown(self):
-        for api in self.apis:
-            api.close()
-        self.assertEqual(self.daemon.stop(), [])
-
-    def api(self, uid):
-        self.apis.append(UserApi(self.daemon.socket, uid, self.group.gr_gid))
-        return self.apis[-1]
-
+class OwnersSuite(ClientsCase):
     def test_the_table_has_every_rpc(self):
         self.assertEqual(sorted(TABLE), sorted(name for name, _ in every_rpc()))
 
@@ -193,8 +172,7 @@ class OwnersSuite(unittest.TestCase):
         owner = self.api(OWNER)
         sandbox = owner.call("Sandbox", "CreateSandbox").sandbox.id
         owner.close()
-        self.daemon.kill()
-        self.daemon.start("--socket-group", self.group.gr_name)
+        self.restart("--socket-group", self.group.gr_name)
         owner, other = self.api(OWNER), self.api(OTHER)
         self.assertEqual(owner.call("Sandbox", "GetSandbox", sandbox_id=sandbox).sandbox.owner, f"uid:{OWNER}")
         with self.assertRaises(grpc.RpcError) as caught:

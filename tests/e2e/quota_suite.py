@@ -1,14 +1,11 @@
 """One client asks for more than its quota, another goes on working: only the first one is refused, and is told why."""
 
-import grp
-import os
 import select
 import unittest
 
 import api_client  # noqa: F401  (makes google.rpc)
 import grpc
-from clients import OTHER, OWNER, UserApi
-from daemon import Daemon
+from clients import OTHER, OWNER, ClientsCase, UserApi
 from google.rpc import error_details_pb2, status_pb2
 
 QUOTA = """
@@ -32,24 +29,11 @@ def details(error):
     return info.reason, dict(info.metadata), retry.retry_delay.ToTimedelta().total_seconds()
 
 
-class QuotaSuite(unittest.TestCase):
-    def setUp(self):
-        self.daemon = Daemon()
-        self.group = grp.getgrgid(os.getgid())
+class QuotaSuite(ClientsCase):
+    def daemon_options(self):
         config = self.daemon.root / "gloveboxd.toml"
         config.write_text(QUOTA)
-        self.daemon.start("--config", config, "--socket-group", self.group.gr_name)
-        self.daemon.root.chmod(0o711)
-        self.apis = []
-
-    def tearDown(self):
-        for api in self.apis:
-            api.close()
-        self.assertEqual(self.daemon.stop(), [])
-
-    def api(self, uid):
-        self.apis.append(UserApi(self.daemon.socket, uid, self.group.gr_gid))
-        return self.apis[-1]
+        return "--config", config
 
     def patient(self, api, service, method, **fields):
         """As a good client: waits as long as it is told to when it asks too often."""
@@ -118,12 +102,13 @@ class QuotaSuite(unittest.TestCase):
             stream.cancel()
 
     def test_connections_end_at_their_quota(self):
-        for _ in range(3):
-            self.api(OTHER).call("Sandbox", "ListSandboxes")
+        first, *_ = clients = [self.api(OTHER) for _ in range(3)]
+        for client in clients:
+            client.call("Sandbox", "ListSandboxes")
         with self.assertRaises(grpc.FutureTimeoutError):
             UserApi(self.daemon.socket, OTHER, self.group.gr_gid, ready_within=2)
         self.api(OWNER).call("Sandbox", "ListSandboxes")
-        self.apis.pop(0).close()
+        first.close()
         self.api(OTHER).call("Sandbox", "ListSandboxes")
 
 

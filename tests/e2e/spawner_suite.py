@@ -3,7 +3,6 @@
 
 import os
 import pathlib
-import select
 import signal
 import subprocess
 import unittest
@@ -18,19 +17,12 @@ SANDBOX_GONE = 125
 class Spawner(daemon.DaemonCase):
     def kill(self, name):
         """The daemon's own child of that name, which has ended when this returns."""
-        found = [pid for pid in self.daemon.descendants() if self.name_of(pid) == name]
-        self.assertEqual(len(found), 1, name)
-        descriptor = os.pidfd_open(found[0])
-        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-        self.assertTrue(select.select([descriptor], [], [], daemon.DEADLINE_S)[0])
-        os.close(descriptor)
+        def found():  # the next reserve comes while others are served
+            return [pid for pid in self.daemon.descendants() if daemon.name_of(pid) == name]
 
-    @staticmethod
-    def name_of(pid):
-        try:
-            return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-        except OSError:
-            return None
+        daemon.wait_until(found, name)
+        self.assertEqual(len(found()), 1, name)
+        daemon.kill_and_wait(found()[0])
 
     @staticmethod
     def is_first_inside(pid):

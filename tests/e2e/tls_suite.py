@@ -2,13 +2,12 @@
 
 import pathlib
 import re
-import shutil
 import subprocess
 import unittest
 
 import api_client
 import grpc
-from daemon import DEADLINE_S, Daemon, wait_until
+from daemon import DEADLINE_S, Daemon, FreshDaemonCase, wait_until
 
 DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 
@@ -28,9 +27,8 @@ class TcpApi(api_client.Api):
                                            options=[("grpc.use_local_subchannel_pool", 1)])
 
 
-class TlsSuite(unittest.TestCase):
-    def setUp(self):
-        self.daemon = Daemon()
+class TlsSuite(FreshDaemonCase):
+    def start_daemon(self):
         self.keys = self.daemon.root / "keys"
         self.keys.mkdir()
         script = documented_commands()
@@ -41,6 +39,7 @@ class TlsSuite(unittest.TestCase):
         stranger = self.keys / "stranger"
         stranger.mkdir()
         self.sh(script, stranger)
+        self.daemon.start(*self.options())
 
     def sh(self, script, directory=None):
         subprocess.run(["sh", "-e", "-c", script], cwd=directory or self.keys, check=True, capture_output=True,
@@ -50,8 +49,7 @@ class TlsSuite(unittest.TestCase):
         return ["--tcp-listen", "127.0.0.1:0", "--tls-certificate", self.keys / "server.pem", "--tls-key",
                 self.keys / key, "--tls-client-ca", self.keys / client_ca]
 
-    def start(self):
-        self.daemon.start(*self.options())
+    def port(self):
         said = wait_until(lambda: re.search(r"tcp=127\.0\.0\.1:([1-9][0-9]*)", self.daemon.read_log()), "the port")
         return int(said.group(1))
 
@@ -62,7 +60,7 @@ class TlsSuite(unittest.TestCase):
         self.assertEqual(caught.exception.code(), grpc.StatusCode.UNAVAILABLE)
 
     def test_a_certificate_is_a_principal_and_without_one_nobody_gets_in(self):
-        port = self.start()
+        port = self.port()
         client = TcpApi(port, self.keys, "client.pem", "client.key")
         sandbox = client.call("Sandbox", "CreateSandbox").sandbox
         self.assertEqual(sandbox.owner, "cert:ci.example")
@@ -87,9 +85,10 @@ class TlsSuite(unittest.TestCase):
         self.assertIn('"address":"ipv4:127.0.0.1', audit)
         client.close()
         other.close()
-        self.assertEqual(self.daemon.stop(), [])
 
     def test_the_daemon_does_not_start_without_all_it_needs(self):
+        unstarted = Daemon()
+        self.addCleanup(unstarted.discard)
         (self.keys / "server.key").chmod(0o644)
         cases = (
             (["--tcp-listen", "127.0.0.1:0"], 2, "needs tcp.certificate, tcp.key and tcp.client_ca"),
@@ -98,11 +97,9 @@ class TlsSuite(unittest.TestCase):
             (self.options(client_ca="none.pem"), 1, "none.pem"),
         )
         for options, code, words in cases:
-            ended = subprocess.run(self.daemon.program(*options), stdin=subprocess.DEVNULL,
+            ended = subprocess.run(unstarted.program(*options), stdin=subprocess.DEVNULL,
                                    capture_output=True, timeout=DEADLINE_S)
             self.assertEqual((ended.returncode, words in ended.stderr.decode()), (code, True), ended.stderr)
-        self.daemon.log.close()
-        shutil.rmtree(self.daemon.root)
 
 
 if __name__ == "__main__":

@@ -7,80 +7,26 @@ taken; GLOVEBOX_CRASH_POINTS=all takes every one (tests/soak/crash_points).
 """
 
 import collections
-import json
-import os
-import pathlib
-import re
-import subprocess
 import unittest
 
 import daemon
+from tracer import LINE, POINTS, Tracer
 
-POINTS = os.environ.get("GLOVEBOX_CRASH_POINTS", "6")
 # Calls that change nothing that outlives the process: a kill there is a kill at the next one that does.
 IDLE = {"futex", "epoll_wait", "epoll_pwait", "poll", "ppoll", "clock_nanosleep", "restart_syscall", "gettid", "madvise",
         "sched_yield", "rt_sigprocmask", "brk", "mprotect", "munmap", "mmap", "getrandom", "lseek", "fstat", "newfstatat",
         "exit", "rseq", "set_robust_list", "getpid", "nanosleep", "rt_sigtimedwait", "prctl", "sched_getaffinity", "read", "pread64", "fcntl",
         "getsockopt", "access", "readlink", "statx", "getdents64", "epoll_ctl", "eventfd2", "recvfrom", "accept4", "accept",
         "getsockname", "getpeername", "setsockopt", "shutdown", "geteuid", "clone3", "clone"}
-LINE = re.compile(r"^(\d+)\s+(\w+)\(")
 
 
-class Tracer:
-    """strace attached to every thread of the daemon."""
-
-    def __init__(self, pid, *options):
-        self.process = subprocess.Popen(["strace", "-f", "-p", str(pid), *options], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        # One line per thread that it attached to; the first says that it is there, the rest follows at once.
-        first = self.process.stderr.readline()
-        if "attached" not in first:
-            raise AssertionError(f"strace: {first}")
-        daemon.wait_until(lambda: self._traces_all(pid), "strace traces every thread")
-
-    @staticmethod
-    def _traces_all(pid):
-        """Also when the process has died: then there is no thread that it does not trace."""
-        for task in pathlib.Path(f"/proc/{pid}/task").glob("*/status"):
-            try:
-                if "TracerPid:\t0\n" in task.read_text():
-                    return False
-            except OSError:
-                pass  # a thread that ended meanwhile
-        return True
-
-    def stop(self):
-        self.process.terminate()
-        self.process.communicate(timeout=daemon.DEADLINE_S)
-
-
-class Crash(unittest.TestCase):
-    def setUp(self):
-        if os.geteuid() != 0:
-            if os.environ.get("GLOVEBOX_TESTS_MUST_RUN"):
-                raise AssertionError("needs root, and GLOVEBOX_TESTS_MUST_RUN forbids to skip")
-            raise unittest.SkipTest("needs root")
-        self.daemon = daemon.Daemon()
-        self.daemon.start()
-        self.addCleanup(self.prove_nothing_is_left)
-
-    def prove_nothing_is_left(self):
-        log = self.daemon.read_log()
-        left = self.daemon.stop()
-        self.assertEqual(left, [], log)
-
-    def ok(self, *arguments):
-        done = self.daemon.cli(*arguments)
-        self.assertEqual(done.returncode, 0, f"{arguments}: {done.stderr.decode(errors='replace')}\n{self.daemon.read_log()}")
-        return done.stdout.decode()
-
+class Crash(daemon.FreshDaemonCase):
     def points(self, operation):
         """(system call, which one of that kind in its thread), spread over the operation."""
         trace = self.daemon.root / "trace"
-        tracer = Tracer(self.daemon.process.pid, "-o", str(trace))
-        operation()
-        self.settle()
-        tracer.stop()
+        with Tracer(self.daemon.process.pid, "-o", str(trace)):
+            operation()
+            self.settle()
         seen, points = collections.Counter(), []
         for line in trace.read_text(errors="replace").splitlines():
             match = LINE.match(line)
@@ -98,7 +44,7 @@ class Crash(unittest.TestCase):
         return first[:: max(1, len(first) // int(POINTS))]
 
     def settle(self):
-        """What an operation leaves to the background is done when a whole exec has come and gone."""
+        """The daemon has answered another call since."""
         self.ok("version")
 
     def crash_at(self, point, operation):
@@ -133,34 +79,19 @@ class Crash(unittest.TestCase):
         self.assertGreater(struck, 0, "the daemon was hit while it worked")
         print(f"{self.id()}: {len(points)} points, {struck} during the operation")
 
-    def known(self):
-        return {one["id"]: one["state"] for one in json.loads(self.ok("ls", "--json"))}
-
     def test_create(self):
         def check(_):
             # Made and whole, or not there at all.
             for sandbox, state in self.known().items():
                 self.assertEqual(state, "running")
-                self.assertEqual(self.ok("exec", sandbox, "--", "echo", "works"), "works\n")
+                self.assertEqual(self.ok("exec", sandbox, "--", "echo", "works"), b"works\n")
                 self.ok("rm", sandbox)
-            self.assertEqual(self.known(), {})
             self.nothing_of_sandboxes()
 
-        self.each_point(lambda: None, lambda _: self.ok("create"), check)
-
-    def nothing_of_sandboxes(self):
-        """Cgroups, sockets and output are gone; disks in stock are the daemon's own."""
-        instance = self.daemon.instance()
-        run = self.daemon.root / "run" / instance
-
-        def looked():
-            return (self.daemon.sandbox_cgroups(), sorted(os.listdir(run)), sorted(os.listdir(self.daemon.state / "output")))
-
-        daemon.wait_until(lambda: looked() == ([], [], []), f"nothing of a sandbox is left: {looked()}")
+        self.each_point(lambda: None, lambda _: self.create(), check)
 
     def test_exec_from_start_to_archive(self):
-        sandbox = self.ok("create").strip()
-        self.addCleanup(self.daemon.cli, "rm", "--force", sandbox)
+        sandbox = self.create()
         numbers = iter(range(1_000_000))
 
         def run(name):
@@ -178,7 +109,7 @@ class Crash(unittest.TestCase):
                 # Never reached init, so it never ran, and the same id starts it now.
                 operation(name)
                 done = self.daemon.cli("logs", "-f", sandbox, name)
-            end = json.loads(self.ok("exec-status", "--json", sandbox, name))
+            end = self.status(sandbox, name)
             if end["cause"] == "spawn_failed":
                 return  # its start died with the daemon, and says so
             self.assertEqual((end["cause"], end["exit_code"]), ("exited", 3), end)
@@ -192,11 +123,11 @@ class Crash(unittest.TestCase):
             if state is not None:
                 # Not begun: then it is as it was.
                 self.assertEqual(state, "running")
-                self.assertEqual(self.ok("exec", sandbox, "--", "echo", "works"), "works\n")
+                self.assertEqual(self.ok("exec", sandbox, "--", "echo", "works"), b"works\n")
                 self.ok("rm", sandbox)
             self.nothing_of_sandboxes()
 
-        self.each_point(lambda: self.ok("create").strip(), lambda sandbox: self.ok("rm", sandbox), check)
+        self.each_point(self.create, lambda sandbox: self.ok("rm", sandbox), check)
 
     def test_fork(self):
         """The parent goes on, stopped or not when the daemon died; a child is whole or not there."""

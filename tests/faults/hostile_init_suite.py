@@ -8,7 +8,6 @@ stopped, so that the test answers in its place.
 
 import ctypes
 import fcntl
-import json
 import os
 import pathlib
 import signal
@@ -84,37 +83,25 @@ ANSWERS = {
 }
 
 
-class HostileInit(unittest.TestCase):
+class HostileInit(daemon.FreshDaemonCase):
     def setUp(self):
-        if os.geteuid() != 0:
-            if os.environ.get("GLOVEBOX_TESTS_MUST_RUN"):
-                raise AssertionError("needs root, and GLOVEBOX_TESTS_MUST_RUN forbids to skip")
-            raise unittest.SkipTest("needs root")
-        self.daemon = daemon.Daemon()
-        self.daemon.start()
-        self.addCleanup(self.prove_nothing_is_left)
-        self.neighbour = self.ok("create").strip()
+        super().setUp()
+        self.neighbour = self.create()
         # Follows through everything that happens next door; ends when it is told to.
         self.follower = self.daemon.popen("exec", "-i", "--exec-id", "through", self.neighbour, "--", "cat",
                                           stdin=-1)
+        self.addCleanup(self.end_follower)
         self.say_to_neighbour("before")
 
-    def prove_nothing_is_left(self):
-        log = self.daemon.read_log()
+    def end_follower(self):
         self.follower.kill()
         self.follower.communicate()
-        self.assertEqual(self.daemon.stop(), [], log)
 
     def say_to_neighbour(self, text):
         line = text.encode() + b"\n"
         self.follower.stdin.write(line)
         self.follower.stdin.flush()
         self.assertEqual(self.follower.stdout.readline(), line)
-
-    def ok(self, *arguments):
-        done = self.daemon.cli(*arguments)
-        self.assertEqual(done.returncode, 0, f"{arguments}: {done.stderr.decode(errors='replace')}\n{self.daemon.read_log()}")
-        return done.stdout.decode()
 
     def init_pid(self, sandbox):
         for entry in pathlib.Path("/proc").glob("[0-9]*"):
@@ -148,7 +135,7 @@ class HostileInit(unittest.TestCase):
         raise AssertionError("init has such a socket")
 
     def state(self, sandbox):
-        one = json.loads(self.ok("inspect", sandbox))
+        one = self.inspect(sandbox)
         return one["state"], one["stop_reason"]
 
     def is_ended_for(self, sandbox, why):
@@ -158,13 +145,13 @@ class HostileInit(unittest.TestCase):
         done = self.daemon.cli("exec", sandbox, "--", "true")
         self.assertEqual(done.returncode, 125)
         self.assertIn(b"stopped", done.stderr)
-        end = json.loads(self.ok("exec-status", "--json", sandbox, "victim"))
+        end = self.status(sandbox, "victim")
         self.assertEqual((end["state"], end["cause"]), ("ended", "sandbox_gone"), end)
         return end
 
     def victim(self):
         """A sandbox with a command that has written 600,006 bytes and stays."""
-        sandbox = self.ok("create").strip()
+        sandbox = self.create()
         client = self.daemon.popen("exec", "--exec-id", "victim", sandbox, "--", "sh", "-c",
                                    "head -c 600000 /dev/zero; echo err >&2; echo ready; exec sleep 1000", stdout=-1, stderr=-3)
         seen = b""

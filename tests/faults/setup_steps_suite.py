@@ -9,17 +9,14 @@ steps; GLOVEBOX_CRASH_POINTS=all takes every one (tests/soak/crash_points).
 
 import collections
 import ctypes
-import json
 import os
 import pathlib
 import re
-import shlex
 import signal
-import subprocess
 import unittest
 
 import daemon
-from crash_suite import LINE, POINTS, Tracer
+from tracer import LINE, POINTS, Tracer
 
 HEADER = pathlib.Path(__file__).resolve().parents[2] / "runtime/init/setup_step.h"
 SPAWNER, INIT = "spawner", "init"
@@ -75,45 +72,15 @@ def steps():
     return re.findall(r'^  X\(k\w+, "(\w+)", \'[SI]\'', HEADER.read_text(), re.MULTILINE)
 
 
-class SetupSteps(unittest.TestCase):
-    def setUp(self):
-        if os.geteuid() != 0:
-            if os.environ.get("GLOVEBOX_TESTS_MUST_RUN"):
-                raise AssertionError("needs root, and GLOVEBOX_TESTS_MUST_RUN forbids to skip")
-            raise unittest.SkipTest("needs root")
-        self.daemon = daemon.Daemon()
-        self.daemon.start()
-        self.addCleanup(self.prove_nothing_is_left)
-
-    def prove_nothing_is_left(self):
-        log = self.daemon.read_log()
-        self.assertEqual(self.daemon.stop(), [], log)
-
-    def spawner(self):
-        return next(pid for pid in self.daemon.descendants()
-                    if pathlib.Path(f"/proc/{pid}/comm").read_text() == "glovebox-spawn\n")
-
-    def known(self):
-        return json.loads(self.daemon.cli("ls", "--json").stdout)
-
-    def nothing_of_sandboxes(self):
-        run, output = self.daemon.root / "run" / self.daemon.instance(), self.daemon.state / "output"
-
-        def left():
-            return self.daemon.sandbox_cgroups() + os.listdir(run) + os.listdir(output)
-
-        daemon.wait_until(lambda: not left(), "nothing of a sandbox is left")
-        self.assertEqual(self.known(), [])
-
+class SetupSteps(daemon.FreshDaemonCase):
     def find_points(self):
         """Of each step: which call of that name in its process is its place."""
         trace = self.daemon.root / "trace"
-        spawner = self.spawner()
-        tracer = Tracer(spawner, "-o", str(trace))
-        created = self.create()
-        tracer.stop()
+        spawner = self.daemon.spawner()
+        with Tracer(spawner, "-o", str(trace)):
+            created = self.try_create()
         self.assertEqual(created.returncode, 0, created.stderr)
-        self.daemon.cli("rm", created.stdout.decode().strip())
+        self.ok("rm", created.stdout.decode().strip())
         seen, points = collections.Counter(), {}
         for line in trace.read_text(errors="replace").splitlines():
             match = LINE.match(line)
@@ -127,26 +94,11 @@ class SetupSteps(unittest.TestCase):
                     points[step] = (name, seen[pid, name])
         return points
 
-    def create(self):
-        """A client that a loaded machine keeps from connecting in time has asked for nothing: it asks again."""
-        def asked():
-            done = self.daemon.cli("create")
-            return None if b"failed to connect" in done.stderr else done
-
-        return daemon.wait_until(asked, "the daemon is asked")
-
-    def begin_create(self):
-        """A client that asks until the daemon has heard it."""
-        command = " ".join(map(shlex.quote, self.daemon.command("create")))
-        return subprocess.Popen(["sh", "-c", f"while {command} 2>&1 | grep -q 'failed to connect'; do :; done"],
-                                env=self.daemon.environment(), stdin=subprocess.DEVNULL)
-
     def fails_at(self, step, point):
         """The step fails: the error names it and nothing is left."""
-        tracer = Tracer(self.spawner(), "-o", "/dev/null", "-e", f"trace={point[0]}", "-e",
-                        f"inject={point[0]}:error=EIO:when={point[1]}")
-        done = self.create()
-        tracer.stop()
+        with Tracer(self.daemon.spawner(), "-o", "/dev/null", "-e", f"trace={point[0]}", "-e",
+                    f"inject={point[0]}:error=EIO:when={point[1]}"):
+            done = self.try_create()
         self.assertNotEqual(done.returncode, 0, step)
         self.assertRegex(done.stderr.decode(), f"at step ({step}|{ALSO.get(step, step)}):")
         self.nothing_of_sandboxes()
@@ -154,15 +106,23 @@ class SetupSteps(unittest.TestCase):
     def dies_at(self, step, point):
         """The daemon is killed while spawner or init stands at the step: the next one finds nothing of it."""
         trace = self.daemon.root / f"trace-{step}"
-        tracer = Tracer(self.spawner(), "-o", str(trace), "-e", f"trace={point[0]}", "-e",
+        tracer = Tracer(self.daemon.spawner(), "-o", str(trace), "-e", f"trace={point[0]}", "-e",
                         f"inject={point[0]}:signal=SIGSTOP:when={point[1]}")
-        creating = self.begin_create()
+        creating = self.daemon.popen("create")
         stopped = re.compile(r"^(\d+) +--- (stopped by SIGSTOP|SIGSTOP)", re.MULTILINE)
-        match = daemon.wait_until(lambda: stopped.search(trace.read_text(errors="replace")), f"it stands at {step}")
+
+        def stands():
+            nonlocal creating
+            if creating.poll() is not None:  # as in try_create
+                self.assertIn(b"failed to connect", creating.communicate()[1], step)
+                creating = self.daemon.popen("create")
+            return stopped.search(trace.read_text(errors="replace"))
+
+        match = daemon.wait_until(stands, f"it stands at {step}")
         self.assertIsNone(creating.poll())
         self.daemon.kill()
-        creating.kill()  # its loop ends; the client in it has no daemon any more
-        creating.wait(timeout=daemon.DEADLINE_S)
+        creating.kill()
+        creating.communicate(timeout=daemon.DEADLINE_S)
         tracer.process.kill()
         tracer.process.communicate()
         if PLACES[step][0] == SPAWNER:

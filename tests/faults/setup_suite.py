@@ -11,13 +11,12 @@ import collections
 import os
 import pathlib
 import re
-import subprocess
 import unittest
 
 import daemon
+from tracer import LINE, Tracer
 
 ALL = os.environ.get("GLOVEBOX_SETUP_POINTS") == "all"
-LINE = re.compile(r"^(\d+)\s+(\w+)\(")
 STEP = re.compile(r'X\(k\w+, "(\w+)", \'[SI]\'')
 HEADER = pathlib.Path(__file__).resolve().parents[2] / "runtime" / "init" / "setup_step.h"
 STEPS = set(STEP.findall(HEADER.read_text()))
@@ -34,63 +33,28 @@ pwd; env | sort; touch /etc/x /usr/x /proc/x; echo x > /proc/self/comm; cat /pro
 """
 
 
-class SetUp(unittest.TestCase):
-    def setUp(self):
-        if os.geteuid() != 0:
-            if os.environ.get("GLOVEBOX_TESTS_MUST_RUN"):
-                raise AssertionError("needs root, and GLOVEBOX_TESTS_MUST_RUN forbids to skip")
-            raise unittest.SkipTest("needs root")
-        self.daemon = daemon.Daemon()
-        self.daemon.start()
-        self.addCleanup(self.prove_nothing_is_left)
+class SetUp(daemon.FreshDaemonCase):
+    def traced(self, *options):
+        """Creates while strace follows the spawner and what it starts: exit code, sandbox, stderr."""
+        with Tracer(self.daemon.spawner(), *options):
+            return self.created()
 
-    def prove_nothing_is_left(self):
-        log = self.daemon.read_log()
-        self.assertEqual(self.daemon.stop(), [], log)
-
-    def spawner(self):
-        return daemon.wait_until(lambda: next(filter(self.is_spawner, self.daemon.descendants()), None), "a spawner")
-
-    @staticmethod
-    def is_spawner(pid):
-        """The one that makes sandboxes; the other is in reserve."""
-        try:
-            return pathlib.Path(f"/proc/{pid}/comm").read_text() == "glovebox-spawn\n"
-        except OSError:
-            return False
-
-    def traced(self, operation, *options):
-        """Runs `operation` while strace follows the spawner and what it starts."""
-        pid = self.spawner()
-        tracer = subprocess.Popen(["strace", "-f", "-p", str(pid), *options], stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        try:
-            self.assertIn("attached", tracer.stderr.readline())
-            return operation()
-        finally:
-            tracer.terminate()
-            tracer.communicate(timeout=daemon.DEADLINE_S)
-
-    def create(self):
-        done = self.daemon.cli("create")
+    def created(self):
+        done = self.try_create()
         return done.returncode, done.stdout.decode().strip(), done.stderr.decode()
 
     def posture(self, sandbox):
         done = self.daemon.cli("exec", sandbox, "--", "sh", "-c", POSTURE)
         return done.stdout.decode() + done.stderr.decode()
 
-    def remove(self, sandbox):
-        done = self.daemon.cli("rm", "--force", sandbox)
-        self.assertEqual(done.returncode, 0, done.stderr.decode())
-
     def points(self):
         """(call, n) of the spawner and of init until it is ready; and the posture that has to be."""
         trace = self.daemon.root / "trace"
-        code, sandbox, error = self.traced(self.create, "-o", str(trace))
+        code, sandbox, error = self.traced("-o", str(trace))
         self.assertEqual(code, 0, error)
         expected = self.posture(sandbox)
         self.assertIn("NoNewPrivs:\t1", expected)
-        self.remove(sandbox)
+        self.ok("rm", sandbox)
         seen, ready = collections.Counter(), set()
         for line in trace.read_text(errors="replace").splitlines():
             match = LINE.match(line)
@@ -118,12 +82,12 @@ class SetUp(unittest.TestCase):
         for name, number in points:
             with self.subTest(point=(name, number)):
                 code, sandbox, error = self.traced(
-                    self.create, "-o", "/dev/null", "-e", f"trace={name}", "-e",
+                    "-o", "/dev/null", "-e", f"trace={name}", "-e",
                     f"inject={name}:error=EPERM:when={number}")
                 if code == 0:
                     # It did not matter: a descriptor was not closed, a number is asked for elsewhere.
                     self.assertEqual(self.posture(sandbox), expected)
-                    self.remove(sandbox)
+                    self.ok("rm", sandbox)
                 else:
                     refused += 1
                     # It ends when it cannot go on safely for the next sandbox; then another one does.
@@ -133,10 +97,10 @@ class SetUp(unittest.TestCase):
                 self.assertEqual(self.daemon.cli("ls", "-q").stdout, b"")
                 daemon.wait_until(lambda: self.daemon.sandbox_cgroups() == [], "no cgroup is left")
         # And then all is as before.
-        code, sandbox, error = self.create()
+        code, sandbox, error = self.created()
         self.assertEqual(code, 0, error)
         self.assertEqual(self.posture(sandbox), expected)
-        self.remove(sandbox)
+        self.ok("rm", sandbox)
         self.assertGreater(refused, len(points) // 3)
         print(f"{len(points)} points, {refused} refused, by step: {dict(steps)}")
 
