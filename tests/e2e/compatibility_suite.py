@@ -47,13 +47,19 @@ class Compatibility(daemon.DaemonCase):
     def test_cpython_has_the_same_results_as_outside(self):
         sandbox = self.create("--memory", "2GiB")
         command = compatibility.python_command(PYTHON_MODULES)
+        unexpected = self.unexpected(sandbox, command)
+        if unexpected:  # some measure time, and fail now and then on a busy host, inside or outside
+            again = self.unexpected(sandbox, command)
+            unexpected = {name: again[name] for name in unexpected.keys() & again.keys()}
+        self.assertEqual(unexpected, {})
+
+    def unexpected(self, sandbox, command):
         inside = compatibility.python_results(compatibility.run_inside(self.daemon, sandbox, command, 500))
         outside = compatibility.python_results(compatibility.run_outside(command, 500))
         self.assertGreater(len(outside), RESULTS_LEAST, "the control: there are results to compare")
         self.assertIn("ok", outside.values())
-        unexpected = {name: results for name, results in compatibility.differences(inside, outside).items()
-                      if name not in compatibility.PYTHON_DIFFERENCES}
-        self.assertEqual(unexpected, {})
+        return {name: results for name, results in compatibility.differences(inside, outside).items()
+                if name not in compatibility.PYTHON_DIFFERENCES}
 
     def test_interpreters_run(self):
         sandbox = self.create()

@@ -18,6 +18,7 @@ import api_client
 import daemon
 
 MIB = 1 << 20
+TRAPS_SET_MS = 1500  # a limit that must not come before the command has set its trap: no event could start it later
 PERL_FORK = """
 $SIG{TERM} = 'IGNORE' if $ARGV[1];
 for (1 .. $ARGV[0]) {
@@ -192,13 +193,13 @@ ROWS = {
     # Deadlines.
     "a_timeout_with_term_ignored": Row(
         sh("trap '' TERM; setsid sh -c \"trap '' TERM; sleep 1000\" & while :; do sleep 1; done"), "TIMED_OUT", None,
-        signal.SIGKILL, survivors=lambda n: n >= 0, spec=limits(wall_time=300, term_grace=100), says="timed out"),
+        signal.SIGKILL, survivors=lambda n: n >= 0, spec=limits(wall_time=TRAPS_SET_MS, term_grace=100), says="timed out"),
     "a_timeout_that_is_heeded": Row(sh("trap 'exit 9' TERM; while :; do sleep 0.01; done"), "TIMED_OUT", 9,
-                                    survivors=lambda n: n <= 1, spec=limits(wall_time=200, term_grace=30000)),
+                                    survivors=lambda n: n <= 1, spec=limits(wall_time=TRAPS_SET_MS, term_grace=30000)),
     "silence": Row(SLEEP, "IDLE_TIMED_OUT", None, signal.SIGTERM, survivors=lambda n: n <= 1,
                    spec=limits(idle_time=300), says="without output"),
     "a_timeout_of_what_is_stopped": Row(sh("trap 'exit 9' TERM; kill -STOP $$; exit 1"), "TIMED_OUT", 9,
-                                        spec=limits(wall_time=300, term_grace=30000)),
+                                        spec=limits(wall_time=TRAPS_SET_MS, term_grace=30000)),
     "a_stopped_tree_is_killed": Row(
         sh("setsid sh -c 'kill -STOP $$' & echo up; kill -STOP $$"), "KILLED_BY_CLIENT", None, signal.SIGKILL,
         survivors=lambda n: n <= 1, act=send(signal.SIGKILL, "TREE", b"up")),
@@ -219,7 +220,7 @@ ROWS = {
                                   limits={"pids_max": 64}, says="limit of 64 processes"),
     "a_fork_bomb_in_progress": Row(
         ["perl", "-e", "$SIG{TERM} = 'IGNORE'; fork while 1"], "TIMED_OUT", None, signal.SIGKILL,
-        survivors=lambda n: n >= 0, limits={"pids_max": 64}, spec=limits(wall_time=500, term_grace=100),
+        survivors=lambda n: n >= 0, limits={"pids_max": 64}, spec=limits(wall_time=TRAPS_SET_MS, term_grace=100),
         check=lambda run, end: run.case.assertGreater(end.pids_limit.refused, 0)),
     "ten_thousand_processes": Row(
         ["perl", "-e", PERL_FORK, "10000", "1"], "KILLED_BY_CLIENT", None, signal.SIGKILL,

@@ -16,6 +16,7 @@ class ConnectionCutter:
         self.cut_every = cut_every
         self.connections = 0
         self.cuts = 0
+        self.bytes = 0  # from the daemon
         self._lock = threading.Lock()
         self._open = set()
         self._listener = None
@@ -91,6 +92,7 @@ class ConnectionCutter:
                             data = data[:left]
                             left -= len(data)
                         (server if source is client else client).sendall(data)
+                        self.bytes += len(data) if source is server else 0
                     except OSError:
                         data = b""
                     if not data or left == 0:

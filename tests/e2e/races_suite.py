@@ -88,7 +88,7 @@ class Races(daemon.DaemonCase):
         out = self.daemon.root / "out"
 
         def copy():
-            done = self.daemon.cli("cp", f"{sandbox}:/home/agent/race/x", out, timeout=20)
+            done = self.daemon.cli("cp", f"{sandbox}:/home/agent/race/x", out)
             self.assertFalse(self.shows_mark(out), "a file of the host was copied")
             if out.is_symlink() or out.is_file():
                 out.unlink()
@@ -108,13 +108,13 @@ class Races(daemon.DaemonCase):
         sandbox = self.swapped()
         source = self.daemon.root / "source"
         source.write_text("from outside\n")
-        self.race(lambda: self.daemon.cli("cp", source, f"{sandbox}:/home/agent/race/x/{MARK}", timeout=20))
+        self.race(lambda: self.daemon.cli("cp", source, f"{sandbox}:/home/agent/race/x/{MARK}"))
 
     def test_changes_and_patch_of_a_swapped_tree(self):
         sandbox = self.swapped()
         calls = [(verb, "--path", path, sandbox) for verb in ("changes", "diff")
                  for path in ("/home/agent", "/home/agent/race/x")]
-        self.race(lambda: self.daemon.cli(*self.random.choice(calls), timeout=20))
+        self.race(lambda: self.daemon.cli(*self.random.choice(calls)))
 
     def test_delete_while_it_swaps(self):
         end, rounds = time.monotonic() + SECONDS, 0

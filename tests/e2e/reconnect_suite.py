@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -19,21 +20,28 @@ import unittest
 import daemon
 from connection_cutter import ConnectionCutter
 
-# Lines on both streams, numbered together. It rests now and then.
+# Lines on both streams, numbered together, `heap` by `heap`, until a file says that it is enough, and `lines` are written.
+# Between two heaps it rests, only so that its output is not more than what is kept by the time it is enough.
 NUMBERED = """
-import sys, time
+import os, sys, time
 lines, heap, code = map(int, sys.argv[1:])
-for i in range(0, lines, 2):
-    print("o", i, flush=i % heap == 0)
-    print("e", i + 1, file=sys.stderr)
-    if i % heap == 0:
-        time.sleep(0.02)
+i = 0
+while i < lines or not os.path.exists("/tmp/enough"):
+    for i in range(i, i + heap, 2):
+        print("o", i)
+        print("e", i + 1, file=sys.stderr)
+    i += 2
+    sys.stdout.flush()
+    time.sleep(0.02)
 sys.exit(code)
 """
 
 
 def numbered(lines, heap, code):
     return ["--", "python3", "-c", NUMBERED, lines, heap, code]
+
+
+CUTS = 6
 
 
 def reading(pipe, until, seconds=30):
@@ -77,41 +85,53 @@ class Reconnect(daemon.DaemonCase):
             if pipe is not None:
                 pipe.close()
 
-    def check_numbered(self, stdout, stderr, count):
-        self.assertEqual(stdout.decode().split("\n")[:-1], [f"o {i}" for i in range(0, count, 2)])
-        self.assertEqual(stderr.decode().split("\n")[:-1], [f"e {i}" for i in range(1, count + 1, 2)])
+    def check_numbered(self, stdout, stderr, least):
+        out, err = stdout.decode().split("\n")[:-1], stderr.decode().split("\n")[:-1]
+        self.assertGreaterEqual(len(out) + len(err), least)
+        self.assertEqual(out, [f"o {i}" for i in range(0, 2 * len(out), 2)])
+        self.assertEqual(err, [f"e {i}" for i in range(1, 2 * len(out) + 1, 2)])
 
-    def cut_until_the_end(self, cutter, client):
-        """Breaks the connection every 0.2 s; the pipes have room for all output."""
-        while client.poll() is None:
-            select.select([], [], [], 0.2)
+    def cut_until_the_end(self, cutter, client, sandbox):
+        """Breaks the connection whenever something has come over it, some times; then the command may end. The pipes have
+        room for all output."""
+        for _ in range(CUTS):
+            before = cutter.bytes
+            daemon.wait_until(lambda seen=before: cutter.bytes > seen + 1000, "output comes over the connection")
             cutter.cut()
-        self.assertGreaterEqual(cutter.cuts, 3)
-        return client.communicate()
+        self.ok("exec", sandbox, "--", "touch", "/tmp/enough")
+        out, err = client.communicate(timeout=daemon.DEADLINE_S)
+        self.assertGreaterEqual(cutter.cuts, CUTS)
+        return out, self.without_notes(err)
+
+    def without_notes(self, err):
+        """What the client says of breaks that a busy machine made longer than a second."""
+        return re.sub(rb"glovebox: the connection to the daemon is (lost; trying again for [0-9a-z]+|back)\n", b"", err)
 
     def test_exec_has_each_line_once_although_each_connection_breaks(self):
         # More than the largest message, so that each connection brings something.
         cutter = self.cutter(cut_every=300_000)
         client = self.client(cutter, "exec", self.sandbox, *numbered(200_000, 10_000, 7))
+        self.ok("exec", self.sandbox, "--", "touch", "/tmp/enough")
         out, err = client.communicate(timeout=120)
-        self.check_numbered(out, err, 200_000)
+        self.check_numbered(out, self.without_notes(err), 200_000)
         self.assertEqual(client.returncode, 7)
         self.assertGreaterEqual(cutter.cuts, 3)
 
     def test_logs_and_attach_have_each_line_once_although_each_connection_breaks(self):
         for verb, code in ((["logs", "-f"], 0), (["attach"], 5)):
             name = verb[0]
-            self.ok("exec", "--detach", "--exec-id", name, self.sandbox, *numbered(6_000, 60, 5))
+            self.ok("exec", self.sandbox, "--", "rm", "-f", "/tmp/enough")
+            self.ok("exec", "--detach", "--exec-id", name, self.sandbox, *numbered(1_000, 60, 5))
             cutter = self.cutter()
             client = self.client(cutter, *verb, self.sandbox, name)
-            out, err = self.cut_until_the_end(cutter, client)
-            self.check_numbered(out, err, 6_000)
+            out, err = self.cut_until_the_end(cutter, client, self.sandbox)
+            self.check_numbered(out, err, 1_000)
             self.assertEqual(client.returncode, code)
             cutter.close()
 
     def test_input_arrives_once_although_the_connection_breaks(self):
         cutter = self.cutter()
-        data = hashlib.shake_256(b"input").digest(8 << 20)
+        data, begin = hashlib.shake_256(b"input").digest(8 << 20), time.monotonic()
         client = self.client(cutter, "exec", "-i", self.sandbox, "--", "sha256sum", stdin=subprocess.PIPE)
         for begin in range(0, len(data), 1 << 20):
             client.stdin.write(data[begin : begin + (1 << 20)])
@@ -119,13 +139,16 @@ class Reconnect(daemon.DaemonCase):
             cutter.cut()
         out, err = client.communicate(timeout=90)
         self.assertEqual(out.split()[0].decode(), hashlib.sha256(data).hexdigest(), err)
-        self.assertEqual((client.returncode, err), (0, b""), "a short break makes no noise")
+        self.assertEqual((client.returncode, self.without_notes(err)), (0, b""))
+        if time.monotonic() - begin < 1:
+            self.assertEqual(err, b"", "a short break makes no noise")
 
     def test_run_goes_on_and_removes_its_sandbox(self):
         cutter = self.cutter()
-        client = self.client(cutter, "run", *numbered(6_000, 60, 3))
-        out, err = self.cut_until_the_end(cutter, client)
-        self.check_numbered(out, err, 6_000)
+        client = self.client(cutter, "run", *numbered(1_000, 60, 3))
+        its = daemon.wait_until(lambda: [one for one in self.known() if one != self.sandbox], "its sandbox is there")
+        out, err = self.cut_until_the_end(cutter, client, its[0])
+        self.check_numbered(out, err, 1_000)
         self.assertEqual(client.returncode, 3)
         self.assertEqual(self.ok("ls", "-q").decode().split(), [self.sandbox])
 
@@ -259,7 +282,8 @@ class Terminal(Reconnect):
         self.cut.down()
         for _ in range(3):
             client.send_signal(signal.SIGTERM)
-            select.select([], [], [], 0.2)  # equal signals that wait are one
+            daemon.wait_until(lambda: client.poll() is not None or not daemon.is_pending(client.pid, signal.SIGTERM),
+                              "it is taken")
         self.assertEqual(client.wait(timeout=30), 143)
         self.assert_as_before()
 

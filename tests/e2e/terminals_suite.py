@@ -160,8 +160,8 @@ class Terminals(daemon.DaemonCase):
         terminal.type(b"\n")
         self.assertEqual(terminal.wait(), 137)
         # Killed with the tree at the latest: nothing of the session is left.
-        left = self.daemon.cli("exec", self.sandbox, "--", "sh", "-c", "ps -eo comm= | grep -c bash")
-        self.assertEqual(left.stdout, b"0\n")
+        daemon.wait_until(lambda: self.daemon.cli("exec", self.sandbox, "--", "sh", "-c", "ps -eo comm= | grep -c bash").stdout
+                          == b"0\n", "no bash is left")
 
     def test_full_screen_programs_draw(self):
         if self.daemon.cli("exec", self.sandbox, "--", "sh", "-c", "command -v less").returncode != 0:
