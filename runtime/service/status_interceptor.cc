@@ -18,6 +18,9 @@ class StatusInterceptor final : public grpc::experimental::Interceptor {
         observer_(observer) {}
 
   void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
+    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_MESSAGE)) {
+      unreadable_ = methods->GetRecvMessage() == nullptr;
+    }
     if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
       const grpc::Status status = methods->GetSendStatus();
       if (!status.ok() && status.error_details().empty()) {
@@ -33,6 +36,12 @@ class StatusInterceptor final : public grpc::experimental::Interceptor {
 
  private:
   absl::Status FillIn(const grpc::Status& status) const {
+    // gRPC's answer for a request that it cannot parse, or that ended before it was whole, is
+    // UNIMPLEMENTED too.
+    if (unreadable_ && status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the request of ", method_, " is cut off, or is not that method's message"));
+    }
     if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
       return DetailedError(absl::StatusCode::kUnimplemented,
                            absl::StrCat(method_, " is not served by this release"),
@@ -43,6 +52,7 @@ class StatusInterceptor final : public grpc::experimental::Interceptor {
 
   const std::string method_;
   RpcObserver* const observer_;
+  bool unreadable_ = false;
 };
 
 class Factory final : public grpc::experimental::ServerInterceptorFactoryInterface {

@@ -1,4 +1,5 @@
 // The server on a real unix socket with a real client.
+#include <grpcpp/generic/generic_stub.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -59,6 +60,27 @@ TEST_F(WireTest, RpcThatIsNotServedSaysSo) {
   const grpc::Status status = stub->UpdateSandbox(&context, v1::UpdateSandboxRequest(), &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
   EXPECT_EQ(InfoOf(status).reason(), "METHOD_NOT_SERVED");
+}
+
+TEST_F(WireTest, ARequestThatCannotBeReadIsTheCallersFault) {
+  grpc::GenericStub stub(Connect());
+  for (const char* method : {"/glovebox.v1.SandboxService/GetSandbox",  // unary
+                             "/glovebox.v1.ExecService/RunExec"}) {     // a stream
+    grpc::ClientContext context;
+    grpc::CompletionQueue queue;
+    const grpc::Slice garbage("\xff\xff\xff\xff");
+    const grpc::ByteBuffer request(&garbage, 1);
+    auto call = stub.PrepareUnaryCall(&context, method, request, &queue);
+    call->StartCall();
+    grpc::ByteBuffer response;
+    grpc::Status status;
+    call->Finish(&response, &status, this);
+    void* tag = nullptr;
+    bool ok = false;
+    ASSERT_TRUE(queue.Next(&tag, &ok));
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << method;
+    EXPECT_EQ(InfoOf(status).reason(), "INVALID_FIELD") << status.error_message();
+  }
 }
 
 TEST_F(WireTest, AForkHasItsParentsDiskAndACountWithinTheLimit) {
