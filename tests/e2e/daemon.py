@@ -55,9 +55,9 @@ def kill_and_wait(pid):
 
 
 class Daemon:
-    def __init__(self, directory="/tmp"):
-        self.root = pathlib.Path(tempfile.mkdtemp(prefix="glovebox-e2e-", dir=directory))
-        self.state = self.root / "state"
+    def __init__(self, state=None):
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="glovebox-e2e-", dir="/tmp"))
+        self.state = state or self.root / "state"
         self.socket = self.root / "glovebox.sock"
         self.log = open(self.root / "log", "w+b")
         self.process = None
@@ -166,14 +166,13 @@ class Daemon:
         found = glob.glob(f"/sys/fs/cgroup/**/glovebox-{self.instance()}/{sandbox}/exec-*/cgroup.procs", recursive=True)
         return [int(pid) for path in found for pid in pathlib.Path(path).read_text().split()]
 
-    def stop(self, then=lambda: None):
-        """Ends it, calls `then`, and returns what should not be left."""
+    def stop(self):
+        """Ends it and returns what should not be left."""
         instance = self.instance()
         if self.process.poll() is None:
             self.process.terminate()
             self.process.wait(timeout=DEADLINE_S)
         left = [f"exit code {self.process.returncode}"] if self.process.returncode != 0 else []
-        then()
         left += self.left_on_host(instance)
         self.discard()
         if self.root.exists():
@@ -192,10 +191,11 @@ class Daemon:
                 text = pathlib.Path(path).read_text()
             except OSError:
                 continue
-            if str(self.root) in text:
+            if str(self.root) in text or str(self.state) in text:
                 left.append(f"mount in {path}")
         backing = subprocess.run(["losetup", "-l", "-n", "-O", "NAME,BACK-FILE"], capture_output=True, text=True)
-        left += [f"loop device {line}" for line in backing.stdout.splitlines() if str(self.root) in line]
+        left += [f"loop device {line}" for line in backing.stdout.splitlines()
+                 if str(self.root) in line or str(self.state) in line]
         left += [f"cgroup {path}" for path, _, _ in os.walk("/sys/fs/cgroup")
                  if f"glovebox-{instance}/" in path + "/" and not path.endswith(f"glovebox-{instance}")]
         for path in glob.glob("/proc/[0-9]*/cgroup"):
@@ -285,13 +285,15 @@ class FreshDaemonCase(AskingCase):
     Its state is in memory: a host's file system may take 50 ms to delete each of the disks that a daemon has in stock, and
     each start and stop deletes them all."""
 
+    memory_bytes = 4 << 30
+
     def setUp(self):
         require_root()
         memory = tempfile.mkdtemp(prefix="glovebox-e2e-", dir="/tmp")
         self.addCleanup(os.rmdir, memory)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4G,mode=0755", "tmpfs", memory], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.memory_bytes},mode=0700", "tmpfs", memory], check=True)
         self.addCleanup(subprocess.run, ["umount", memory], check=True)
-        self.daemon = Daemon(memory)
+        self.daemon = Daemon(pathlib.Path(memory, "state"))
         self.start_daemon()
         self.addCleanup(self.prove_nothing_is_left)
 
@@ -303,11 +305,8 @@ class FreshDaemonCase(AskingCase):
         if died is not None:
             self.daemon.start()  # for what it had
         log = self.daemon.read_log()
-        self.assertEqual(self.stop_daemon(), [], log)
+        self.assertEqual(self.daemon.stop(), [], log)
         self.assertIsNone(died, f"the daemon had ended\n{log}")
-
-    def stop_daemon(self):
-        return self.daemon.stop()
 
     def restart(self, *options, **more):
         self.daemon.kill()

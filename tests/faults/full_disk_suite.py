@@ -8,7 +8,6 @@ import errno
 import os
 import pathlib
 import select
-import subprocess
 import unittest
 
 import daemon
@@ -18,13 +17,7 @@ UNSAVED = 8  # ended commands of a sandbox whose output waits for room: archive_
 
 
 class FullDisk(daemon.FreshDaemonCase):
-    def start_daemon(self):
-        self.daemon.state.mkdir(mode=0o700)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={BYTES},mode=0700", "tmpfs", self.daemon.state], check=True)
-        super().start_daemon()
-
-    def stop_daemon(self):
-        return self.daemon.stop(lambda: subprocess.run(["umount", self.daemon.state], check=True))
+    memory_bytes = BYTES
 
     def fill(self):
         """To the last byte, and again until the daemon gives back no more: in the background it may have begun a disk for
