@@ -7,6 +7,8 @@ import glob
 import pathlib
 import queue
 import signal
+import subprocess
+import sys
 import threading
 import time
 import typing
@@ -28,6 +30,16 @@ for (1 .. $ARGV[0]) {
 }
 $| = 1; print 'up';
 sleep 1000 while 1;
+"""
+
+# Shows what it gets, acknowledges nothing, so the command waits for it; for whoever comes after it, a second.
+FOLLOWER = """
+import sys, api_client
+for item in api_client.Api(sys.argv[1]).stream("Exec", "RunExec", sandbox_id=sys.argv[2], exec_id="flood", reader="me", spec={
+        "arguments": [b"sh", b"-c", b"head -c 50000000 /dev/zero; exit 7"], "hold_time": {"seconds": 1},
+        "output_policy": "OUTPUT_POLICY_BACK_PRESSURE"}):
+    if item.frame.stdout:
+        print("output", flush=True)
 """
 
 
@@ -440,6 +452,20 @@ class Complaints(daemon.DaemonCase):
             row.check(run, end)
         if row.limits and self.exists(sandbox):
             self.api.call("Sandbox", "DeleteSandbox", sandbox_id=sandbox)
+
+    def test_a_client_killed_in_mid_stream_leaves_the_command_alone(self):
+        sandbox = self._create({})
+        client = subprocess.Popen([sys.executable, "-B", "-c", FOLLOWER, self.daemon.socket, sandbox],
+                                  cwd=pathlib.Path(__file__).parent, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        self.assertEqual(client.stdout.readline(), b"output\n")
+        self.assertEqual(self.status(sandbox, "flood")["state"], "running")
+        client.kill()
+        client.wait()
+        client.stdout.close()
+        status = daemon.wait_until(lambda: (s := self.status(sandbox, "flood"))["state"] == "ended" and s, "it ends")
+        self.assertEqual((status["cause"], status["exit_code"]), ("exited", 7))
+        self.assertEqual(status["stdout_bytes"]["total"], 50_000_000)
+        self.api.call("Sandbox", "DeleteSandbox", sandbox_id=sandbox)
 
 
 for row_name in ROWS:
