@@ -28,6 +28,19 @@ def wait_until(condition, what, seconds=DEADLINE_S):
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
+def settled(look, looks=50):
+    """What `look` gives once it has given the same so many times, 10 ms apart or more: the stock of disks is refilled in the
+    background, and nobody is told when that is over."""
+    seen = []
+
+    def is_settled():
+        seen.append(look())
+        return len(seen) >= looks and all(one == seen[-1] for one in seen[-looks:])
+
+    wait_until(is_settled, "it settles")
+    return seen[-1]
+
+
 def require_root():
     """Skips the test, or fails it where that is forbidden."""
     if os.geteuid() != 0:

@@ -119,7 +119,7 @@ class Forks(daemon.DaemonCase):
         parent = self.create()
         self.sh(parent, "for i in $(seq 100); do echo $i > ~/f$i; done")
         images = self.daemon.state / "disks" / "images"
-        before = len(list(images.iterdir()))
+        before = daemon.settled(lambda: len(list(images.iterdir())))
         began = time.monotonic()
         children = self.fork("-n", "20", parent)
         took = time.monotonic() - began

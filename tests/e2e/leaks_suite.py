@@ -28,25 +28,14 @@ class Leaks(daemon.DaemonCase):
         return {"processes": len(self.daemon.descendants()), "mounts": self.daemon.mounts(),
                 "cgroups": len(self.daemon.sandbox_cgroups())}
 
-    def settled(self):
-        """The footprint once it has been the same for 50 looks: the stock of disks is refilled in the background."""
-        looks = []
-
-        def is_settled():
-            looks.append(self.footprint())
-            return len(looks) >= 50 and all(look == looks[-1] for look in looks[-50:])
-
-        daemon.wait_until(is_settled, f"the footprint settles: {looks[-3:]}")
-        return looks[-1]
-
     def test_200_sandboxes_leave_nothing(self):
         self.use_many(WARM_UP)
-        before = self.settled()
+        before = daemon.settled(self.footprint)
         descriptors = self.daemon.descriptors()
         resident = self.daemon.resident_kib()
         self.use_many(SANDBOXES)
         self.assertEqual(self.ok("ls", "-q"), b"")
-        self.assertEqual(self.settled(), before)
+        self.assertEqual(daemon.settled(self.footprint), before)
         self.assertLessEqual(self.daemon.descriptors(), descriptors + AT_ONCE, "connections may linger")
         self.assertLess(self.daemon.resident_kib() - resident, GROWTH_KIB_MAX)
 

@@ -2,6 +2,7 @@
 """Real projects from Debian's sources: their build and tests give the same results inside as outside, and the changes
 that the build made are the same files."""
 
+import concurrent.futures
 import pathlib
 import re
 import subprocess
@@ -32,11 +33,14 @@ class Projects(daemon.DaemonCase):
             repository = pathlib.Path(top) / package
             subprocess.run([SOURCE_REPOSITORY, package, repository], check=True, stdin=subprocess.DEVNULL)
             sandbox = self.ok("create", "--repo", repository, "--memory", "2GiB").decode().strip()
-            inside = self.daemon.cli("exec", sandbox, "--", "sh", "-c", build, timeout=300)
+            # Side by side: much of a build is one process after the other.
+            with concurrent.futures.ThreadPoolExecutor(1) as other:
+                begun = other.submit(self.daemon.cli, "exec", sandbox, "--", "sh", "-c", build, timeout=500)
+                outside = subprocess.run(["sh", "-c", build], cwd=repository, capture_output=True, timeout=500,
+                                         stdin=subprocess.DEVNULL)
+                inside = begun.result()
             changed = self.ok("changes", "-z", sandbox)
             self.ok("rm", sandbox)
-            outside = subprocess.run(["sh", "-c", build], cwd=repository, capture_output=True, timeout=300,
-                                     stdin=subprocess.DEVNULL)
             status = subprocess.run(["git", "status", "--porcelain", "-z", "--ignored", "--untracked-files=all"],
                                     cwd=repository, capture_output=True, check=True).stdout
             files_inside = {entry.split(b"\t", 1)[1] for entry in changed.split(b"\0") if entry}

@@ -129,15 +129,9 @@ class Neighbours(daemon.DaemonCase):
                 "mounts": self.daemon.mounts()}
 
     def settled(self):
-        """The footprint once mounts and descriptors stay: the stock of disks is filled in the background."""
-        looks = []
-
-        def is_settled():
-            look = self.footprint()
-            looks.append((look["mounts"], look["descriptors"]))
-            return look if len(looks) >= 50 and len(set(looks[-50:])) == 1 else None
-
-        return daemon.wait_until(is_settled, f"the footprint settles: {looks[-3:]}")
+        """The footprint once mounts and descriptors stay."""
+        daemon.settled(lambda: (self.daemon.mounts(), self.daemon.descriptors()))
+        return self.footprint()
 
     def inits(self, sandboxes):
         pattern = f"/sys/fs/cgroup/**/glovebox-{self.daemon.instance()}/%s/init/cgroup.procs"
