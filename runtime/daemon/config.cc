@@ -191,6 +191,7 @@ absl::Status FinishConfig(Config* config) {
   if (config->creates_at_once_max == 0) {
     return Refuse("limits.creates_at_once_max", "must be at least 1");
   }
+  if (config->connections_max == 0) return Refuse("limits.connections_max", "must be at least 1");
   if (config->disk_stock > 64) return Refuse("disk_stock", "must be at most 64");
   if (!config->cgroup_parent.empty() && absl::StrContains(config->cgroup_parent, "..")) {
     return Refuse("cgroup_parent", "must not have \"..\"");

@@ -59,6 +59,7 @@ struct Config {
 
   uint32_t sandboxes_max = 4096;
   uint32_t creates_at_once_max = 64;
+  uint32_t connections_max = 2048;  // of all clients but administrators on the unix socket
   // Absent: everything when nobody but the daemon's own user can connect, nothing otherwise.
   std::optional<std::vector<std::string>> import_roots;
 

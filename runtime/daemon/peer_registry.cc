@@ -28,6 +28,12 @@ absl::Status Unknown(absl::string_view why) {
                        absl::StrCat("it cannot be told who calls: ", why), {"CALLER_UNKNOWN", {}});
 }
 
+absl::Status TooMany(const char* quota, uint64_t limit, absl::string_view who) {
+  return DetailedError(absl::StatusCode::kResourceExhausted,
+                       absl::StrCat(who, " ", limit, " connections, which is the most; close some"),
+                       {"CLIENT_QUOTA", {{"quota", quota}, {"limit", absl::StrCat(limit)}}});
+}
+
 std::string PrincipalOf(const Peer& peer) { return absl::StrCat("uid:", peer.uid); }
 
 absl::StatusOr<std::string> PrincipalOf(const grpc::AuthContext& context) {
@@ -54,24 +60,97 @@ absl::StatusOr<std::string> PrincipalOfCertificate(const std::vector<std::string
   return absl::StrCat("cert:", name);
 }
 
-absl::Status PeerRegistry::Add(int fd, const Peer& peer, uint64_t connections_max) {
+template <typename Predicate>
+bool PeerRegistry::IsFull(uint64_t limit, Predicate matches) const {
+  const auto count = [&] {
+    return static_cast<uint64_t>(std::count_if(entries_.begin(), entries_.end(), [&](auto& pair) {
+      return pair.second.counted && matches(pair.second);
+    }));
+  };
+  if (count() < limit) return false;
+  std::vector<int> closed;
+  for (const auto& [fd, entry] : entries_) {
+    if (!matches(entry)) continue;
+    const absl::StatusOr<uint64_t> now = CookieOf(fd);
+    if (!now.ok() || *now != entry.cookie) closed.push_back(fd);
+  }
+  for (const int fd : closed) Forget(fd);
+  return count() >= limit;
+}
+
+absl::Status PeerRegistry::CheckAll() const {
+  if (!IsFull(limits_.all, [](const Entry&) { return true; })) return absl::OkStatus();
+  return TooMany("limits.connections_max", limits_.all, "all clients together have");
+}
+
+absl::Status PeerRegistry::CheckClient(const std::string& principal) const {
+  if (!IsFull(limits_.of_client, [&](const Entry& e) { return e.principal == principal; })) {
+    return absl::OkStatus();
+  }
+  return TooMany("connections_max", limits_.of_client, absl::StrCat(principal, " has"));
+}
+
+void PeerRegistry::Forget(int fd) const {
+  const auto found = entries_.find(fd);
+  if (found == entries_.end()) return;
+  if (const auto& endpoint = found->second.endpoint; endpoint.has_value()) {
+    const auto indexed = by_endpoint_.find(*endpoint);
+    if (indexed != by_endpoint_.end() && indexed->second == fd) by_endpoint_.erase(indexed);
+  }
+  entries_.erase(found);
+}
+
+void PeerRegistry::Put(int fd, Entry entry) {
+  Forget(fd);
+  if (entry.endpoint.has_value()) by_endpoint_[*entry.endpoint] = fd;
+  entries_[fd] = std::move(entry);
+}
+
+absl::Status PeerRegistry::Add(int fd, const Peer& peer) {
+  ASSIGN_OR_RETURN(const uint64_t cookie, CookieOf(fd));
+  ASSIGN_OR_RETURN(const Caller caller, WithRole(PrincipalOf(peer)));
+  absl::MutexLock lock(&mutex_);
+  Forget(fd);  // of a connection before
+  if (!caller.admin) {
+    RETURN_IF_ERROR(CheckClient(caller.principal));
+    RETURN_IF_ERROR(CheckAll());
+  }
+  Put(fd, {cookie, caller.principal, !caller.admin, peer.pid, std::nullopt});
+  return absl::OkStatus();
+}
+
+absl::Status PeerRegistry::AddTcp(int fd, const TcpEndpoint& endpoint) {
   ASSIGN_OR_RETURN(const uint64_t cookie, CookieOf(fd));
   absl::MutexLock lock(&mutex_);
-  uint64_t open = 0;
-  for (const auto& [number, entry] : peers_) {
-    if (entry.peer.uid != peer.uid || number == fd) continue;
-    const absl::StatusOr<uint64_t> now = CookieOf(number);
-    open += now.ok() && *now == entry.cookie ? 1 : 0;
+  Forget(fd);  // of a connection before
+  const std::string network = endpoint.Network();
+  const auto is_stranger = [](const Entry& e) { return e.principal.empty(); };
+  if (IsFull(limits_.of_client,
+             [&](const Entry& e) { return is_stranger(e) && e.endpoint->Network() == network; })) {
+    return TooMany("connections_max", limits_.of_client,
+                   absl::StrCat("without a call as yet, ", network, " has"));
   }
-  const absl::StatusOr<Caller> caller = WithRole(PrincipalOf(peer));
-  if (!caller.ok()) return caller.status();
-  if (!caller->admin && open >= connections_max) {
-    return DetailedError(
-        absl::StatusCode::kResourceExhausted,
-        absl::StrCat(caller->principal, " has ", open, " connections already"),
-        {"CLIENT_QUOTA", {{"quota", "connections_max"}, {"limit", absl::StrCat(connections_max)}}});
+  if (IsFull(limits_.strangers, is_stranger)) {
+    return TooMany("limits.connections_max", limits_.strangers, "those without a call as yet are");
   }
-  peers_[fd] = {cookie, peer};
+  RETURN_IF_ERROR(CheckAll());
+  Put(fd, {cookie, "", true, 0, endpoint});
+  return absl::OkStatus();
+}
+
+absl::Status PeerRegistry::Claim(const TcpEndpoint& endpoint, const Caller& caller) const {
+  absl::MutexLock lock(&mutex_);
+  const auto find = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> Entry* {
+    const auto indexed = by_endpoint_.find(endpoint);
+    return indexed == by_endpoint_.end() ? nullptr : &entries_.at(indexed->second);
+  };
+  const Entry* const before = find();
+  if (before == nullptr) return Unknown("the connection is not known");
+  if (!before->principal.empty()) return absl::OkStatus();
+  if (!caller.admin) RETURN_IF_ERROR(CheckClient(caller.principal));
+  Entry* const entry = find();  // the check forgets closed ones
+  if (entry == nullptr) return Unknown("the connection is closed");
+  entry->principal = caller.principal;
   return absl::OkStatus();
 }
 
@@ -91,27 +170,35 @@ absl::StatusOr<Caller> PeerRegistry::WithRole(std::string principal) const {
   return caller;
 }
 
+absl::StatusOr<Caller> PeerRegistry::IdentifyTcp(const grpc::CallbackServerContext& context,
+                                                 const std::string& endpoint) const {
+  const auto auth = context.auth_context();
+  if (auth == nullptr || !auth->IsPeerAuthenticated()) return Unknown("no certificate");
+  ASSIGN_OR_RETURN(std::string principal, PrincipalOf(*auth));
+  ASSIGN_OR_RETURN(Caller caller, WithRole(std::move(principal)));
+  const std::optional<TcpEndpoint> parsed = ParseGrpcPeer(endpoint);
+  if (!parsed.has_value()) return Unknown("an endpoint of another form");
+  RETURN_IF_ERROR(Claim(*parsed, caller));
+  caller.address = endpoint;
+  return caller;
+}
+
 absl::StatusOr<Caller> PeerRegistry::Identify(const grpc::CallbackServerContext& context) const {
   const std::string endpoint = context.peer();
   absl::string_view number = endpoint;
-  if (!absl::ConsumePrefix(&number, "fd:")) {
-    const auto auth = context.auth_context();
-    if (auth == nullptr || !auth->IsPeerAuthenticated()) return Unknown("no certificate");
-    ASSIGN_OR_RETURN(std::string principal, PrincipalOf(*auth));
-    ASSIGN_OR_RETURN(Caller caller, WithRole(std::move(principal)));
-    caller.address = endpoint;
-    return caller;
-  }
-  Peer peer;
+  if (!absl::ConsumePrefix(&number, "fd:")) return IdentifyTcp(context, endpoint);
+  std::string principal;
+  pid_t pid = 0;
   {
     absl::MutexLock lock(&mutex_);
     int fd = -1;
-    const auto found = absl::SimpleAtoi(number, &fd) ? peers_.find(fd) : peers_.end();
-    if (found == peers_.end()) return Unknown("the connection is not known");
-    peer = found->second.peer;
+    const auto found = absl::SimpleAtoi(number, &fd) ? entries_.find(fd) : entries_.end();
+    if (found == entries_.end()) return Unknown("the connection is not known");
+    principal = found->second.principal;
+    pid = found->second.pid;
   }
-  ASSIGN_OR_RETURN(Caller caller, WithRole(PrincipalOf(peer)));
-  caller.pid = peer.pid;
+  ASSIGN_OR_RETURN(Caller caller, WithRole(std::move(principal)));
+  caller.pid = pid;
   return caller;
 }
 

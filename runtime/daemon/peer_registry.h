@@ -1,11 +1,12 @@
-// Who is at the other end of each connection of the unix socket. gRPC tells a service nothing of a
-// unix peer but the text of its endpoint; connections that are handed over as descriptors have the
-// text "fd:N", N being the descriptor's number in this process.
+// Who is at the other end of each connection, and how many each has. gRPC tells a service nothing
+// of a unix peer but the text of its endpoint; connections that are handed over as descriptors have
+// the text "fd:N", N being the descriptor's number in this process.
 #ifndef GLOVEBOX_DAEMON_PEER_REGISTRY_H_
 #define GLOVEBOX_DAEMON_PEER_REGISTRY_H_
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "daemon/tcp_endpoint.h"
 #include "daemon/unix_listener.h"
 #include "service/caller.h"
 
@@ -29,15 +31,27 @@ struct RolePolicy {
 // without space, quote or backslash. UNAUTHENTICATED, CALLER_UNKNOWN. Pure.
 absl::StatusOr<std::string> PrincipalOfCertificate(const std::vector<std::string>& names);
 
-// Thread-safe.
+// Of connections that are open at once. Those of administrators on the unix socket are not counted,
+// so that whoever is responsible always gets through.
+struct ConnectionLimits {
+  uint64_t of_client =
+      UINT64_MAX;  // of one principal; over TCP before its first call: of a network
+  uint64_t all = UINT64_MAX;
+  uint64_t strangers = UINT64_MAX;  // over TCP, before the first call of each
+};
+
+// Thread-safe. Each refusal for a number is RESOURCE_EXHAUSTED, CLIENT_QUOTA, and names the quota.
 class PeerRegistry final : public CallerSource {
  public:
-  explicit PeerRegistry(RolePolicy policy) : policy_(std::move(policy)) {}
+  explicit PeerRegistry(RolePolicy policy, const ConnectionLimits& limits = {})
+      : policy_(std::move(policy)), limits_(limits) {}
 
-  // Before gRPC gets `fd`. RESOURCE_EXHAUSTED, CLIENT_QUOTA, when the peer has `connections_max`
-  // already and is no administrator.
-  absl::Status Add(int fd, const Peer& peer, uint64_t connections_max) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Both before gRPC gets `fd`.
+  absl::Status Add(int fd, const Peer& peer) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status AddTcp(int fd, const TcpEndpoint& endpoint) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Over TCP the first call of a connection makes it its principal's; beyond the limit it is
+  // refused as above.
   absl::StatusOr<Caller> Identify(const grpc::CallbackServerContext& context) const override
       ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -51,12 +65,31 @@ class PeerRegistry final : public CallerSource {
   // as long as anybody can ask for it.
   struct Entry {
     uint64_t cookie = 0;
-    Peer peer;
+    std::string principal;  // "": over TCP, nobody's yet
+    bool counted = true;
+    pid_t pid = 0;
+    std::optional<TcpEndpoint> endpoint;
   };
 
+  // Whether as many that `matches` are open.
+  template <typename Predicate>
+  bool IsFull(uint64_t limit, Predicate matches) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckAll() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckClient(const std::string& principal) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Put(int fd, Entry entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Forget(int fd) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<Caller> IdentifyTcp(const grpc::CallbackServerContext& context,
+                                     const std::string& endpoint) const;
+  absl::Status Claim(const TcpEndpoint& endpoint, const Caller& caller) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
   const RolePolicy policy_;
+  const ConnectionLimits limits_;
   mutable absl::Mutex mutex_;
-  std::map<int, Entry> peers_ ABSL_GUARDED_BY(mutex_);
+  // Closed ones are forgotten when their number is used again, or when they make a limit look full.
+  mutable std::map<int, Entry> entries_ ABSL_GUARDED_BY(mutex_);
+  mutable std::map<TcpEndpoint, int> by_endpoint_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace glovebox

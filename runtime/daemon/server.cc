@@ -8,9 +8,9 @@
 #include <chrono>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "base/keepalive.h"
 #include "base/status.h"
+#include "daemon/tcp_endpoint.h"
 #include "glovebox/v1/change.grpc.pb.h"
 #include "glovebox/v1/exec.grpc.pb.h"
 #include "glovebox/v1/node.grpc.pb.h"
@@ -36,8 +36,6 @@ void SetLimits(const ServerOptions& options, grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleConnectionMs);
   // Certificates are looked at when a connection is made. Calls that are open go on.
   builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, kConnectionAgeMs);
-  // Else another process of our user could listen on the same port.
-  builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   // A peer that neither speaks nor answers within 80 s is gone.
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kServerPingEveryMs);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPingAnswerWithinMs);
@@ -80,28 +78,26 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(MakeStatusInterceptorFactory(observer));
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
-  int tcp_port = 0;
+  TcpListener port;
+  ConnectionAcceptor::Tcp tcp;
   if (!options.tcp_listen.empty()) {
-    builder.AddListeningPort(options.tcp_listen, options.tcp_credentials, &tcp_port);
+    ASSIGN_OR_RETURN(port, ListenTcp(options.tcp_listen));
+    tcp.socket = std::move(port.socket);
+    tcp.grpc = builder.experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+        options.tcp_credentials);
   }
   std::unique_ptr<grpc::Server> started = builder.BuildAndStart();
-  if (!options.tcp_listen.empty() && (started == nullptr || tcp_port == 0)) {
-    return DetailedError(absl::StatusCode::kFailedPrecondition,
-                         absl::StrCat("tcp.listen: cannot listen on ", options.tcp_listen,
-                                      "; is the port taken, the address this host's?"),
-                         {"SOCKET_IN_USE", {}});
-  }
   if (started == nullptr) {
     return DetailedError(absl::StatusCode::kInternal, "gRPC did not start", {"UNCLASSIFIED", {}});
   }
   ShowAsServing(started.get());
-  std::unique_ptr<Server> server(new Server(std::move(started), tcp_port));
+  std::unique_ptr<Server> server(new Server(std::move(started), port.port));
   // Only who may connect(2) to the socket gets there, and is checked: no other credentials.
-  ASSIGN_OR_RETURN(
-      server->acceptor_,
-      ConnectionAcceptor::Start(std::move(listener),
-                                {{::geteuid(), options.socket_group}, options.connections_max},
-                                options.peers, server->server_.get(), log));
+  ASSIGN_OR_RETURN(server->acceptor_,
+                   ConnectionAcceptor::Start(std::move(listener), std::move(tcp),
+                                             {::geteuid(), options.socket_group}, options.peers,
+                                             server->server_.get(), log));
   return server;
 }
 

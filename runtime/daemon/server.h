@@ -26,8 +26,7 @@ struct ServerOptions {
   int client_pings_apart_ms = kClientPingsApartMs;
   // Who connects is noted there; outlives the server.
   PeerRegistry* peers = nullptr;
-  uint64_t connections_max = UINT64_MAX;  // of a client on the unix socket
-  std::string tcp_listen;                 // "address:port"; "": none
+  std::string tcp_listen;  // "address:port"; "": none
   std::shared_ptr<grpc::ServerCredentials> tcp_credentials;
 };
 

@@ -1,8 +1,10 @@
 #include "daemon/wiring.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <map>
 #include <span>
 #include <utility>
@@ -33,6 +35,12 @@ constexpr absl::Duration kCallsGrace = absl::Seconds(5);
 
 absl::string_view Bytes(std::span<const uint8_t> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+// Half of the descriptors are left for sandboxes, whatever is allowed to clients.
+uint64_t OpenFilesLimit() {
+  rlimit files{};
+  return ::getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur : 1024;
 }
 
 }  // namespace
@@ -238,7 +246,11 @@ absl::Status Daemon::OpenClients(const Config& config) {
   if (config.client_owners.has_value()) {
     roles.owners.emplace(config.client_owners->begin(), config.client_owners->end());
   }
-  peers_ = std::make_unique<PeerRegistry>(std::move(roles));
+  ConnectionLimits connections;
+  connections.of_client = config.client_quota.connections_max;
+  connections.all = std::min<uint64_t>(config.connections_max, OpenFilesLimit() / 2);
+  connections.strangers = std::max<uint64_t>(connections.all / 4, 1);
+  peers_ = std::make_unique<PeerRegistry>(std::move(roles), connections);
   return absl::OkStatus();
 }
 
@@ -247,7 +259,6 @@ absl::StatusOr<ServerOptions> Daemon::ListenOptions(const Config& config) {
   options.socket = config.socket;
   options.reflection = config.reflection;
   options.peers = peers_.get();
-  options.connections_max = config.client_quota.connections_max;
   if (!config.socket_group.empty()) {
     ASSIGN_OR_RETURN(options.socket_group, FindGroup(config.socket_group));
   }

@@ -52,23 +52,65 @@ Pair Connection() {
   return {UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
+Peer Client(uid_t uid) {
+  Peer peer;
+  peer.uid = uid;
+  return peer;
+}
+
+std::string QuotaOf(const absl::Status& status) {
+  const auto detail = GetErrorDetail(status);
+  if (!detail.has_value()) return "none";
+  for (const auto& [key, value] : detail->metadata) {
+    if (key == "quota") return value;
+  }
+  return detail->reason;
+}
+
 TEST(PeerRegistryTest, AClientsConnectionsEndAtItsQuotaAndClosedOnesDoNotCount) {
-  PeerRegistry peers(RolePolicy{});
-  Peer client;
-  client.uid = 6;
-  Peer other;
-  other.uid = 7;
+  PeerRegistry peers(RolePolicy{}, {.of_client = 2});
   Pair first = Connection();
   const Pair second = Connection();
   const Pair third = Connection();
-  EXPECT_TRUE(peers.Add(first.ours.get(), client, 2).ok());
-  EXPECT_TRUE(peers.Add(second.ours.get(), client, 2).ok());
-  EXPECT_EQ(ReasonOf(peers.Add(third.ours.get(), client, 2)), "CLIENT_QUOTA");
-  EXPECT_TRUE(peers.Add(third.ours.get(), other, 2).ok());
-  EXPECT_TRUE(peers.Add(third.ours.get(), Peer{}, 0).ok());  // root
+  EXPECT_TRUE(peers.Add(first.ours.get(), Client(6)).ok());
+  EXPECT_TRUE(peers.Add(second.ours.get(), Client(6)).ok());
+  EXPECT_EQ(QuotaOf(peers.Add(third.ours.get(), Client(6))), "connections_max");
+  EXPECT_TRUE(peers.Add(third.ours.get(), Client(7)).ok());
+  EXPECT_TRUE(peers.Add(third.ours.get(), Client(0)).ok());  // root
   first = Pair();
   const Pair fourth = Connection();  // with the same numbers
-  EXPECT_TRUE(peers.Add(fourth.ours.get(), client, 2).ok());
+  EXPECT_TRUE(peers.Add(fourth.ours.get(), Client(6)).ok());
+}
+
+TEST(PeerRegistryTest, AllConnectionsEndAtTheirLimitAndAdministratorsGetThrough) {
+  PeerRegistry peers(RolePolicy{}, {.of_client = 2, .all = 3});
+  std::array<Pair, 5> pairs;
+  for (Pair& pair : pairs) pair = Connection();
+  for (uid_t uid = 1; uid <= 3; ++uid) {
+    EXPECT_TRUE(peers.Add(pairs[uid].ours.get(), Client(uid)).ok());
+  }
+  EXPECT_EQ(QuotaOf(peers.Add(pairs[4].ours.get(), Client(4))), "limits.connections_max");
+  EXPECT_EQ(QuotaOf(peers.AddTcp(pairs[4].ours.get(), {})), "limits.connections_max");
+  EXPECT_TRUE(peers.Add(pairs[0].ours.get(), Client(0)).ok());
+  pairs[2] = Pair();
+  EXPECT_TRUE(peers.Add(pairs[4].ours.get(), Client(4)).ok());
+}
+
+TEST(PeerRegistryTest, StrangersEndAtTheirLimitOfEachNetworkAndOfAll) {
+  PeerRegistry peers(RolePolicy{}, {.of_client = 2, .all = 100, .strangers = 3});
+  std::array<Pair, 5> pairs;
+  for (Pair& pair : pairs) pair = Connection();
+  const auto from = [](const char* text) { return *ParseGrpcPeer(text); };
+  EXPECT_TRUE(peers.AddTcp(pairs[0].ours.get(), from("ipv4:192.0.2.1:1")).ok());
+  EXPECT_TRUE(peers.AddTcp(pairs[1].ours.get(), from("ipv4:192.0.2.1:2")).ok());
+  EXPECT_EQ(QuotaOf(peers.AddTcp(pairs[2].ours.get(), from("ipv4:192.0.2.1:3"))),
+            "connections_max");
+  EXPECT_TRUE(peers.AddTcp(pairs[2].ours.get(), from("ipv4:192.0.2.2:3")).ok());
+  EXPECT_EQ(QuotaOf(peers.AddTcp(pairs[3].ours.get(), from("ipv4:192.0.2.3:4"))),
+            "limits.connections_max");
+  EXPECT_TRUE(peers.Add(pairs[3].ours.get(), Client(6)).ok()) << "the unix socket is another door";
+  pairs[0] = Pair();
+  EXPECT_TRUE(peers.AddTcp(pairs[4].ours.get(), from("ipv4:192.0.2.1:5")).ok());
 }
 
 }  // namespace
