@@ -84,6 +84,74 @@ class PidSet {
   uint64_t* words_ = nullptr;
 };
 
+// Signals processes of the tree that were found by number. Their parents may reap them at any time,
+// and another tree's process have the number by then. So each is pinned by a pidfd, then the tree
+// is read again: a number that is in it now, and whose pidfd still takes the signal afterwards, was
+// this process's all the while.
+class PinnedSignals {
+ public:
+  // `group`: only to members of this process group; 0: to all.
+  PinnedSignals(const Exec& exec, int signal, int group)
+      : exec_(exec), signal_(signal), group_(group) {}
+  PinnedSignals(const PinnedSignals&) = delete;
+  PinnedSignals& operator=(const PinnedSignals&) = delete;
+  ~PinnedSignals() { Send(); }
+
+  void Add(int pid) {
+    long fd = raw::Call(__NR_pidfd_open, pid, 0);
+    if (fd < 0) return;  // gone since the reading: fine
+    pinned_[count_++] = {pid, static_cast<int>(fd), false};
+    if (count_ == kPinnedMax) Send();
+  }
+  void Send() {
+    if (count_ == 0) return;
+    ForEachProcess(exec_, [this](int pid) {
+      for (uint32_t i = 0; i < count_; ++i) pinned_[i].found |= pinned_[i].pid == pid;
+    });
+    for (uint32_t i = 0; i < count_; ++i) {
+      const Pinned& one = pinned_[i];
+      if (one.found && (group_ == 0 || raw::Call(__NR_getpgid, one.pid) == group_) &&
+          raw::PidfdSendSignal(one.fd, signal_) >= 0) {
+        ++sent_;
+      }
+      (void)raw::Close(one.fd);  // of a pidfd it cannot fail
+    }
+    count_ = 0;
+  }
+  uint32_t sent() const { return sent_; }
+
+ private:
+  static constexpr uint32_t kPinnedMax = 64;
+  struct Pinned {
+    int pid;
+    int fd;
+    bool found;
+  };
+  const Exec& exec_;
+  const int signal_;
+  const int group_;
+  Pinned pinned_[kPinnedMax];
+  uint32_t count_ = 0;
+  uint32_t sent_ = 0;
+};
+
+// To each once, in rounds: see SignalTree.
+uint32_t SignalRounds(const Exec& exec, int signal, int group) {
+  PidSet reached;
+  PinnedSignals signals(exec, signal, group);
+  bool fresh = true;
+  for (int round = 0; round < kSignalRounds && fresh; ++round) {
+    fresh = false;
+    ForEachProcess(exec, [&](int pid) {
+      if (pid <= 1 || (reached.valid() && !reached.Add(pid))) return;
+      signals.Add(pid);
+      fresh = reached.valid();  // without the memory to know them one round has to do
+    });
+    signals.Send();
+  }
+  return signals.sent();
+}
+
 }  // namespace
 
 bool TreeLives(const Exec& exec) {
@@ -111,22 +179,16 @@ uint32_t CountProcesses(const Exec& exec) {
   return count;
 }
 
-void SignalTree(const Exec& exec, int signal) {
-  PidSet reached;
-  bool fresh = true;
-  for (int round = 0; round < kSignalRounds && fresh; ++round) {
-    fresh = false;
-    ForEachProcess(exec, [&](int pid) {
-      if (pid <= 1 || (reached.valid() && !reached.Add(pid))) return;
-      (void)raw::Call(__NR_kill, pid, signal);  // gone since the reading: fine
-      fresh = reached.valid();  // without the memory to know them one round has to do
-    });
-  }
+void SignalTree(const Exec& exec, int signal) { (void)SignalRounds(exec, signal, 0); }
+
+bool SignalGroup(const Exec& exec, int group, int signal) {
+  return SignalRounds(exec, signal, group) > 0;
 }
 
 void SignalAllButLeader(const Exec& exec, int signal) {
-  ForEachProcess(exec, [signal, leader = exec.pid](int pid) {
-    if (pid > 1 && pid != leader) (void)raw::Call(__NR_kill, pid, signal);  // gone meanwhile: fine
+  PinnedSignals signals(exec, signal, 0);
+  ForEachProcess(exec, [&signals, leader = exec.pid](int pid) {
+    if (pid > 1 && pid != leader) signals.Add(pid);
   });
 }
 
@@ -135,10 +197,11 @@ bool KillAllButLeader(const Exec& exec) {
   uint64_t before = 0;
   for (int round = 0; round < kRounds; ++round) {
     uint64_t found = 0;  // stands for which ones
-    ForEachProcess(exec, [&found, leader = exec.pid](int pid) {
+    PinnedSignals kills(exec, SIGKILL, 0);
+    ForEachProcess(exec, [&found, &kills, leader = exec.pid](int pid) {
       if (pid <= 1 || pid == leader) return;
       found = (found + static_cast<uint64_t>(pid)) * 0x9e3779b97f4a7c15u;
-      (void)raw::Call(__NR_kill, pid, SIGKILL);  // gone meanwhile: fine
+      kills.Add(pid);
     });
     // Who was killed forks no more: the same ones again are dying.
     if (found == 0 || found == before) return true;
@@ -150,8 +213,7 @@ bool KillAllButLeader(const Exec& exec) {
 void KillTree(Exec* exec) {
   exec->tree_killed = true;
   if (raw::Write(exec->cgroup_kill.get(), "1", 1) == 1) return;
-  // A descriptor that does not kill leaves what can be found by name.
-  (void)raw::Call(__NR_kill, -exec->pid, SIGKILL);
+  // A descriptor that does not kill leaves what can be found by number.
   SignalTree(*exec, SIGKILL);
 }
 

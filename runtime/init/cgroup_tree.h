@@ -25,6 +25,8 @@ void ReadCpuTime(const Exec& exec, uint64_t* user_us, uint64_t* system_us);
 // no exceptions.
 inline constexpr int kSignalRounds = 16;
 void SignalTree(const Exec& exec, int signal);
+// Likewise to those of the process group `group` that are in the tree; false when there was none.
+bool SignalGroup(const Exec& exec, int group, int signal);
 void SignalAllButLeader(const Exec& exec, int signal);
 
 // SIGKILL to all but the leader, again and again until no other one is found; false when there were

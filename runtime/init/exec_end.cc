@@ -230,12 +230,15 @@ void RunDeadlines(Exec* exec, int64_t now, bool connected, EventSet* events) {
 
 namespace {
 
-// The leader's group, with a terminal the one that has it.
-int ForegroundGroup(const Exec& exec) {
+// To the leader's group, with a terminal to the one that has it. The leader's number is its own
+// until init reaps it; a terminal goes on naming its foreground group when that one is gone and
+// another has the number, so of that only processes of this tree are meant.
+long SignalForeground(const Exec& exec, int signal) {
   int group = 0;
   bool known = exec.terminal && exec.output[0].valid() &&
                raw::Ioctl(exec.output[0].get(), TIOCGPGRP, &group) >= 0 && group > 1;
-  return known ? group : exec.pid;
+  if (!known || group == exec.pid) return raw::Call(__NR_kill, -exec.pid, signal);
+  return SignalGroup(exec, group, signal) ? 0 : -ESRCH;
 }
 
 }  // namespace
@@ -253,7 +256,7 @@ void SignalExec(Exec* exec, const SignalBody& body) {
     }
   } else if (body.scope == SignalScope::kGroup) {
     // Without its leader the group's number may be another group's by now.
-    result = running ? raw::Call(__NR_kill, -ForegroundGroup(*exec), signal) : -ESRCH;
+    result = running ? SignalForeground(*exec, signal) : -ESRCH;
   } else {
     result = running ? raw::PidfdSendSignal(exec->pidfd.get(), signal) : -ESRCH;
   }
