@@ -52,6 +52,13 @@ absl::StatusOr<UniqueFd> CloneMount(const std::string& path) {
   return UniqueFd(static_cast<int>(fd));
 }
 
+absl::StatusOr<UniqueFd> CloneMountOf(int fd) {
+  const long clone =
+      ::syscall(SYS_open_tree, fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+  if (clone < 0) return ErrnoError(errno, "open_tree of a descriptor");
+  return UniqueFd(static_cast<int>(clone));
+}
+
 absl::StatusOr<UniqueFd> MakeMount(const std::string& type, const std::string& source,
                                    const std::vector<std::pair<std::string, std::string>>& options,
                                    uint64_t mount_attributes) {

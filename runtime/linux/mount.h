@@ -21,6 +21,8 @@ absl::Status EnterPrivateMountNamespace();
 
 // A detached copy of the mount at `path` (that one mount only, not what is mounted below it).
 absl::StatusOr<UniqueFd> CloneMount(const std::string& path);
+// Likewise of what `fd` (O_PATH will do) stands for.
+absl::StatusOr<UniqueFd> CloneMountOf(int fd);
 
 // fsopen + fsconfig + fsmount: a detached mount of a new superblock. `options`: {key, value}, a
 // flag when value is "".

@@ -21,7 +21,8 @@ namespace {
 // The owner of a worker's input on the host is the command user inside; everybody else is nobody.
 absl::StatusOr<LaunchBind> BindOwned(const OwnedBind& bind, uint32_t inner_id, bool* directory) {
   LaunchBind launch;
-  ASSIGN_OR_RETURN(launch.mount, CloneMount(bind.host_path));
+  ASSIGN_OR_RETURN(launch.mount, bind.pinned != nullptr ? CloneMountOf(bind.pinned->get())
+                                                        : CloneMount(bind.host_path));
   struct stat status {};
   if (::fstat(launch.mount.get(), &status) != 0) {
     return ErrnoError(errno, absl::StrCat("fstat ", bind.host_path));

@@ -60,8 +60,9 @@ struct SandboxDeps {
 // A directory or file of the host shown read-only, its owner as the command user (worker
 // sandboxes).
 struct OwnedBind {
-  std::string host_path;
+  std::string host_path;  // for messages
   std::string target;
+  std::shared_ptr<const UniqueFd> pinned = nullptr;  // what is shown; null: what the path leads to
 };
 
 // Everything decided, nothing made yet.

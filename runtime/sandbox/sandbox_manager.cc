@@ -18,8 +18,9 @@
 namespace glovebox {
 namespace {
 
-// Links resolved, so that import_roots is checked on what will be opened. A path that cannot be
-// resolved stays as it is: the importer knows the right words for it.
+// Links resolved, so that a path outside of import_roots is refused before anything of it is told.
+// What the path leads to when it is opened is asked about once more. A path that cannot be resolved
+// stays as it is: the importer knows the right words for it.
 std::string ResolveImportPath(const std::string& path) {
   const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path.c_str(), nullptr),
                                                              &std::free);
@@ -369,14 +370,16 @@ absl::StatusOr<SnapshotInfo> SandboxManager::ImportRepository(
     const RepositorySource& source, const ImportProgressCallback& progress) {
   const std::string path = ResolveImportPath(source.path);
   RETURN_IF_ERROR(CheckImportPath(path));
-  return git_importer_.Import({path, source.revision}, progress);
+  const auto allowed = [this](const std::string& opened) { return CheckImportPath(opened); };
+  return git_importer_.Import({path, source.revision, allowed}, progress);
 }
 
 absl::StatusOr<ImageInfo> SandboxManager::ImportImage(const std::string& name,
                                                       const std::string& archive_path) {
   const std::string path = ResolveImportPath(archive_path);
   RETURN_IF_ERROR(CheckImportPath(path));
-  return glovebox::ImportImage(images_, &workers_, ImportLimits{}, {name, path});
+  const auto allowed = [this](const std::string& opened) { return CheckImportPath(opened); };
+  return glovebox::ImportImage(images_, &workers_, ImportLimits{}, {name, path, allowed});
 }
 
 ManagerCounts SandboxManager::Counts() const {

@@ -26,7 +26,7 @@ SandboxBlueprint WorkerBlueprint(const WorkerJob& job) {
   blueprint.root_inside = job.as_root_inside;
   blueprint.commands_as_root = job.as_root_inside;
   for (const WorkerBind& bind : job.binds) {
-    blueprint.owned_binds.push_back({bind.host_path, bind.target});
+    blueprint.owned_binds.push_back({bind.host_path, bind.target, bind.pinned});
   }
   return blueprint;
 }

@@ -47,7 +47,7 @@ WorkerJob MakeJob(const ImportSource& source, const std::string& revision,
                      "GIT_OPTIONAL_LOCKS=0",
                      "GIT_NO_LAZY_FETCH=1",
                      "GIT_NO_REPLACE_OBJECTS=1"};
-  job.binds = {{source.path, target}};
+  job.binds = {{source.path, target, source.pinned}};
   job.disk_bytes = limits.disk_bytes;
   job.disk_inodes = limits.disk_inodes;
   job.memory_bytes = limits.memory_bytes;
@@ -117,7 +117,7 @@ struct GitImporter::State {
       if (info.has_value()) return *info;
       return absl::AbortedError("the snapshot was deleted while it was looked up; try again");
     }
-    // The worker was given a path: it must still be the one that the key was made of.
+    // What the worker had is found by this path and key later: they must still be of one another.
     ASSIGN_OR_RETURN(const ImportSource now, IdentifySource(request.path, kMissing));
     if (now.key != source.key) {
       return ImportError(absl::StatusCode::kAborted, "REPOSITORY_REPLACED",
@@ -144,7 +144,8 @@ int GitImporter::waiting() const { return state_->flights.waiting(); }
 absl::StatusOr<SnapshotInfo> GitImporter::Import(const ImportRequest& request,
                                                  const ImportProgressCallback& progress) {
   ASSIGN_OR_RETURN(const std::string revision, ParseRevision(request.revision));
-  ASSIGN_OR_RETURN(const ImportSource source, IdentifySource(request.path, kMissing));
+  ASSIGN_OR_RETURN(const ImportSource source,
+                   IdentifySource(request.path, kMissing, request.allowed));
   if (IsLowerHex(revision, 40)) {
     const std::optional<SnapshotInfo> info = state_->store->FindBySource(source.key, revision, "");
     if (info.has_value()) return *info;

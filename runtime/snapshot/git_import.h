@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "snapshot/import_source.h"
 #include "snapshot/snapshot_store.h"
 #include "snapshot/worker_runner.h"
 
@@ -26,6 +27,7 @@ namespace glovebox {
 struct ImportRequest {
   std::string path;      // absolute: a repository's directory (worktree or bare) or a bundle file
   std::string revision;  // branch, tag, short or full commit id; "": HEAD
+  SourcePolicy allowed = nullptr;
 };
 
 enum class ImportPhase { kResolving, kCopying, kCheckingOut, kIndexing, kSealing };

@@ -59,7 +59,8 @@ absl::StatusOr<ImageInfo> ImportImage(ImageStore* store, WorkerRunner* runner,
     return DetailedError(absl::StatusCode::kAlreadyExists,
                          absl::StrCat("image \"", name, "\" exists"), {"IMAGE_EXISTS", {}});
   }
-  ASSIGN_OR_RETURN(const ImportSource source, IdentifySource(request.path, "ARCHIVE_NOT_FOUND"));
+  ASSIGN_OR_RETURN(const ImportSource source,
+                   IdentifySource(request.path, "ARCHIVE_NOT_FOUND", request.allowed));
   if (source.is_directory) {
     return DetailedError(absl::StatusCode::kInvalidArgument,
                          absl::StrCat(request.path, " is a directory, not a tar archive"),
@@ -69,7 +70,7 @@ absl::StatusOr<ImageInfo> ImportImage(ImageStore* store, WorkerRunner* runner,
   job.arguments = {"/bin/sh", "-c", kTarScript, "import", "/mnt/archive", "/image-root"};
   job.environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                      "LC_ALL=C"};
-  job.binds = {{source.path, "/mnt/archive"}};
+  job.binds = {{source.path, "/mnt/archive", source.pinned}};
   job.as_root_inside = true;
   job.disk_bytes = limits.disk_bytes;
   job.disk_inodes = limits.disk_inodes;

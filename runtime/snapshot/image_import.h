@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "snapshot/git_import.h"
 #include "snapshot/image_store.h"
+#include "snapshot/import_source.h"
 #include "snapshot/worker_runner.h"
 
 namespace glovebox {
@@ -17,6 +18,7 @@ namespace glovebox {
 struct ImageImportRequest {
   std::string name;
   std::string path;  // absolute: the archive
+  SourcePolicy allowed = nullptr;
 };
 
 // Blocking; thread-safe. Errors: INVALID_ARGUMENT (name, path); ALREADY_EXISTS IMAGE_EXISTS;

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <memory>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -46,13 +48,14 @@ absl::StatusOr<std::string> CanonicalPath(int fd) {
 }  // namespace
 
 absl::StatusOr<ImportSource> IdentifySource(const std::string& path,
-                                            absl::string_view reason_missing) {
+                                            absl::string_view reason_missing,
+                                            const SourcePolicy& allowed) {
   if (path.size() > kPathBytesMax) return PathError(path, "is too long");
   if (!absl::StartsWith(path, "/")) return PathError(path, "must be absolute");
   if (EscapeForPeople(path) != path) {
     return PathError(path, "must be printable UTF-8 without backslashes");
   }
-  const absl::StatusOr<UniqueFd> fd = OpenAt(AT_FDCWD, path, O_PATH);
+  absl::StatusOr<UniqueFd> fd = OpenAt(AT_FDCWD, path, O_PATH);
   if (!fd.ok()) {
     const std::optional<ErrorDetail> detail = GetErrorDetail(fd.status());
     const bool under_a_file = detail.has_value() && detail->metadata.count("errno") != 0 &&
@@ -68,12 +71,15 @@ absl::StatusOr<ImportSource> IdentifySource(const std::string& path,
                          absl::StrCat(path, " is neither a directory nor a regular file"),
                          {"PATH_NOT_SUPPORTED", {{"path", path}}});
   }
-  ImportSource source{.path = "", .is_directory = S_ISDIR(status.st_mode), .key = ""};
+  ImportSource source{
+      .path = "", .is_directory = S_ISDIR(status.st_mode), .key = "", .pinned = nullptr};
   ASSIGN_OR_RETURN(source.path, CanonicalPath(fd->get()));
+  if (allowed) RETURN_IF_ERROR(allowed(source.path));
   Sha256 key;
   key.UpdateField(source.path);
   key.UpdateField(absl::StrCat(status.st_dev, " ", status.st_ino));
   source.key = key.FinishHex();
+  source.pinned = std::make_shared<const UniqueFd>(*std::move(fd));
   return source;
 }
 

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "base/unique_fd.h"
 #include "snapshot/disk.h"
 
 namespace glovebox {
@@ -23,6 +24,8 @@ struct WorkerBind {
   std::string host_path;  // absolute
   std::string target;  // absolute, must exist in the host image (/mnt, /media, /srv, /opt), or be a
                        // file path below them
+  // What `host_path` led to when it was looked at, O_PATH: that is shown, whatever is there now.
+  std::shared_ptr<const UniqueFd> pinned = nullptr;
 };
 
 struct WorkerJob {

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "gtest/gtest.h"
@@ -54,6 +55,30 @@ TEST_F(ImportSourceTest, AnotherDirectoryAtTheSamePathIsAnotherSource) {
   ASSERT_TRUE(before.ok() && after.ok());
   EXPECT_EQ(before->path, after->path);
   EXPECT_NE(before->key, after->key);
+}
+
+TEST_F(ImportSourceTest, WhatWasOpenedIsAskedAboutAndNotWhatIsThereLater) {
+  const std::string path = directory_ + "/repository";
+  const std::string canonical = std::filesystem::canonical(path);
+  std::vector<std::string> asked;
+  const SourcePolicy swaps = [&](const std::string& opened) {
+    asked.push_back(opened);
+    std::filesystem::rename(path, directory_ + "/elsewhere");
+    std::filesystem::create_symlink("/", path);
+    return absl::OkStatus();
+  };
+  const auto source = IdentifySource(path, "X", swaps);
+  ASSERT_TRUE(source.ok()) << source.status();
+  EXPECT_EQ(asked, std::vector<std::string>{canonical});
+  struct stat pinned {};
+  struct stat elsewhere {};
+  ASSERT_EQ(::fstat(source->pinned->get(), &pinned), 0);
+  ASSERT_EQ(::stat((directory_ + "/elsewhere").c_str(), &elsewhere), 0);
+  EXPECT_EQ(pinned.st_ino, elsewhere.st_ino);
+  const SourcePolicy refuses = [&](const std::string& opened) {
+    return opened == "/" ? absl::PermissionDeniedError("outside") : absl::OkStatus();
+  };
+  EXPECT_TRUE(absl::IsPermissionDenied(IdentifySource(path, "X", refuses).status()));
 }
 
 TEST_F(ImportSourceTest, MissingPathHasTheReasonAskedFor) {
