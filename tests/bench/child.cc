@@ -159,6 +159,10 @@ bool Companion::running() const {
   return poll(&ended, 1, 0) == 0;
 }
 
+absl::Status Companion::AwaitEnd(int timeout_ms) const {
+  return WaitPidFd(pidfd_.get(), timeout_ms);
+}
+
 bool InPath(const std::string& program) {
   const char* path = getenv("PATH");
   for (absl::string_view folder : absl::StrSplit(path == nullptr ? "" : path, ':')) {

@@ -45,6 +45,7 @@ class Companion {
 
   pid_t pid() const { return pid_; }
   bool running() const;
+  absl::Status AwaitEnd(int timeout_ms) const;  // DEADLINE_EXCEEDED
 
  private:
   pid_t pid_;

@@ -23,6 +23,7 @@ namespace {
 
 constexpr char kCgroups[] = "/sys/fs/cgroup";
 constexpr int kFilterFd = 9;
+constexpr int kStarterMs = 30'000;
 const char* const kOciRuntimes[] = {"crun", "runc"};
 constexpr char kPodman[] = "podman";
 // Of Debian's golang-github-containers-common, which podman brings: what podman and, word for word,
@@ -53,6 +54,21 @@ void RemoveCgroup(const std::string& path) {
   // podman's monitor outlives `podman rm` by a moment. One that is in use for long stays and is
   // seen by whoever looks.
   for (int i = 0; rmdir(path.c_str()) != 0 && errno == EBUSY && i < 300; ++i) usleep(10000);
+}
+
+// As strict as it goes, with `options` beside; who runs it passes the filter as kFilterFd.
+Command Bubblewrap(const std::string& root, const std::vector<std::string>& options,
+                   std::vector<std::string> arguments) {
+  Command command{{"bwrap", "--unshare-all", "--unshare-user", "--ro-bind", root, "/"}};
+  std::vector<std::string>& words = command.arguments;
+  words.insert(words.end(), options.begin(), options.end());
+  for (const char* word : {"--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--cap-drop",
+                           "ALL", "--die-with-parent", "--seccomp"}) {
+    words.emplace_back(word);
+  }
+  words.push_back(absl::StrCat(kFilterFd));
+  for (std::string& argument : arguments) words.push_back(std::move(argument));
+  return command;
 }
 
 // Links as Debian's root has them, and places for mounts.
@@ -162,29 +178,9 @@ absl::StatusOr<Measurement> Peers::TimeCreate(const std::string& name, int slot)
   // bubblewrap reads from where the descriptor stands: each run gets one of its own.
   ASSIGN_OR_RETURN(UniqueFd filter,
                    OpenAt(AT_FDCWD, absl::StrCat("/proc/self/fd/", filter_.get()), O_RDONLY));
-  return TimeCommand({{"bwrap",
-                       "--unshare-all",
-                       "--unshare-user",
-                       "--uid",
-                       "0",
-                       "--gid",
-                       "0",
-                       "--ro-bind",
-                       workspace_->root(),
-                       "/",
-                       "--proc",
-                       "/proc",
-                       "--dev",
-                       "/dev",
-                       "--tmpfs",
-                       "/tmp",
-                       "--cap-drop",
-                       "ALL",
-                       "--die-with-parent",
-                       "--seccomp",
-                       absl::StrCat(kFilterFd),
-                       "/bin/hello"},
-                      {{filter.get(), kFilterFd}}});
+  Command command = Bubblewrap(workspace_->root(), {"--uid", "0", "--gid", "0"}, {"/bin/hello"});
+  command.fds = {{filter.get(), kFilterFd}};
+  return TimeCommand(command);
 }
 
 std::vector<std::string> Peers::Creators() const {
@@ -213,8 +209,7 @@ absl::Status Peers::StartWaiting(const std::string& runtime, const std::string& 
 // The container keeps the stdout that it is given, so the pipe of a timed command would not end.
 absl::Status Peers::RunDetached(const Command& command) const {
   ASSIGN_OR_RETURN(Companion starter, Companion::Start(command, 10000));
-  for (int i = 0; starter.running() && i < 6000; ++i) usleep(5000);
-  return absl::OkStatus();
+  return starter.AwaitEnd(kStarterMs);
 }
 
 // Nothing of it outside of the workspace; its default profile, no network, no log.
@@ -274,34 +269,9 @@ absl::StatusOr<std::map<std::string, Command>> Peers::Confined(const std::string
         Runtime("runc", {"run", "-b", bundle, "confined"});
   }
   if (Has("bubblewrap")) {
-    Command command{{"bwrap",
-                     "--unshare-all",
-                     "--unshare-user",
-                     "--ro-bind",
-                     root,
-                     "/",
-                     "--ro-bind",
-                     "/usr",
-                     "/usr",
-                     "--ro-bind",
-                     programs,
-                     "/mnt",
-                     "--ro-bind",
-                     source,
-                     "/src",
-                     "--proc",
-                     "/proc",
-                     "--dev",
-                     "/dev",
-                     "--tmpfs",
-                     "/tmp",
-                     "--cap-drop",
-                     "ALL",
-                     "--die-with-parent",
-                     "--seccomp",
-                     absl::StrCat(kFilterFd)},
-                    {}};
-    for (std::string& argument : arguments) command.arguments.push_back(std::move(argument));
+    const std::vector<std::string> binds = {"--ro-bind", "/usr",      "/usr", "--ro-bind", programs,
+                                            "/mnt",      "--ro-bind", source, "/src"};
+    Command command = Bubblewrap(root, binds, std::move(arguments));
     commands["bubblewrap, an allow list"] = std::move(command);
   }
   return commands;
