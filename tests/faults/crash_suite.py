@@ -131,14 +131,13 @@ class Crash(daemon.FreshDaemonCase):
 
     def test_fork(self):
         """The parent goes on, stopped or not when the daemon died; a child is whole or not there."""
-        parent = self.ok("create").strip()
-        self.addCleanup(self.daemon.cli, "rm", "--force", parent)
+        parent = self.create()
         self.ok("exec", parent, "--", "sh", "-c", "head -c 2000000 /dev/urandom > ~/big; echo kept > ~/file")
 
         def check(_):
             known = self.known()
             self.assertEqual(known.pop(parent, None), "running")
-            self.assertEqual(self.ok("exec", parent, "--", "cat", "file"), "kept\n")
+            self.assertEqual(self.ok("exec", parent, "--", "cat", "file"), b"kept\n")
             whole = self.ok("exec", parent, "--", "sha256sum", "big")
             for child, state in known.items():
                 self.assertEqual(state, "running")
@@ -150,8 +149,7 @@ class Crash(daemon.FreshDaemonCase):
         self.nothing_of_sandboxes()
 
     def test_pause_and_resume(self):
-        sandbox = self.ok("create").strip()
-        self.addCleanup(self.daemon.cli, "rm", "--force", sandbox)
+        sandbox = self.create()
         self.ok("exec", "--detach", sandbox, "--", "sleep", "1000")
 
         def operation(_):
@@ -161,7 +159,7 @@ class Crash(daemon.FreshDaemonCase):
         def check(_):
             self.assertIn(self.known()[sandbox], ("running", "paused"))
             self.ok("resume", sandbox)
-            self.assertEqual(self.ok("exec", sandbox, "--", "echo", "works"), "works\n")
+            self.assertEqual(self.ok("exec", sandbox, "--", "echo", "works"), b"works\n")
 
         self.each_point(lambda: None, operation, check)
 
