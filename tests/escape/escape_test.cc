@@ -58,7 +58,7 @@ class ProbeTest : public ::testing::Test {
 };
 
 TEST_F(ProbeTest, EveryProbeIsConfined) {
-  ASSERT_GE(probes_.size(), 75u);
+  ASSERT_GE(probes_.size(), 81u);
   for (const auto& [name, expected] : probes_) {
     EXPECT_EQ(expected.size(), 5u) << name;
     EXPECT_EQ(expected.substr(0, 1), "C") << name;

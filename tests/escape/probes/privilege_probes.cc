@@ -3,16 +3,24 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/fs.h>
 #include <linux/prctl.h>
 #include <linux/securebits.h>
 #include <mntent.h>
+#include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <initializer_list>
@@ -150,6 +158,91 @@ void RaiseLimits() {
   AttemptWrite("/proc/self/oom_score_adj", "-1000");
 }
 
+int OwnFile(const char* path) {
+  const int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0700);
+  Control(fd >= 0, path);
+  return fd;
+}
+
+// Capabilities of a file, and the attributes that only a mounter sees.
+void PrivilegedAttributes() {
+  const int fd = OwnFile("/tmp/probe-xattr");
+  const vfs_cap_data capability{VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE, {{~0u, 0}, {0, 0}}};
+  Attempt("security.capability",
+          fsetxattr(fd, "security.capability", &capability, sizeof(capability), 0));
+  Attempt("trusted", fsetxattr(fd, "trusted.overlay.opaque", "y", 1, 0));
+  close(fd);
+  unlink("/tmp/probe-xattr");
+}
+
+void FilesystemIoctls() {
+  const int fd = OwnFile("/tmp/probe-flags");
+  int flags = FS_IMMUTABLE_FL;
+  Attempt("immutable", ioctl(fd, FS_IOC_SETFLAGS, &flags));
+  flags = 0;
+  (void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
+  close(fd);
+  unlink("/tmp/probe-flags");
+  if (Argument("init") != nullptr) return;  // outside the next ones would stop the host
+  for (const char* path : {"/", "/home/agent", "/tmp"}) {
+    const int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    Control(directory >= 0, path);
+    Attempt("freeze", ioctl(directory, FIFREEZE, 0));
+    fstrim_range range{0, ~0ull, 0};
+    Attempt("trim", ioctl(directory, FITRIM, &range));
+    close(directory);
+  }
+}
+
+void PrivilegedScheduling() {
+  constexpr int kRealTimeClass = 1 << 13;  // IOPRIO_CLASS_RT
+  Attempt("ioprio of real time", syscall(SYS_ioprio_set, 1 /* WHO_PROCESS */, 0, kRealTimeClass));
+  timer_t timer;
+  sigevent none{};
+  none.sigev_notify = SIGEV_NONE;
+  Attempt("a timer that wakes the host", timer_create(CLOCK_BOOTTIME_ALARM, &none, &timer));
+  Control(timer_create(CLOCK_MONOTONIC, &none, &timer) == 0, "a timer");
+}
+
+// Who sends, as the receiver of a unix socket is told.
+void Forge(const char* what, const ucred& as) {
+  int ends[2];
+  Control(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends) == 0, "socketpair");
+  char control[CMSG_SPACE(sizeof(ucred))] = {};
+  char byte = 'x';
+  iovec part{&byte, 1};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_CREDENTIALS;
+  header->cmsg_len = CMSG_LEN(sizeof(ucred));
+  memcpy(CMSG_DATA(header), &as, sizeof(as));
+  Attempt(what, sendmsg(ends[0], &message, 0));
+  const ucred own{getpid(), getuid(), getgid()};
+  memcpy(CMSG_DATA(header), &own, sizeof(own));
+  Control(sendmsg(ends[0], &message, 0) == 1, "its own");
+  close(ends[0]);
+  close(ends[1]);
+}
+
+void ForgedCredentials() { Forge("as process 1", {1, getuid(), getgid()}); }
+
+void SocketPrivileges() {
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  Control(fd >= 0, "socket");
+  const int on = 1;
+  Attempt("SO_MARK", setsockopt(fd, SOL_SOCKET, SO_MARK, &on, sizeof(on)));
+  Attempt("SO_SNDBUFFORCE", setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &on, sizeof(on)));
+  Attempt("SO_RCVBUFFORCE", setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &on, sizeof(on)));
+  Attempt("IP_TRANSPARENT", setsockopt(fd, SOL_IP, IP_TRANSPARENT, &on, sizeof(on)));
+  Control(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &on, sizeof(on)) == 0, "SO_SNDBUF");
+  close(fd);
+}
+
 }  // namespace
 
 const Probe kPrivilegeProbes[] = {
@@ -162,5 +255,10 @@ const Probe kPrivilegeProbes[] = {
     {"id_maps", "SR-2", IdMaps, "CCCEC"},
     {"give_files_away", "SR-2", GiveFilesAway, "CCCEE"},
     {"raise_limits", "SR-17", RaiseLimits, "CCCEC"},
+    {"privileged_attributes", "SR-3", PrivilegedAttributes, "CCCEC"},
+    {"filesystem_ioctls", "SR-6", FilesystemIoctls, "CCCEC"},
+    {"privileged_scheduling", "SR-16", PrivilegedScheduling, "CCCEC"},
+    {"forged_credentials", "SR-2", ForgedCredentials, "CCCEC"},
+    {"socket_privileges", "SR-5", SocketPrivileges, "CCCEC"},
     {},
 };

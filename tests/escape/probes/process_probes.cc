@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -75,6 +77,15 @@ void SignalInit() {
     Attempt("kill", kill(Init(), number));
   }
   Control(kill(getpid(), 0) == 0, "kill oneself with 0");
+}
+
+// Its limits and where it runs, which need no more than the same id.
+void SteerInit() {
+  rlimit limit{};
+  Attempt("prlimit", prlimit(Init(), RLIMIT_NOFILE, nullptr, &limit));
+  cpu_set_t cpus;
+  Control(sched_getaffinity(0, sizeof(cpus), &cpus) == 0, "its own CPUs");
+  Attempt("sched_setaffinity", sched_setaffinity(Init(), sizeof(cpus), &cpus));
 }
 
 void OthersInProc() {
@@ -152,6 +163,7 @@ const Probe kProcessProbes[] = {
     {"write_init_program", "SR-9", WriteInitProgram, "CCCEC"},
     {"init_memory", "SR-9", InitMemory, "CCC-C"},
     {"init_descriptors", "SR-9", InitDescriptors, "CCCEC"},
+    {"steer_init", "SR-9", SteerInit, "CCCEE"},
     {"signal_init", "SR-9", SignalInit, "CCC--"},
     {"others_in_proc", "SR-12", OthersInProc, "CCC--"},
     {"init_in_proc", "SR-12", Namespaces, "CCCEC"},
