@@ -72,10 +72,13 @@ class Errors(daemon.DaemonCase):
         sandbox = self.create()
         self.ok("exec", "--detach", "--exec-id", "cat", sandbox, "--", "sleep", "60")
         before = self.daemon.resident_kib()
-        done = subprocess.run([daemon.TEST_BIN / "large_message_client", self.daemon.socket, sandbox, "cat", str(100 << 20)],
-                              capture_output=True, text=True, timeout=60)
-        self.assertEqual(done.stdout, "8\n", "RESOURCE_EXHAUSTED")
-        self.assertLess(self.daemon.resident_kib() - before, 64 << 10)
+        for _ in range(4):
+            done = subprocess.run([daemon.TEST_BIN / "large_message_client", self.daemon.socket, sandbox, "cat",
+                                   str(100 << 20)], capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.stdout, "8\n", "RESOURCE_EXHAUSTED")
+        # gRPC has a whole message in memory before it refuses it, and frees it after the answer; the allocator may keep
+        # up to one for the next.
+        daemon.wait_until(lambda: self.daemon.resident_kib() - before < 128 << 10, "they are not kept")
         self.ok("exec", sandbox, "--", "true")
 
     def test_a_killed_init_ends_its_execs_as_sandbox_gone(self):
