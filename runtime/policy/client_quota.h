@@ -18,9 +18,9 @@ struct ClientQuota {
   uint64_t connections_max = 64;       // on the unix socket
   uint64_t open_streams_max = 512;     // followed output, waits, writes of input
   uint64_t calls_at_once_max = 64;     // that are being worked on, short ones
-  uint64_t transfers_at_once_max = 4;  // imports, patches, creations from a repository
+  uint64_t transfers_at_once_max = 4;  // imports, patches, creations from a repository, forks
   uint64_t requests_per_second = 500;  // twice as many in a burst
-  uint64_t creates_per_second = 20;    // of sandboxes; likewise
+  uint64_t creates_per_second = 20;    // of sandboxes, by forks too; likewise
 };
 
 struct QuotaField {

@@ -14,6 +14,7 @@
 #include "linux/process.h"
 #include "sandbox/resources.h"
 #include "sandbox/sandbox_errors.h"
+#include "snapshot/disk_spare.h"
 
 namespace glovebox {
 namespace {
@@ -47,6 +48,7 @@ Sandbox::Sandbox(const SandboxDeps& deps, SandboxBlueprint blueprint,
 absl::StatusOr<std::shared_ptr<Sandbox>> Sandbox::Start(const SandboxDeps& deps,
                                                         SandboxBlueprint blueprint,
                                                         std::unique_ptr<Disk> disk) {
+  const bool copied = disk != nullptr;
   ASSIGN_OR_RETURN(std::unique_ptr<Resources> resources,
                    Resources::Acquire(deps, blueprint, std::move(disk)));
   absl::StatusOr<LaunchRequest> request = resources->MakeLaunchRequest(deps, blueprint);
@@ -61,6 +63,8 @@ absl::StatusOr<std::shared_ptr<Sandbox>> Sandbox::Start(const SandboxDeps& deps,
     Release(std::move(resources));
     return launched.status();
   }
+  // The overlay is mounted and nothing runs yet: there is the room that was given up for it.
+  if (copied) (void)KeepSpare(resources->disk->root_fd());  // or forks of it may find it full
   std::shared_ptr<Sandbox> sandbox(
       new Sandbox(deps, std::move(blueprint), std::move(resources), *std::move(launched)));
   RETURN_IF_ERROR(sandbox->WatchInit());

@@ -25,7 +25,7 @@ KindQuota QuotaOf(CallKind kind) {
       return {"calls_at_once_max", &ClientQuota::calls_at_once_max, "calls are in hand"};
     case CallKind::kTransfer:
       return {"transfers_at_once_max", &ClientQuota::transfers_at_once_max,
-              "imports, patches or creations from a repository are in hand"};
+              "imports, patches, forks or creations from a repository are in hand"};
     case CallKind::kStream:
       break;
   }

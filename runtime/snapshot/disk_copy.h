@@ -68,7 +68,8 @@ struct DiskSnapshot {
 };
 
 // Makes the root of a copied disk fit for a sandbox of its own: `upper` stays as it is, everything
-// else (overlay's work directory with its mark of a volatile mount, output logs) goes.
+// else (overlay's work directory with its mark of a volatile mount, output logs, the spare files:
+// KeepSpare once it is mounted) goes.
 absl::Status KeepOnlyUpper(int root_fd);
 
 }  // namespace glovebox

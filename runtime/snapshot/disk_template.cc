@@ -15,6 +15,7 @@
 #include "linux/mount.h"
 #include "linux/process.h"
 #include "snapshot/disk_attach.h"
+#include "snapshot/disk_spare.h"
 
 namespace glovebox {
 namespace {
@@ -34,6 +35,7 @@ absl::Status FillBlank(const std::string& image_path, const std::string& mount_p
   }
   RETURN_IF_ERROR(MakeDirectoryAt(root.get(), "work", 0755));
   RETURN_IF_ERROR(MakeDirectoryAt(root.get(), "upper", 0755));
+  RETURN_IF_ERROR(KeepSpare(root.get()));
   // Whatever this process's umask is.
   if (::fchmodat(root.get(), "upper", 0755, 0) != 0) return ErrnoError(errno, "fchmodat upper");
   return absl::OkStatus();

@@ -168,6 +168,34 @@ class OwnersSuite(ClientsCase):
         self.assertNotEqual(first, second)
         self.assertEqual(owner.call("Sandbox", "CreateSandbox", request_id="same").sandbox.id, first)
 
+    def test_a_fork_belongs_to_the_owner_of_its_parent(self):
+        owner, other, admin = self.api(OWNER), self.api(OTHER), self.api(0)
+        parent = owner.call("Sandbox", "CreateSandbox").sandbox
+        request = {"sandbox_id": parent.id, "count": 2, "request_id": "same"}
+        made = owner.call("Sandbox", "ForkSandbox", **request)
+        # An administrator may; the children are still not its own.
+        made_by_admin = admin.call("Sandbox", "ForkSandbox", sandbox_id=parent.id, count=1)
+        children = [r.sandbox for r in (*made.results, *made_by_admin.results)]
+        for child in children:
+            self.assertEqual((child.owner, child.parent_id), (f"uid:{OWNER}", parent.id))
+            self.assertEqual(list(child.enforcement), list(parent.enforcement))
+            self.assertEqual(child.profile, parent.profile)
+            for method in ("GetSandbox", "PauseSandbox", "ResumeSandbox", "DeleteSandbox"):
+                with self.assertRaises(grpc.RpcError) as caught:
+                    other.call("Sandbox", method, sandbox_id=child.id)
+                self.assertEqual(caught.exception.code(), grpc.StatusCode.NOT_FOUND)
+        self.assertEqual(list(other.call("Sandbox", "ListSandboxes").sandboxes), [])
+        # The same request id of somebody else is another request.
+        foreign = other.call("Sandbox", "CreateSandbox").sandbox.id
+        own = other.call("Sandbox", "ForkSandbox", **{**request, "sandbox_id": foreign})
+        self.assertFalse({r.sandbox.id for r in own.results} & {child.id for child in children})
+        lines = [json.loads(line) for line in (self.daemon.state / "audit.log").read_text().splitlines()]
+        forks = [line for line in lines if line.get("method") == "SandboxService/ForkSandbox"]
+        self.assertEqual([(line["principal"], line["sandbox"], line["children"]) for line in forks], [
+            (f"uid:{OWNER}", parent.id, [r.sandbox.id for r in made.results]),
+            ("uid:0", parent.id, [r.sandbox.id for r in made_by_admin.results]),
+            (f"uid:{OTHER}", foreign, [r.sandbox.id for r in own.results])])
+
     def test_the_owner_outlives_the_daemon(self):
         owner = self.api(OWNER)
         sandbox = owner.call("Sandbox", "CreateSandbox").sandbox.id

@@ -101,6 +101,45 @@ class QuotaSuite(ClientsCase):
         for stream in streams:
             stream.cancel()
 
+    def test_children_of_a_fork_count_and_are_refused_before_anything_is_made(self):
+        client, neighbour = self.api(OTHER), self.api(OWNER)
+        parent = self.patient(client, "Sandbox", "CreateSandbox").sandbox.id
+        told = self.patient(client, "Sandbox", "ForkSandbox", sandbox_id=parent, count=3)
+        self.assertEqual([r.WhichOneof("result") for r in told.results], ["sandbox", "error", "error"])
+        self.assertIn("client_quota.sandboxes_max", told.results[2].error.message)
+        self.assertEqual(self.refused(client, "Sandbox", "ForkSandbox", sandbox_id=parent, count=1)[:2],
+                         ("CLIENT_QUOTA", {"quota": "sandboxes_max", "limit": "2"}))
+        child = told.results[0].sandbox.id
+        self.assertEqual(self.refused(client, "Sandbox", "ForkSandbox", sandbox_id=child, count=1)[0], "CLIENT_QUOTA")
+        self.assertEqual(len(self.patient(client, "Sandbox", "ListSandboxes").sandboxes), 2)
+        other = neighbour.call("Sandbox", "CreateSandbox").sandbox.id
+        self.assertEqual(len(neighbour.call("Sandbox", "ForkSandbox", sandbox_id=other, count=1).results), 1)
+
+    def test_children_of_a_fork_are_creations_for_the_rate(self):
+        config = self.daemon.root / "gloveboxd.toml"
+        self.daemon.process.terminate()
+        self.daemon.process.wait(timeout=60)
+        config.write_text("[client_quota]\ncreates_per_second = 1\n")
+        self.daemon.start("--config", config, "--socket-group", self.group.gr_name)
+        client = self.api(OTHER)
+        parent = client.call("Sandbox", "CreateSandbox").sandbox.id
+        fork = {"sandbox_id": parent, "count": 6, "request_id": "once"}
+        told = self.patient(client, "Sandbox", "ForkSandbox", **fork)
+        made = [r.sandbox.id for r in told.results if r.HasField("sandbox")]
+        self.assertTrue(1 <= len(made) < 6, "a burst is of two seconds")
+        self.assertTrue(any("creates_per_second" in r.error.message for r in told.results))
+        # Again and again with the same id: children that are there cost nothing and stay the same.
+        while any(r.HasField("error") for r in told.results):
+            retry = error_details_pb2.RetryInfo()
+            for detail in next(r.error for r in told.results if r.HasField("error")).details:
+                detail.Unpack(retry)
+            delay = retry.retry_delay.ToTimedelta().total_seconds()
+            self.assertTrue(0 < delay <= 1, delay)
+            select.select([], [], [], delay)
+            told = self.patient(client, "Sandbox", "ForkSandbox", **fork)
+        self.assertEqual([r.sandbox.id for r in told.results][:len(made)], made)
+        self.assertEqual(len(client.call("Sandbox", "ListSandboxes").sandboxes), 7)
+
     def test_connections_end_at_their_quota(self):
         first, *_ = clients = [self.api(OTHER) for _ in range(3)]
         for client in clients:

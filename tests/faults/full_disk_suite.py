@@ -5,6 +5,7 @@ No sandbox is made, running ones go on, output is kept or said to be lost, and a
 """
 
 import errno
+import json
 import os
 import pathlib
 import select
@@ -53,6 +54,36 @@ class FullDisk(daemon.FreshDaemonCase):
         self.assertEqual(sorted(self.told("ls", "-q").split()), sorted([sandbox, other]))
         self.assertEqual(self.daemon.cli("logs", sandbox, "during").stdout, b"goes on\n")
         self.ok("rm", sandbox, other)
+
+    def images(self):
+        return {path.name for path in (self.daemon.state / "disks" / "images").iterdir()}
+
+    def test_forks_take_the_room_that_there_is_and_leave_nothing_of_the_others(self):
+        parent = self.create()
+        self.ok("exec", parent, "--", "sh", "-c", "head -c 40000000 /dev/urandom > ~/big")
+        whole = self.told("exec", parent, "--", "sha256sum", "big")
+        self.ok("exec", "--detach", "--exec-id", "sleeper", parent, "--", "sleep", "600")
+        before = self.images()
+        done = self.daemon.cli("fork", "--json", "-n", "6", parent)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        made = [one["sandbox"]["id"] for one in json.loads(done.stdout)["children"] if "sandbox" in one]
+        self.assertTrue(1 <= len(made) <= 3, made)
+        self.assertIn(b"no room for a copy", done.stderr)
+        self.assertEqual(sorted(self.told("ls", "-q").split()), sorted([parent, *made]))
+        daemon.wait_until(lambda: len(self.images() - before) <= len(made), "nothing of the others is left")
+        for child in made:
+            self.assertEqual(self.told("exec", child, "--", "sha256sum", "big"), whole)
+        # No room at all: the call fails as a whole, and the parent goes on.
+        filler = self.fill()
+        none = self.daemon.cli("fork", parent)
+        self.assertEqual((none.returncode, none.stdout), (1, b""))
+        self.assertIn(b"no room for a copy", none.stderr)
+        filler.unlink()
+        self.assertEqual(self.status(parent, "sleeper")["state"], "running")
+        self.ok("rm", *made)
+        [child] = self.told("fork", parent).split()
+        self.assertEqual(self.told("exec", child, "--", "sha256sum", "big"), whole)
+        self.ok("rm", parent, child)
 
     def stored(self, sandbox):
         return len(os.listdir(self.daemon.state / "output" / sandbox))

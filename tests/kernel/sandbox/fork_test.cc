@@ -213,6 +213,31 @@ TEST_F(ForkTest, ADeletedOrUnknownSandboxCannotBeForked) {
   EXPECT_FALSE(parent->CopyFiles().ok());
 }
 
+TEST_F(ForkTest, WhoDeletesTheParentDoesNotWaitForItsCopies) {
+  auto parent = Create();
+  ASSERT_NE(parent, nullptr);
+  Run(*parent, "head -c 20M /dev/urandom > ~/big");
+  // A copy asks between its parts whether it is still wanted: at the first one the deletion comes.
+  std::thread deletion;
+  const auto copy = parent->CopyFiles([&] {
+    if (!deletion.joinable()) {
+      deletion = std::thread([&] {
+        EXPECT_EQ(world_->manager().Delete(parent->id(), Sandbox::CleanUp::kWait),
+                  absl::OkStatus());
+      });
+      // Refused once the deletion has come as far as to the copies.
+      while (parent->Resume().ok()) std::this_thread::yield();
+    }
+    return false;
+  });
+  if (!deletion.joinable()) {  // a file system that shares blocks copies none
+    EXPECT_EQ(copy.status(), absl::OkStatus());
+    return;
+  }
+  deletion.join();
+  EXPECT_EQ(copy.status().code(), absl::StatusCode::kFailedPrecondition) << copy.status();
+}
+
 // The moment is one: what a payload does in an order is never seen out of it, however fast it
 // writes, renames, maps and drops files, and the file system of every child is whole.
 TEST_F(ForkTest, ForksOfASandboxThatFloodsItsDiskAreOfOneMomentEach) {
