@@ -11,8 +11,8 @@ import unittest
 
 import api_client  # noqa: F401  (makes google.rpc)
 import grpc
-from clients import OTHER, OWNER, UserApi, acting_as
-from daemon import DEADLINE_S, Daemon, wait_until
+from clients import OTHER, OWNER, ClientsCase, acting_as
+from daemon import DEADLINE_S, wait_until
 from quota_suite import details
 from tls_suite import TcpApi, documented_commands
 
@@ -69,18 +69,14 @@ class SilentClients:
         self.open = []
 
 
-class ConnectionsSuite(unittest.TestCase):
+class ConnectionsSuite(ClientsCase):
     def setUp(self):
-        self.daemon = Daemon()
+        super().setUp()
         self.silent = SilentClients()
-        self.group = grp.getgrgid(os.getgid())
-        self.apis = []
+        self.addCleanup(self.silent.close)
 
-    def tearDown(self):
-        self.silent.close()
-        for api in self.apis:
-            api.close()
-        self.assertEqual(self.daemon.stop(), [])
+    def start_daemon(self):
+        self.group = grp.getgrgid(os.getgid())  # each test starts it, with limits of its own
 
     def start(self, of_client, all_clients, *options):
         config = self.daemon.root / "gloveboxd.toml"
@@ -98,13 +94,10 @@ class ConnectionsSuite(unittest.TestCase):
         said = wait_until(lambda: re.search(r"tcp=127\.0\.0\.1:([1-9][0-9]*)", self.daemon.read_log()), "the port")
         return int(said.group(1))
 
-    def user(self, uid):
-        self.apis.append(UserApi(self.daemon.socket, uid, self.group.gr_gid))
-        return self.apis[-1]
-
     def tcp(self, port):
-        self.apis.append(TcpApi(port, self.daemon.root / "keys", "client.pem", "client.key"))
-        return self.apis[-1]
+        client = TcpApi(port, self.daemon.root / "keys", "client.pem", "client.key")
+        self.addCleanup(client.close)
+        return client
 
     def sockets(self):
         folder, found = f"/proc/{self.daemon.process.pid}/fd", 0
@@ -129,7 +122,7 @@ class ConnectionsSuite(unittest.TestCase):
 
     def test_silent_clients_of_the_unix_socket_hold_up_nobody(self):
         self.start(16, 100)
-        honest = self.user(OWNER)
+        honest = self.api(OWNER)
         before = self.daemon.resident_kib(), self.sockets()
         # A user's own quota, then everybody's limit: seven users may have 16 each, the honest one has 1.
         self.refused(self.silent_unix(OTHER, 24), 8)
@@ -148,11 +141,11 @@ class ConnectionsSuite(unittest.TestCase):
         wrong = self.silent_unix(0, 30, WRONG)
         wait_until(lambda: all(map(is_closed, wrong)), "what is no HTTP/2 is sent away")
         self.silent.close()
-        self.user(OTHER).call("Sandbox", "ListSandboxes")
+        self.api(OTHER).call("Sandbox", "ListSandboxes")
 
     def test_readers_that_never_read_hold_up_nobody(self):
         self.start(16, 100)
-        deaf, honest = self.user(OTHER), self.user(OWNER)
+        deaf, honest = self.api(OTHER), self.api(OWNER)
         sandbox = deaf.call("Sandbox", "CreateSandbox").sandbox.id
         deaf.call("Exec", "StartExec", sandbox_id=sandbox, exec_id="flood", spec={"arguments": [b"/usr/bin/yes"]})
         streams = [deaf.stream("Exec", "AttachExec", sandbox_id=sandbox, exec_id="flood") for _ in range(30)]
@@ -184,14 +177,15 @@ class ConnectionsSuite(unittest.TestCase):
 
     def test_a_certificates_connections_end_at_its_quota(self):
         port = self.start_tcp(3, 100)
-        for _ in range(3):
-            self.tcp(port).call("Sandbox", "ListSandboxes")
+        first, *others = [self.tcp(port) for _ in range(3)]
+        for client in (first, *others):
+            client.call("Sandbox", "ListSandboxes")
         fourth = self.tcp(port)
         with self.assertRaises(grpc.RpcError) as caught:
             fourth.call("Sandbox", "ListSandboxes")
         self.assertEqual(details(caught.exception)[:2],
                          ("CLIENT_QUOTA", {"quota": "connections_max", "limit": "3"}))
-        self.apis.pop(0).close()
+        first.close()
 
         def served():
             try:

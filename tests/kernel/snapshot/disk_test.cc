@@ -35,7 +35,7 @@ uint64_t FillFile(int fd) {
   }
 }
 
-TEST_F(DiskTest, BlankDiskHasUpperAndWorkAndNothingElse) {
+TEST_F(DiskTest, BlankDiskHasUpperWorkAndSpareRoomAndNothingElse) {
   const auto disk = NewDisk(64 * kMiB, 0);
   ASSERT_NE(disk, nullptr);
   std::vector<std::string> names;
@@ -43,7 +43,7 @@ TEST_F(DiskTest, BlankDiskHasUpperAndWorkAndNothingElse) {
     names.push_back(entry.path().filename());
   }
   std::sort(names.begin(), names.end());
-  EXPECT_EQ(names, (std::vector<std::string>{"upper", "work"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"spare", "upper", "work"}));
   struct stat status {};
   ASSERT_EQ(::fstatat(disk->root_fd(), "upper", &status, 0), 0);
   EXPECT_EQ(status.st_mode, S_IFDIR | 0755u);

@@ -31,7 +31,7 @@ TEST(ConvertExec, RetentionIsNamedOrTheDefaultAndWithinWhatTheHostAllows) {
   EXPECT_EQ(spec->ring_bytes, 128u << 10);
   EXPECT_EQ(spec->head_bytes, 64u << 10);
   EXPECT_EQ(spec->full_log_bytes, 0u);
-  EXPECT_EQ(spec->hold_limit_ms, 30'000u);
+  EXPECT_EQ(spec->hold_limit_ms, 60'000u);
   proto.mutable_retention()->set_tail_bytes(100'001);
   proto.mutable_full_log();
   proto.mutable_hold_time()->set_seconds(5);
