@@ -173,7 +173,14 @@ class ConnectionsSuite(ClientsCase):
             friend.call("Sandbox", "ListSandboxes")
             self.assertEqual(self.daemon.cli("version").returncode, 0, "the unix socket is another door")
         self.silent.close()
-        self.tcp(port).call("Sandbox", "ListSandboxes")
+
+        def served():  # the daemon closes its ends a moment later
+            try:
+                return self.tcp(port).call("Sandbox", "ListSandboxes")
+            except grpc.RpcError as error:
+                self.assertEqual(error.code(), grpc.StatusCode.UNAVAILABLE)
+
+        wait_until(served, "the places of those that closed are free")
 
     def test_a_certificates_connections_end_at_its_quota(self):
         port = self.start_tcp(3, 100)

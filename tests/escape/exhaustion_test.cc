@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/notification.h"
 #include "tests/escape/probe_run.h"
+#include "tests/support/suite_world.h"
 
 namespace glovebox {
 namespace {
@@ -22,15 +23,8 @@ struct Taken {
   Cause cause = Cause::kExited;
 };
 
-class ExhaustionTest : public ::testing::Test {
+class ExhaustionTest : public SuiteWorld<ExhaustionTest> {
  protected:
-  static void SetUpTestSuite() {
-    auto world = SandboxWorld::Make();
-    ASSERT_TRUE(world.ok()) << world.status();
-    world_ = world->release();
-  }
-  static void TearDownTestSuite() { delete world_; }
-
   static SandboxLimits Small() {
     SandboxLimits limits;
     limits.memory_bytes = 256 * kMiB;
@@ -50,9 +44,7 @@ class ExhaustionTest : public ::testing::Test {
   std::shared_ptr<Sandbox> Make() {
     CreateOptions options;
     options.limits = Small();
-    auto info = world_->manager().Create(options);
-    EXPECT_TRUE(info.ok()) << info.status();
-    std::shared_ptr<Sandbox> sandbox = *world_->manager().Find(info->id);
+    std::shared_ptr<Sandbox> sandbox = Create(options);
     EXPECT_TRUE(CopyProbeInto(*sandbox).ok());
     return sandbox;
   }
@@ -79,10 +71,7 @@ class ExhaustionTest : public ::testing::Test {
     EXPECT_LE(taken.amount, most) << what << " " << taken.why;
     EXPECT_EQ(taken.why, why) << what;
   }
-
-  static SandboxWorld* world_;
 };
-SandboxWorld* ExhaustionTest::world_ = nullptr;
 
 TEST_F(ExhaustionTest, DescriptorsTerminalsSignalsQueuesAndLockedMemoryEndAtTheirLimits) {
   const auto sandbox = Make();

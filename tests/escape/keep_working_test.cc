@@ -7,7 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tests/support/must_run.h"
-#include "tests/support/sandbox_world.h"
+#include "tests/support/suite_world.h"
 
 namespace glovebox {
 namespace {
@@ -106,30 +106,20 @@ touch -d 2001-01-01 f && [ "$(stat -c %Y f)" -lt 1000000000 ] && chmod 700 f && 
 cp --reflink=auto --sparse=always f h && echo ok)sh"},
 };
 
-class KeepWorkingTest : public ::testing::Test {
+class KeepWorkingTest : public SuiteWorld<KeepWorkingTest> {
  protected:
   static std::shared_ptr<Sandbox> Make(bool root_inside) {
     CreateOptions options;
     options.root_inside = root_inside;
-    auto info = world_->manager().Create(options);
-    EXPECT_TRUE(info.ok()) << info.status();
-    return *world_->manager().Find(info->id);
+    return Create(options);
   }
-  static void SetUpTestSuite() {
-    auto world = SandboxWorld::Make();
-    ASSERT_TRUE(world.ok()) << world.status();
-    world_ = world->release();
-  }
-  static void TearDownTestSuite() { delete world_; }
   static void ExpectOk(Sandbox& sandbox, const ExecSpec& spec, const std::string& name) {
     auto outcome = RunIn(sandbox, spec);
     ASSERT_TRUE(outcome.ok()) << name << ": " << outcome.status();
     EXPECT_TRUE(absl::EndsWith(outcome->out, "ok\n"))
         << name << ": " << outcome->out << outcome->err;
   }
-  static SandboxWorld* world_;
 };
-SandboxWorld* KeepWorkingTest::world_ = nullptr;
 
 TEST_F(KeepWorkingTest, OrdinaryToolsDoTheirWork) {
   const auto sandbox = Make(false);

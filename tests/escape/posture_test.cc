@@ -18,7 +18,7 @@
 #include "absl/strings/str_split.h"
 #include "base/unique_fd.h"
 #include "tests/support/must_run.h"
-#include "tests/support/sandbox_world.h"
+#include "tests/support/suite_world.h"
 
 namespace glovebox {
 namespace {
@@ -28,19 +28,17 @@ using ::testing::HasSubstr;
 using ::testing::IsSupersetOf;
 using ::testing::Not;
 
-class PostureTest : public ::testing::Test {
+class PostureTest : public SuiteWorld<PostureTest> {
  protected:
   static void SetUpTestSuite() {
-    auto world = SandboxWorld::Make();
-    ASSERT_TRUE(world.ok()) << world.status();
-    world_ = world->release();
-    auto info = world_->manager().Create({});
-    ASSERT_TRUE(info.ok()) << info.status();
-    sandbox_ = new std::shared_ptr<Sandbox>(*world_->manager().Find(info->id));
+    SuiteWorld::SetUpTestSuite();
+    ASSERT_NE(world_, nullptr);
+    sandbox_ = new std::shared_ptr<Sandbox>(Create());
+    ASSERT_NE(*sandbox_, nullptr);
   }
   static void TearDownTestSuite() {
     delete sandbox_;
-    delete world_;
+    SuiteWorld::TearDownTestSuite();
   }
   static std::string Output(const std::string& script) {
     auto outcome = RunIn(**sandbox_, Shell(script));
@@ -56,11 +54,8 @@ class PostureTest : public ::testing::Test {
     }
     return fields;
   }
-
-  static SandboxWorld* world_;
   static std::shared_ptr<Sandbox>* sandbox_;
 };
-SandboxWorld* PostureTest::world_ = nullptr;
 std::shared_ptr<Sandbox>* PostureTest::sandbox_ = nullptr;
 
 TEST_F(PostureTest, ACommandHasNoPrivilegeAtAll) {

@@ -69,6 +69,14 @@ class AdoptionTest : public testing::Test {
     return *world_;
   }
 
+  // kTalker, as "talker", runs, and ends with its own code when told.
+  static void ExpectThatItTalksOn(Sandbox& sandbox) {
+    ASSERT_TRUE(RunIn(sandbox, Shell("touch ~/stop")).ok());
+    const auto talk = Collect(*sandbox.FindExec("talker"));
+    ASSERT_TRUE(talk.ok()) << talk.status();
+    EXPECT_EQ(talk->result.exit_code, 7);
+  }
+
   std::shared_ptr<Sandbox> Find(const std::string& id) {
     auto sandbox = world_->manager().Find(id);
     EXPECT_TRUE(sandbox.ok()) << sandbox.status();
@@ -199,10 +207,7 @@ TEST_F(AdoptionTest, APauseOutlivesTheDaemon) {
   EXPECT_EQ(sandbox->state(), SandboxState::kPaused);
   EXPECT_FALSE(sandbox->StartExec("e", Shell("true")).ok());
   ASSERT_EQ(sandbox->Resume(), absl::OkStatus());
-  ASSERT_TRUE(RunIn(*sandbox, Shell("touch ~/stop")).ok());
-  const auto talk = Collect(*sandbox->FindExec("talker"));
-  ASSERT_TRUE(talk.ok()) << talk.status();
-  EXPECT_EQ(talk->result.exit_code, 7);
+  ExpectThatItTalksOn(*sandbox);
 }
 
 // It died in a pause that it had not recorded, and while it copied the disk.
@@ -225,10 +230,7 @@ TEST_F(AdoptionTest, WhatADeadDaemonHadStoppedWithoutARecordGoesOn) {
   const auto sandbox = Find(id);
   ASSERT_NE(sandbox, nullptr);
   EXPECT_EQ(sandbox->state(), SandboxState::kRunning);
-  ASSERT_TRUE(RunIn(*sandbox, Shell("touch ~/stop")).ok());
-  const auto talk = Collect(*sandbox->FindExec("talker"));
-  ASSERT_TRUE(talk.ok()) << talk.status();
-  EXPECT_EQ(talk->result.exit_code, 7);
+  ExpectThatItTalksOn(*sandbox);
 }
 
 TEST_F(AdoptionTest, AForkIsTakenOverAsAnyOther) {
@@ -265,10 +267,7 @@ TEST_F(AdoptionTest, AWorldThatIsLeftInOrderIsTakenOverToo) {
   const auto sandbox = Find(id);
   ASSERT_NE(sandbox, nullptr);
   EXPECT_EQ(sandbox->state(), SandboxState::kRunning);
-  ASSERT_TRUE(RunIn(*sandbox, Shell("touch ~/stop")).ok());
-  const auto talk = Collect(*sandbox->FindExec("talker"));
-  ASSERT_TRUE(talk.ok()) << talk.status();
-  EXPECT_EQ(talk->result.exit_code, 7);
+  ExpectThatItTalksOn(*sandbox);
 }
 
 TEST_F(AdoptionTest, ASandboxWithoutARecordIsRemoved) {

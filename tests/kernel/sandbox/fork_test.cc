@@ -13,38 +13,19 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "changes/upper_scan.h"
-#include "tests/support/sandbox_world.h"
+#include "tests/support/suite_world.h"
 
 namespace glovebox {
 namespace {
 
-class ForkTest : public ::testing::Test {
+class ForkTest : public SuiteWorld<ForkTest> {
  protected:
-  static void SetUpTestSuite() {
-    auto world = SandboxWorld::Make();
-    ASSERT_TRUE(world.ok()) << world.status();
-    world_ = world->release();
-  }
-  static void TearDownTestSuite() {
-    delete world_;
-    world_ = nullptr;
-  }
   void TearDown() override {
     for (const SandboxInfo& info : world_->manager().List()) {
       EXPECT_EQ(world_->manager().Delete(info.id), absl::OkStatus());
     }
   }
 
-  static std::shared_ptr<Sandbox> Find(const std::string& id) {
-    auto sandbox = world_->manager().Find(id);
-    EXPECT_TRUE(sandbox.ok()) << sandbox.status();
-    return sandbox.ok() ? *sandbox : nullptr;
-  }
-  static std::shared_ptr<Sandbox> Create(const CreateOptions& options = {}) {
-    auto info = world_->manager().Create(options);
-    EXPECT_TRUE(info.ok()) << info.status();
-    return info.ok() ? Find(info->id) : nullptr;
-  }
   static std::vector<std::shared_ptr<Sandbox>> Fork(const Sandbox& parent, uint32_t count,
                                                     ForkOutcome* told = nullptr) {
     ForkOptions options;
@@ -67,20 +48,7 @@ class ForkTest : public ::testing::Test {
     EXPECT_EQ(outcome->result.exit_code, 0) << script << ": " << outcome->err;
     return outcome->out;
   }
-  // Until the command has printed something.
-  static void AwaitOutput(const std::shared_ptr<Exec>& exec) {
-    OutputReader reader(exec, 0, OutputReader::NeverWaitedFor());
-    while (true) {
-      const auto frame = reader.Next();
-      ASSERT_TRUE(frame.ok()) << frame.status();
-      if (frame->has_value() && (*frame)->kind == OutputFrame::Kind::kData) return;
-      std::this_thread::yield();
-    }
-  }
-
-  static SandboxWorld* world_;
 };
-SandboxWorld* ForkTest::world_ = nullptr;
 
 constexpr char kMakeFiles[] =
     "umask 022; cd; mkdir -p d/e; echo one > d/e/f; ln d/e/f link; ln -s nowhere soft; : > empty; "

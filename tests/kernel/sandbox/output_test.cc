@@ -13,28 +13,16 @@
 #include "absl/synchronization/notification.h"
 #include "base/ids.h"
 #include "base/status.h"
-#include "tests/support/sandbox_world.h"
+#include "tests/support/suite_world.h"
 
 namespace glovebox {
 namespace {
 
-class SandboxOutputTest : public ::testing::Test {
+class SandboxOutputTest : public SuiteWorld<SandboxOutputTest> {
  protected:
-  static void SetUpTestSuite() {
-    auto world = SandboxWorld::Make();
-    ASSERT_TRUE(world.ok()) << world.status();
-    world_ = world->release();
-  }
-  static void TearDownTestSuite() {
-    delete world_;
-    world_ = nullptr;
-  }
-  void Make(CreateOptions options = {}) {
-    auto info = world_->manager().Create(options);
-    ASSERT_TRUE(info.ok()) << info.status();
-    auto sandbox = world_->manager().Find(info->id);
-    ASSERT_TRUE(sandbox.ok()) << sandbox.status();
-    sandbox_ = *sandbox;
+  void Make(const CreateOptions& options = {}) {
+    sandbox_ = Create(options);
+    ASSERT_NE(sandbox_, nullptr);
   }
   void TearDown() override {
     if (sandbox_ == nullptr) return;
@@ -88,11 +76,8 @@ class SandboxOutputTest : public ::testing::Test {
       changed->WaitForNotification();
     }
   }
-
-  static SandboxWorld* world_;
   std::shared_ptr<Sandbox> sandbox_;
 };
-SandboxWorld* SandboxOutputTest::world_ = nullptr;
 
 TEST_F(SandboxOutputTest, AFullLogShowsEveryByteFromAnyCursorDuringTheRunAndAfterItsEnd) {
   Make();

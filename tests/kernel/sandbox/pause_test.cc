@@ -10,22 +10,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status.h"
-#include "tests/support/sandbox_world.h"
+#include "tests/support/suite_world.h"
 
 namespace glovebox {
 namespace {
 
-class PauseTest : public ::testing::Test {
+class PauseTest : public SuiteWorld<PauseTest> {
  protected:
-  static void SetUpTestSuite() {
-    auto world = SandboxWorld::Make();
-    ASSERT_TRUE(world.ok()) << world.status();
-    world_ = world->release();
-  }
-  static void TearDownTestSuite() {
-    delete world_;
-    world_ = nullptr;
-  }
   void SetUp() override {
     sandbox_ = Create();
     other_ = Create();
@@ -38,13 +29,6 @@ class PauseTest : public ::testing::Test {
     }
   }
 
-  static std::shared_ptr<Sandbox> Create() {
-    auto info = world_->manager().Create({});
-    EXPECT_TRUE(info.ok()) << info.status();
-    if (!info.ok()) return nullptr;
-    auto sandbox = world_->manager().Find(info->id);
-    return sandbox.ok() ? *sandbox : nullptr;
-  }
   // At least so long, told by the end of a command in a sandbox that runs.
   void LetPass(absl::string_view seconds) {
     const auto passed = RunIn(*other_, Shell(absl::StrCat("sleep ", seconds)));
@@ -56,16 +40,6 @@ class PauseTest : public ::testing::Test {
     EXPECT_TRUE(exec.ok()) << exec.status();
     return exec.ok() ? *exec : nullptr;
   }
-  // Until the command has printed something.
-  static void AwaitOutput(const std::shared_ptr<Exec>& exec) {
-    OutputReader reader(exec, 0, OutputReader::NeverWaitedFor());
-    while (true) {
-      const auto frame = reader.Next();
-      ASSERT_TRUE(frame.ok()) << frame.status();
-      if (frame->has_value() && (*frame)->kind == OutputFrame::Kind::kData) return;
-      std::this_thread::yield();
-    }
-  }
   uint64_t CpuOf(const Sandbox& sandbox) {
     const auto usage = sandbox.Usage();
     EXPECT_TRUE(usage.ok()) << usage.status();
@@ -75,11 +49,8 @@ class PauseTest : public ::testing::Test {
     const auto detail = GetErrorDetail(status);
     return detail.has_value() ? detail->reason : "";
   }
-
-  static SandboxWorld* world_;
   std::shared_ptr<Sandbox> sandbox_, other_;
 };
-SandboxWorld* PauseTest::world_ = nullptr;
 
 TEST_F(PauseTest, NothingRunsWhilePausedAndEverythingGoesOnAfterwards) {
   const auto exec = Start("busy", Shell("setsid sh -c 'while :; do :; done' & echo up; "

@@ -7,19 +7,18 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "tests/support/sandbox_world.h"
+#include "tests/support/suite_world.h"
 
 namespace glovebox {
 namespace {
 
 using ::testing::HasSubstr;
 
-class RepositoryTest : public ::testing::Test {
+class RepositoryTest : public SuiteWorld<RepositoryTest> {
  protected:
   static void SetUpTestSuite() {
-    auto world = SandboxWorld::Make();
-    ASSERT_TRUE(world.ok()) << world.status();
-    world_ = world->release();
+    SuiteWorld::SetUpTestSuite();
+    ASSERT_NE(world_, nullptr);
     Shell0(
         "git init -q -b main repo && cd repo && git config user.name t && git config user.email "
         "t@t "
@@ -27,7 +26,6 @@ class RepositoryTest : public ::testing::Test {
         "&& git add -A && git commit -qm first && git tag v1 && echo three >> b && git commit -qam "
         "second");
   }
-  static void TearDownTestSuite() { delete world_; }
 
   // On a repository of our own; trusted.
   static void Shell0(const std::string& script) {
@@ -48,9 +46,7 @@ class RepositoryTest : public ::testing::Test {
     EXPECT_TRUE(outcome.ok()) << outcome.status();
     return outcome->out + outcome->err;
   }
-  static SandboxWorld* world_;
 };
-SandboxWorld* RepositoryTest::world_ = nullptr;
 
 TEST_F(RepositoryTest, ASandboxStartsInACleanCheckoutOfTheCommit) {
   CreateOptions options;

@@ -14,43 +14,22 @@
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/notification.h"
 #include "base/status.h"
-#include "tests/support/sandbox_world.h"
+#include "tests/support/suite_world.h"
 
 namespace glovebox {
 namespace {
 
 using ::testing::HasSubstr;
 
-class SandboxTest : public ::testing::Test {
+class SandboxTest : public SuiteWorld<SandboxTest> {
  protected:
-  static void SetUpTestSuite() {
-    auto world = SandboxWorld::Make();
-    ASSERT_TRUE(world.ok()) << world.status();
-    world_ = world->release();
-  }
-  static void TearDownTestSuite() {
-    delete world_;
-    world_ = nullptr;
-  }
-
-  std::shared_ptr<Sandbox> Create(CreateOptions options = {}) {
-    auto info = world_->manager().Create(options);
-    EXPECT_TRUE(info.ok()) << info.status();
-    if (!info.ok()) return nullptr;
-    auto sandbox = world_->manager().Find(info->id);
-    EXPECT_TRUE(sandbox.ok()) << sandbox.status();
-    return *sandbox;
-  }
   Outcome Run(Sandbox& sandbox, const ExecSpec& spec) {
     auto outcome = RunIn(sandbox, spec);
     EXPECT_TRUE(outcome.ok()) << outcome.status();
     return outcome.ok() ? *outcome : Outcome{};
   }
   void Delete(const Sandbox& sandbox) { EXPECT_TRUE(world_->manager().Delete(sandbox.id()).ok()); }
-
-  static SandboxWorld* world_;
 };
-SandboxWorld* SandboxTest::world_ = nullptr;
 
 TEST_F(SandboxTest, ACommandRunsAsTheAgentAndItsExitCodeComesBack) {
   auto sandbox = Create();
