@@ -230,7 +230,7 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::Assemble(const std::string
 
 // From here on it outlives this daemon; before, the next one would sweep it away.
 absl::Status SandboxManager::RecordOrEnd(const Entry& entry) const {
-  const absl::Status recorded = Record(entry);
+  absl::Status recorded = Record(entry);
   // The record's failure is what matters.
   if (!recorded.ok()) (void)entry.sandbox->End(Sandbox::CleanUp::kQueue);
   return recorded;
