@@ -191,12 +191,12 @@ absl::Status SandboxCgroup::FreezeCommands() const {
     if (absl::IsNotFound(leaf.status())) continue;  // its command ended meanwhile
     RETURN_IF_ERROR(leaf.status());
     // All at once; the waiting comes after.
-    const absl::Status asked = WriteKernelFileAt(leaf->get(), "cgroup.freeze", "1");
+    absl::Status asked = WriteKernelFileAt(leaf->get(), "cgroup.freeze", "1");
     if (!asked.ok() && !IsGoneCgroup(asked)) return asked;
     if (asked.ok()) leaves.emplace_back(*std::move(leaf), LeafName(number));
   }
   for (const auto& [leaf, name] : leaves) {
-    const absl::Status frozen = FreezeCgroup(leaf.get(), name, kFreezeTimeoutMs);
+    absl::Status frozen = FreezeCgroup(leaf.get(), name, kFreezeTimeoutMs);
     if (!frozen.ok() && !IsGoneCgroup(frozen)) return frozen;
   }
   std::move(thaw).Cancel();

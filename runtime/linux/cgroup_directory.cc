@@ -69,8 +69,9 @@ absl::Status AwaitEvent(int directory_fd, const std::string& name, absl::string_
     if (left_ms == 0) return late;
     // kernfs reports a change since the last read as POLLPRI.
     pollfd wait{events.get(), POLLPRI, 0};
-    if (poll(&wait, 1, std::min(left_ms, kLookAgainMs)) < 0 && errno != EINTR)
+    if (poll(&wait, 1, std::min(left_ms, kLookAgainMs)) < 0 && errno != EINTR) {
       return ErrnoError(errno, "poll");
+    }
   }
 }
 
@@ -98,7 +99,7 @@ absl::Status FreezeCgroup(int directory_fd, const std::string& name, int timeout
                     absl::StrCat("a process in cgroup ", name, " did not stop within ", timeout_ms,
                                  " ms: it waits in the kernel; try again"),
                     {"FREEZE_TIMED_OUT", {{"cgroup", name}}});
-  const absl::Status frozen = AwaitEvent(directory_fd, name, "frozen 1", timeout_ms, late);
+  absl::Status frozen = AwaitEvent(directory_fd, name, "frozen 1", timeout_ms, late);
   if (!frozen.ok()) (void)ThawCgroup(directory_fd);  // what was written can be written back
   return frozen;
 }

@@ -98,7 +98,7 @@ absl::Status ShareBlocks(int from_fd, int to_fd) {
 }
 
 absl::Status CopySparse(int from_fd, int to_fd, const GivenUp& given_up) {
-  const absl::Status shared = ShareBlocks(from_fd, to_fd);
+  absl::Status shared = ShareBlocks(from_fd, to_fd);
   if (!absl::IsUnimplemented(shared)) return shared;
   ASSIGN_OR_RETURN(const off_t size, SizeOf(from_fd));
   if (::ftruncate(to_fd, size) != 0) return ErrnoError(errno, "ftruncate a disk image");
