@@ -95,7 +95,7 @@ d=$(mktemp -d) && echo x >$d/f && rm -r $d && echo 1 >/dev/shm/x && rm /dev/shm/
     {"standard_streams_by_name", "sh",
      "echo ok >/dev/stdout; echo no >/dev/null; cat </dev/null; : >/dev/stderr"},
     {"process_list", "ps",
-     "sleep 30 & ps -e | grep -q sleep && pgrep sleep >k && kill $! && echo ok"},
+     "sleep 30 & until pgrep sleep >k; do :; done; ps -e | grep -q sleep && kill $! && echo ok"},
     {"memory_maps", "python3", R"sh(
 /usr/bin/python3 -c 'import mmap, os
 m = mmap.mmap(-1, 1 << 20); m[0] = 1; f = os.memfd_create("x"); os.ftruncate(f, 4096); mmap.mmap(f, 4096)[1:2] = b"z"
