@@ -50,7 +50,9 @@ ExecResult ResultOf(const ExecEnd& end, const ExecLimitValues& limits) {
   }
   result.core_dumped = end.core_dumped != 0;
   if (result.cause == ExecResult::Cause::kSpawnFailed) {
-    result.failed_step = end.failed_step;
+    // A number that is no step is nothing that a record could hold.
+    const bool known = end.failed_step <= ExecStep::kInterpreter;
+    result.failed_step = known ? end.failed_step : ExecStep::kNone;
     result.error = end.error;
   }
   SetLimitFacts(end, limits, &result);
