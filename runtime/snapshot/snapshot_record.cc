@@ -60,7 +60,8 @@ absl::StatusOr<SnapshotInfo> ParseSnapshotRecord(absl::string_view json) {
                     .bytes_used = record.Number("bytes_used"),
                     .inodes_used = record.Number("inodes_used"),
                     .image_bytes = record.Number("image_bytes")};
-  if (!IsLowerHex(info.commit, 40) || !IsLowerHex(info.tree, 40) ||
+  const bool of_no_commit = info.commit.empty() && info.tree.empty() && info.branch.empty();
+  if ((!of_no_commit && (!IsLowerHex(info.commit, 40) || !IsLowerHex(info.tree, 40))) ||
       !IsLowerHex(info.content_digest, 64) || !IsLowerHex(info.source_key, 64)) {
     return RecordError("has an id that is not hexadecimal or of the wrong length");
   }

@@ -11,12 +11,13 @@
 
 namespace glovebox {
 
-// Where a snapshot comes from.
+// Where a snapshot comes from. An archive or a directory has no commit, tree and branch, and one
+// source key for all, so that equal trees are one snapshot.
 struct SnapshotSource {
   std::string source;      // the path as the client gave it; for people
   std::string source_key;  // the repository's identity (source_key.h)
-  std::string commit;      // 40 lower-case hex digits
-  std::string tree;        // git's tree id of that commit, 40 lower-case hex digits
+  std::string commit;      // 40 lower-case hex digits; "": none
+  std::string tree;        // git's tree id of that commit, 40 lower-case hex digits; "": none
   std::string branch;      // the branch that is checked out; "": a detached HEAD
 };
 
