@@ -39,9 +39,9 @@ absl::StatusOr<LaunchBind> BindHost(const HostBind& bind) {
   return launch;
 }
 
-std::vector<const Layer*> LayersOf(const std::optional<Layer>& snapshot, const RootLayers& image) {
+std::vector<const Layer*> LayersOf(const std::vector<Layer>& snapshot, const RootLayers& image) {
   std::vector<const Layer*> layers;
-  if (snapshot.has_value()) layers.push_back(&*snapshot);
+  for (const Layer& layer : snapshot) layers.push_back(&layer);
   for (const Layer& layer : image.layers) layers.push_back(&layer);
   return layers;
 }
@@ -214,7 +214,7 @@ void Sandbox::Resources::GiveBack() {
   // What cannot be removed now goes when the daemon starts anew.
   if (!output_path.empty()) (void)RemoveTreeAt(AT_FDCWD, output_path);
   disk.reset();
-  snapshot.reset();
+  snapshot.clear();
   image = {};
   // A range is never leased again while a process may still have its ids.
   if (!ended.ok() && ids.has_value()) ids->Abandon();

@@ -59,7 +59,7 @@ struct Sandbox::Resources {
   std::optional<IdRanges::Lease> ids;
   std::shared_ptr<SandboxCgroup> cgroup;
   RootLayers image;
-  std::optional<Layer> snapshot;
+  std::vector<Layer> snapshot;
   std::unique_ptr<Disk> disk;
   std::string socket_path;
   std::shared_ptr<ExecArchiver> archiver;  // null when output stays in memory

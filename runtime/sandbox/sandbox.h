@@ -70,7 +70,7 @@ struct SandboxBlueprint {
   std::string id;
   SandboxLimits limits;
   RootLayers image;
-  std::optional<Layer> snapshot;
+  std::vector<Layer> snapshot;  // uppermost first; none: it is of an image alone
   std::vector<OwnedBind> owned_binds;
   bool root_inside = false;
   bool commands_as_root = false;             // only with root_inside

@@ -52,10 +52,10 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::AdoptOne(SandboxTraces tra
   if (image.ok()) blueprint.image = *std::move(image);
   if (!row.snapshot_digest.empty()) {
     absl::StatusOr<SnapshotInfo> info = snapshots_->Find(row.snapshot_digest);
-    absl::StatusOr<Layer> layer = snapshots_->Lease(row.snapshot_digest);
-    traces.unusable.Update(layer.status());
+    absl::StatusOr<std::vector<Layer>> layers = snapshots_->Lease(row.snapshot_digest);
+    traces.unusable.Update(layers.status());
     if (info.ok()) entry.snapshot = *std::move(info);
-    if (layer.ok()) blueprint.snapshot = *std::move(layer);
+    if (layers.ok()) blueprint.snapshot = *std::move(layers);
   }
   entry.sandbox = Sandbox::Adopt(deps_, blueprint, devices, traces);
   return entry;

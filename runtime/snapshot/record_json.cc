@@ -22,23 +22,27 @@ bool IsLowerHex(absl::string_view text, size_t digits) {
 
 absl::StatusOr<RecordJson> RecordJson::Parse(absl::string_view json,
                                              const std::set<std::string>& strings,
-                                             const std::set<std::string>& numbers) {
+                                             const std::set<std::string>& numbers,
+                                             const std::set<std::string>& optional) {
   if (json.size() > kBytesMax) return RecordError("is too long");
   const nlohmann::json object =
       nlohmann::json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return RecordError("is not a JSON object");
-  if (object.size() != strings.size() + numbers.size()) {
-    return RecordError("has not the fields that it should have");
-  }
   RecordJson record;
+  size_t required = 0;
   for (const auto& [name, value] : object.items()) {
-    if (strings.count(name) != 0 && value.is_string()) {
+    const bool extra = optional.count(name) != 0;
+    required += extra ? 0 : 1;
+    if ((extra || strings.count(name) != 0) && value.is_string()) {
       record.strings_[name] = value.get<std::string>();
     } else if (numbers.count(name) != 0 && value.is_number_unsigned()) {
       record.numbers_[name] = value.get<uint64_t>();
     } else {
       return RecordError("has a field that is unknown or of the wrong type");
     }
+  }
+  if (required != strings.size() + numbers.size()) {
+    return RecordError("has not the fields that it should have");
   }
   return record;
 }

@@ -21,11 +21,14 @@ class RecordJson {
   static constexpr size_t kBytesMax = 64 * 1024;
   static constexpr int64_t kSecondsMax = 253402300799;  // 9999-12-31T23:59:59Z
 
-  // DATA_LOSS when `json` is not a flat object with exactly these fields.
+  // DATA_LOSS when `json` is not a flat object with exactly these fields, and any of `optional`,
+  // which are strings.
   static absl::StatusOr<RecordJson> Parse(absl::string_view json,
                                           const std::set<std::string>& strings,
-                                          const std::set<std::string>& numbers);
+                                          const std::set<std::string>& numbers,
+                                          const std::set<std::string>& optional = {});
 
+  bool Has(const std::string& name) const { return strings_.count(name) != 0; }
   const std::string& String(const std::string& name) const { return strings_.at(name); }
   uint64_t Number(const std::string& name) const { return numbers_.at(name); }
 

@@ -24,6 +24,8 @@ namespace {
 constexpr size_t kEntriesMax = 100'000;
 constexpr char kStagedPrefix[] = ".staged-";
 constexpr char kDeletedPrefix[] = ".deleted-";
+constexpr const char* kRecord = "record.json";
+constexpr const char* kManifest = "manifest";
 
 absl::Status FlushDirectory(const std::string& path) {
   ASSIGN_OR_RETURN(const UniqueFd fd, OpenAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY));
@@ -38,10 +40,9 @@ absl::StatusOr<uint64_t> RegularFileSize(const std::string& path) {
   return static_cast<uint64_t>(status.st_size);
 }
 
-absl::Status WriteRecord(const std::string& directory, absl::string_view record) {
-  const std::string path = absl::StrCat(directory, "/record.json");
+absl::Status WriteNew(const std::string& path, absl::string_view bytes) {
   ASSIGN_OR_RETURN(const UniqueFd fd, OpenAt(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL, 0600));
-  RETURN_IF_ERROR(WriteAll(fd.get(), record));
+  RETURN_IF_ERROR(WriteAll(fd.get(), bytes));
   if (::fsync(fd.get()) != 0) return ErrnoError(errno, absl::StrCat("fsync ", path));
   return absl::OkStatus();
 }
@@ -51,8 +52,14 @@ absl::StatusOr<StoredEntry> ReadEntry(const std::string& path, const std::string
                    OpenAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   StoredEntry entry;
   entry.name = name;
-  ASSIGN_OR_RETURN(entry.record, ReadFileAt(directory.get(), "record.json", RecordJson::kBytesMax));
+  ASSIGN_OR_RETURN(entry.record, ReadFileAt(directory.get(), kRecord, RecordJson::kBytesMax));
   ASSIGN_OR_RETURN(entry.image_bytes, RegularFileSize(absl::StrCat(path, "/disk.img")));
+  for (const absl::string_view file : {"disk.img", kRecord, kManifest}) {
+    struct stat status {};
+    if (::fstatat(directory.get(), file.data(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    entry.host_bytes += static_cast<uint64_t>(status.st_blocks) * 512;
+    if (file == kRecord) entry.last_used = absl::TimeFromTimespec(status.st_mtim);
+  }
   return entry;
 }
 
@@ -112,8 +119,11 @@ absl::StatusOr<std::unique_ptr<StagedEntry>> SealedStore::Stage(std::unique_ptr<
 }
 
 absl::Status SealedStore::Commit(std::unique_ptr<StagedEntry> staged, const std::string& name,
-                                 absl::string_view record) {
-  RETURN_IF_ERROR(WriteRecord(staged->path_, record));
+                                 absl::string_view record, absl::string_view manifest) {
+  RETURN_IF_ERROR(WriteNew(absl::StrCat(staged->path_, "/", kRecord), record));
+  if (!manifest.empty()) {
+    RETURN_IF_ERROR(WriteNew(absl::StrCat(staged->path_, "/", kManifest), manifest));
+  }
   RETURN_IF_ERROR(FlushDirectory(staged->path_));
   const std::lock_guard lock(mutex_);
   if (::renameat2(AT_FDCWD, staged->path_.c_str(), AT_FDCWD, PathOf(name).c_str(),
@@ -125,6 +135,28 @@ absl::Status SealedStore::Commit(std::unique_ptr<StagedEntry> staged, const std:
   attached_.push_front({name, std::move(staged->disk_)});
   DropIdle();
   return FlushDirectory(directory_);
+}
+
+absl::StatusOr<std::string> SealedStore::ReadManifest(const std::string& name,
+                                                      size_t bytes_max) const {
+  return ReadFileAt(AT_FDCWD, absl::StrCat(PathOf(name), "/", kManifest), bytes_max);
+}
+
+absl::Status SealedStore::AddManifest(const std::string& name, absl::string_view manifest) const {
+  // Named as what Open removes, until it is whole.
+  const std::string fresh = PathOf(absl::StrCat(kStagedPrefix, NewRandomId()));
+  absl::Status written = WriteNew(fresh, manifest);
+  if (written.ok()) {
+    const std::string path = absl::StrCat(PathOf(name), "/", kManifest);
+    if (::rename(fresh.c_str(), path.c_str()) == 0) return FlushDirectory(PathOf(name));
+    written = ErrnoError(errno, absl::StrCat("rename to ", path));
+  }
+  (void)::unlink(fresh.c_str());  // else the next Open does
+  return written;
+}
+
+absl::StatusOr<StoredEntry> SealedStore::Look(const std::string& name) const {
+  return ReadEntry(PathOf(name), name);
 }
 
 std::list<SealedStore::Attached>::iterator SealedStore::FindAttached(const std::string& name) {
@@ -158,6 +190,8 @@ absl::StatusOr<Layer> SealedStore::Lease(const std::string& name, uint64_t image
     attached_.splice(attached_.begin(), attached_, it);
   }
   DropIdle();  // the first counts as idle here, and is the last to go
+  // A time that cannot be noted makes the entry look older than it is, no more.
+  (void)::utimensat(AT_FDCWD, absl::StrCat(PathOf(name), "/", kRecord).c_str(), nullptr, 0);
   const std::shared_ptr<const Disk> disk = attached_.front().disk;
   return Layer{disk, disk->mount_path(), kRoot};
 }

@@ -1,5 +1,7 @@
 // What the snapshot store and the image store have in common: a directory of entries, each a
-// directory with disk.img (a sealed disk) and record.json, committed by rename, leased as layers.
+// directory with disk.img (a sealed disk) and record.json, committed by rename, leased as layers;
+// and, where the store wants it, a manifest. The time of the last lease is that of record.json's
+// last change, which outlives the daemon and costs no write.
 //
 // On disk, beside the entries: ".staged-<id>" (being written) and ".deleted-<id>" (being removed);
 // Open removes both. Everything is flushed before the rename that makes an entry, and the parent
@@ -17,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "snapshot/disk.h"
 #include "snapshot/layer.h"
 
@@ -44,6 +47,8 @@ struct StoredEntry {
   std::string name;
   std::string record;        // the bytes of record.json, at most RecordJson::kBytesMax
   uint64_t image_bytes = 0;  // apparent size of disk.img
+  uint64_t host_bytes = 0;   // that its files take on the host's disk
+  absl::Time last_used;      // when it was committed or last leased
 };
 
 // Thread-safe.
@@ -61,8 +66,16 @@ class SealedStore {
   absl::StatusOr<std::unique_ptr<StagedEntry>> Stage(std::unique_ptr<Disk> disk);
 
   // ALREADY_EXISTS when `name` is there; the staged entry then goes.
+  // `manifest` "": none is kept.
   absl::Status Commit(std::unique_ptr<StagedEntry> staged, const std::string& name,
-                      absl::string_view record);
+                      absl::string_view record, absl::string_view manifest = "");
+
+  // NOT_FOUND when the entry has none. Adds one to an entry without.
+  absl::StatusOr<std::string> ReadManifest(const std::string& name, size_t bytes_max) const;
+  absl::Status AddManifest(const std::string& name, absl::string_view manifest) const;
+
+  // As of Scan, but for the record.
+  absl::StatusOr<StoredEntry> Look(const std::string& name) const;
 
   // Attached once however many hold it; at most `idle_max` stay attached that nobody holds.
   // DATA_LOSS when disk.img has not `image_bytes` bytes.

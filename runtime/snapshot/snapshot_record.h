@@ -11,6 +11,11 @@
 
 namespace glovebox {
 
+// How much of a repository's history is in a snapshot.
+enum class History { kFull, kShallow, kNone };
+
+const char* HistoryName(History history);  // "full", "shallow", "none"
+
 // Where a snapshot comes from. An archive or a directory has no commit, tree and branch, and one
 // source key for all, so that equal trees are one snapshot.
 struct SnapshotSource {
@@ -19,6 +24,7 @@ struct SnapshotSource {
   std::string commit;      // 40 lower-case hex digits; "": none
   std::string tree;        // git's tree id of that commit, 40 lower-case hex digits; "": none
   std::string branch;      // the branch that is checked out; "": a detached HEAD
+  History history = History::kFull;
 };
 
 struct SnapshotInfo {
@@ -26,9 +32,16 @@ struct SnapshotInfo {
   std::string source, source_key, commit, tree, branch;
   std::string content_digest;  // 64 hex digits
   absl::Time created;
-  uint64_t bytes_used = 0;  // of the disk, file system's own structures included
+  uint64_t bytes_used = 0;  // of its own disk, file system's own structures included
   uint64_t inodes_used = 0;
   uint64_t image_bytes = 0;  // apparent size of disk.img (sparse)
+  History history = History::kFull;
+  std::string parent = "";  // digest of the snapshot that this one's disk is a layer over; "": none
+
+  // Not in the record; the store knows them.
+  uint32_t layers = 1;      // its own and those of its parents
+  uint64_t host_bytes = 0;  // of the host's disk, all files of the entry
+  absl::Time last_used = absl::InfinitePast();
 };
 
 // The digest that the identifying fields of `info` give.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "base/ids.h"
 #include "base/status.h"
@@ -19,6 +20,7 @@ namespace glovebox {
 namespace {
 
 constexpr absl::string_view kDigestPrefix = "sha256:";
+constexpr size_t kChildrenNamedMax = 16;
 
 std::string NameOf(absl::string_view digest) {
   return std::string(absl::StripPrefix(digest, kDigestPrefix));
@@ -36,10 +38,31 @@ absl::Status Damaged(const std::string& digest, absl::string_view why) {
        {{"digest", digest}, {"remedy", "delete the snapshot and import it again"}}});
 }
 
-absl::StatusOr<std::string> ContentDigest(const Disk& disk) {
+absl::StatusOr<Manifest> WalkDisk(const Disk& disk, bool is_delta) {
   ASSIGN_OR_RETURN(const UniqueFd root,
                    OpenAt(disk.root_fd(), SealedStore::kRoot, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  return DigestTree(root.get(), {.left_out = {"workspace/.git"}});
+  Manifest manifest;
+  RETURN_IF_ERROR(WalkTree(root.get(), {.left_out = {"workspace/.git"}, .is_delta = is_delta},
+                           [&](TreeEntry entry) { manifest.push_back(std::move(entry)); }));
+  return manifest;
+}
+
+absl::Status InUse(const std::string& digest, const std::string& children) {
+  ErrorDetail detail{"SNAPSHOT_IN_USE", {{"digest", digest}}};
+  if (children.empty()) {
+    detail.metadata["remedy"] = "delete the sandboxes that were made from it first";
+    return DetailedError(absl::StatusCode::kFailedPrecondition,
+                         absl::StrCat("snapshot ", digest, " is in use"), detail);
+  }
+  detail.metadata["snapshots"] = children;
+  detail.metadata["remedy"] = "delete the snapshots that are kept as a difference to it first";
+  return DetailedError(absl::StatusCode::kFailedPrecondition,
+                       absl::StrCat("snapshot ", digest, " is the parent of others"), detail);
+}
+
+absl::Status TooDeep(const SnapshotInfo& parent) {
+  return absl::OutOfRangeError(absl::StrCat("snapshot ", parent.digest, " has ", parent.layers,
+                                            " layers; one over it would be too many"));
 }
 
 absl::StatusOr<SnapshotInfo> CheckEntry(const StoredEntry& entry) {
@@ -49,6 +72,8 @@ absl::StatusOr<SnapshotInfo> CheckEntry(const StoredEntry& entry) {
     return absl::DataLossError(
         absl::StrCat("disk.img has ", entry.image_bytes, " bytes, not ", info.image_bytes));
   }
+  info.host_bytes = entry.host_bytes;
+  info.last_used = entry.last_used;
   return info;
 }
 
@@ -60,7 +85,43 @@ struct SnapshotStore::State {
   mutable std::mutex mutex;
   std::map<std::string, SnapshotInfo> snapshots;  // by digest
   std::vector<std::string> damaged;               // not changed after Open
+
+  // Those whose parent is there, each after its parent; the rest is damaged.
+  void Adopt(std::vector<SnapshotInfo> found);
+  // Digests of the snapshots that are kept as a difference to `digest`. Needs mutex.
+  std::string ChildrenOf(const std::string& digest) const;
+  absl::StatusOr<SnapshotInfo> Keep(std::unique_ptr<StagedEntry> staged, SnapshotInfo info,
+                                    absl::string_view record, absl::string_view manifest);
 };
+
+void SnapshotStore::State::Adopt(std::vector<SnapshotInfo> found) {
+  for (bool more = true; more;) {
+    more = false;
+    for (auto it = found.begin(); it != found.end();) {
+      const auto parent = snapshots.find(it->parent);
+      if (!it->parent.empty() && parent == snapshots.end()) {
+        ++it;
+        continue;
+      }
+      if (parent != snapshots.end()) it->layers = parent->second.layers + 1;
+      snapshots.emplace(it->digest, *it);
+      it = found.erase(it);
+      more = true;
+    }
+  }
+  for (const SnapshotInfo& info : found) {
+    damaged.push_back(
+        absl::StrCat(NameOf(info.digest), ": its parent ", info.parent, " is not in the store"));
+  }
+}
+
+std::string SnapshotStore::State::ChildrenOf(const std::string& digest) const {
+  std::vector<std::string> children;
+  for (const auto& [name, info] : snapshots) {
+    if (info.parent == digest && children.size() < kChildrenNamedMax) children.push_back(name);
+  }
+  return absl::StrJoin(children, ",");
+}
 
 SnapshotStore::SnapshotStore(std::unique_ptr<State> state) : state_(std::move(state)) {}
 SnapshotStore::~SnapshotStore() = default;
@@ -73,14 +134,16 @@ absl::StatusOr<std::unique_ptr<SnapshotStore>> SnapshotStore::Open(const std::st
                    SealedStore::Open(absl::StrCat(directory, "/snapshots"), disks, kIdleMountsMax));
   state->clock = clock;
   ASSIGN_OR_RETURN(const std::vector<StoredEntry> entries, state->entries->Scan(&state->damaged));
+  std::vector<SnapshotInfo> found;
   for (const StoredEntry& entry : entries) {
     absl::StatusOr<SnapshotInfo> info = CheckEntry(entry);
     if (info.ok()) {
-      state->snapshots.emplace(info->digest, *info);
+      found.push_back(*std::move(info));
     } else {
       state->damaged.push_back(absl::StrCat(entry.name, ": ", info.status().message()));
     }
   }
+  state->Adopt(std::move(found));
   return std::unique_ptr<SnapshotStore>(new SnapshotStore(std::move(state)));
 }
 
@@ -94,10 +157,12 @@ absl::StatusOr<SnapshotInfo> SnapshotStore::Find(absl::string_view digest) const
 
 std::optional<SnapshotInfo> SnapshotStore::FindBySource(absl::string_view source_key,
                                                         absl::string_view commit,
-                                                        absl::string_view branch) const {
+                                                        absl::string_view branch,
+                                                        History history) const {
   const std::lock_guard lock(state_->mutex);
   for (const auto& [digest, info] : state_->snapshots) {
-    if (info.source_key == source_key && info.commit == commit && info.branch == branch) {
+    if (info.source_key == source_key && info.commit == commit && info.branch == branch &&
+        info.history == history) {
       return info;
     }
   }
@@ -118,8 +183,49 @@ std::vector<SnapshotInfo> SnapshotStore::List() const {
 
 std::vector<std::string> SnapshotStore::damaged() const { return state_->damaged; }
 
+absl::StatusOr<std::vector<SnapshotInfo>> SnapshotStore::Chain(const SnapshotInfo& info) const {
+  std::vector<SnapshotInfo> chain = {info};
+  while (!chain.back().parent.empty()) {
+    ASSIGN_OR_RETURN(SnapshotInfo parent, Find(chain.back().parent));
+    chain.push_back(std::move(parent));
+  }
+  return chain;
+}
+
+absl::StatusOr<Manifest> SnapshotStore::TreeOf(const SnapshotInfo& info) const {
+  ASSIGN_OR_RETURN(const std::vector<SnapshotInfo> chain, Chain(info));
+  Manifest tree;
+  for (auto layer = chain.rbegin(); layer != chain.rend(); ++layer) {
+    const std::string name = NameOf(layer->digest);
+    const auto bytes = state_->entries->ReadManifest(name, kManifestBytesMax);
+    if (absl::IsNotFound(bytes.status()) && layer->parent.empty()) {  // of an earlier release
+      ASSIGN_OR_RETURN(const Layer disk, state_->entries->Lease(name, layer->image_bytes));
+      ASSIGN_OR_RETURN(tree, WalkDisk(*disk.disk, /*is_delta=*/false));
+      // Without it the next one walks again.
+      if (DigestOf(tree) == layer->content_digest) {
+        (void)state_->entries->AddManifest(name, FormatManifest(tree));
+      }
+      continue;
+    }
+    if (!bytes.ok()) return Damaged(layer->digest, bytes.status().message());
+    const absl::StatusOr<Manifest> own = ParseManifest(*bytes);
+    if (!own.ok()) return Damaged(layer->digest, own.status().message());
+    tree = MergeLayer(std::move(tree), *own);
+  }
+  if (DigestOf(tree) == info.content_digest) return tree;
+  return Damaged(info.digest, "has a manifest that does not give its content digest");
+}
+
 absl::StatusOr<SnapshotInfo> SnapshotStore::Commit(std::unique_ptr<Disk> disk,
-                                                   const SnapshotSource& source) {
+                                                   const SnapshotSource& source,
+                                                   absl::string_view parent_digest) {
+  SnapshotInfo parent;
+  Manifest tree;
+  if (!parent_digest.empty()) {
+    ASSIGN_OR_RETURN(parent, Find(parent_digest));
+    if (parent.layers >= kLayersMax) return TooDeep(parent);
+    ASSIGN_OR_RETURN(tree, TreeOf(parent));
+  }
   ASSIGN_OR_RETURN(std::unique_ptr<StagedEntry> staged, state_->entries->Stage(std::move(disk)));
   SnapshotInfo info{.digest = "",
                     .source = source.source,
@@ -129,47 +235,65 @@ absl::StatusOr<SnapshotInfo> SnapshotStore::Commit(std::unique_ptr<Disk> disk,
                     .branch = source.branch,
                     .content_digest = "",
                     .created = state_->clock->Now(),
-                    .image_bytes = staged->image_bytes()};
-  ASSIGN_OR_RETURN(info.content_digest, ContentDigest(staged->disk()));
+                    .image_bytes = staged->image_bytes(),
+                    .history = source.history,
+                    .parent = parent.digest,
+                    .layers = parent.digest.empty() ? 1 : parent.layers + 1};
+  ASSIGN_OR_RETURN(const Manifest own, WalkDisk(staged->disk(), !info.parent.empty()));
+  info.content_digest = DigestOf(MergeLayer(std::move(tree), own));
   ASSIGN_OR_RETURN(const DiskUsage usage, staged->disk().Usage());
   info.bytes_used = usage.bytes_used;
   info.inodes_used = usage.inodes_used;
   info.digest = SnapshotDigest(info);
+  std::string manifest = FormatManifest(own);
+  if (manifest.size() > kManifestBytesMax) manifest.clear();
   const std::string record = FormatSnapshotRecord(info);
   // What the next Open would refuse must not get in.
   RETURN_IF_ERROR(ParseSnapshotRecord(record).status());
-  // One lock over store and map, so that a Delete of the same digest comes before or after both.
-  const std::lock_guard lock(state_->mutex);
-  const absl::Status committed =
-      state_->entries->Commit(std::move(staged), NameOf(info.digest), record);
+  return state_->Keep(std::move(staged), std::move(info), record, manifest);
+}
+
+// One lock over store and map, so that a Delete of the same digest comes before or after both.
+absl::StatusOr<SnapshotInfo> SnapshotStore::State::Keep(std::unique_ptr<StagedEntry> staged,
+                                                        SnapshotInfo info, absl::string_view record,
+                                                        absl::string_view manifest) {
+  const std::lock_guard lock(mutex);
+  const std::string name = NameOf(info.digest);
+  const absl::Status committed = entries->Commit(std::move(staged), name, record, manifest);
   if (absl::IsAlreadyExists(committed)) {
-    const auto it = state_->snapshots.find(info.digest);
-    if (it != state_->snapshots.end()) return it->second;
+    const auto it = snapshots.find(info.digest);
+    if (it != snapshots.end()) return it->second;
     return Damaged(info.digest, "is in the store but was refused when the store was opened");
   }
   RETURN_IF_ERROR(committed);
-  state_->snapshots.emplace(info.digest, info);
+  ASSIGN_OR_RETURN(const StoredEntry entry, entries->Look(name));
+  info.host_bytes = entry.host_bytes;
+  info.last_used = entry.last_used;
+  snapshots.emplace(info.digest, info);
   return info;
 }
 
-absl::StatusOr<Layer> SnapshotStore::Lease(absl::string_view digest) {
+// The uppermost one is leased first: with it held, no parent can be deleted.
+absl::StatusOr<std::vector<Layer>> SnapshotStore::Lease(absl::string_view digest) {
   ASSIGN_OR_RETURN(const SnapshotInfo info, Find(digest));
-  absl::StatusOr<Layer> layer = state_->entries->Lease(NameOf(info.digest), info.image_bytes);
-  if (absl::IsNotFound(layer.status())) return NotFound(info.digest);  // deleted meanwhile
-  return layer;
+  std::vector<Layer> layers;
+  for (SnapshotInfo next = info;;) {
+    absl::StatusOr<Layer> layer = state_->entries->Lease(NameOf(next.digest), next.image_bytes);
+    if (absl::IsNotFound(layer.status())) return NotFound(next.digest);  // deleted meanwhile
+    RETURN_IF_ERROR(layer.status());
+    layers.push_back(*std::move(layer));
+    if (next.parent.empty()) return layers;
+    ASSIGN_OR_RETURN(next, Find(next.parent));
+  }
 }
 
 absl::Status SnapshotStore::Delete(absl::string_view digest) {
   ASSIGN_OR_RETURN(const SnapshotInfo info, Find(digest));
   const std::lock_guard lock(state_->mutex);
+  const std::string children = state_->ChildrenOf(info.digest);
+  if (!children.empty()) return InUse(info.digest, children);
   const absl::Status deleted = state_->entries->Delete(NameOf(info.digest));
-  if (absl::IsAborted(deleted)) {
-    return DetailedError(absl::StatusCode::kFailedPrecondition,
-                         absl::StrCat("snapshot ", info.digest, " is in use"),
-                         {"SNAPSHOT_IN_USE",
-                          {{"digest", info.digest},
-                           {"remedy", "delete the sandboxes that were made from it first"}}});
-  }
+  if (absl::IsAborted(deleted)) return InUse(info.digest, "");
   if (absl::IsNotFound(deleted)) return NotFound(info.digest);
   RETURN_IF_ERROR(deleted);
   state_->snapshots.erase(info.digest);
@@ -178,10 +302,20 @@ absl::Status SnapshotStore::Delete(absl::string_view digest) {
 
 absl::Status SnapshotStore::Verify(absl::string_view digest) {
   ASSIGN_OR_RETURN(const SnapshotInfo info, Find(digest));
-  ASSIGN_OR_RETURN(const Layer layer, Lease(digest));
-  ASSIGN_OR_RETURN(const std::string content, ContentDigest(*layer.disk));
-  if (content == info.content_digest) return absl::OkStatus();
-  return Damaged(info.digest, absl::StrCat("holds ", content, ", not ", info.content_digest));
+  ASSIGN_OR_RETURN(const std::vector<Layer> layers, Lease(digest));
+  ASSIGN_OR_RETURN(const std::vector<SnapshotInfo> chain, Chain(info));
+  Manifest tree;
+  for (size_t i = layers.size(); i-- > 0;) {
+    const absl::StatusOr<Manifest> own =
+        WalkDisk(*layers[i].disk, /*is_delta=*/!chain[i].parent.empty());
+    if (!own.ok()) return Damaged(chain[i].digest, own.status().message());
+    tree = MergeLayer(std::move(tree), *own);
+    const std::string content = DigestOf(tree);
+    if (content == chain[i].content_digest) continue;
+    return Damaged(chain[i].digest,
+                   absl::StrCat("holds ", content, ", not ", chain[i].content_digest));
+  }
+  return TreeOf(info).status();
 }
 
 }  // namespace glovebox

@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -16,13 +18,13 @@
 #include "base/unique_fd.h"
 #include "linux/file_io.h"
 #include "snapshot/directory_list.h"
-#include "snapshot/sha256.h"
 
 namespace glovebox {
 namespace {
 
 constexpr size_t kNamesPerDirectoryMax = 1'000'000;
 constexpr size_t kBufferBytes = 256 * 1024;
+constexpr char kOpaque[] = "user.overlay.opaque";
 
 absl::Status Refused(absl::string_view path, absl::string_view why) {
   const std::string shown = EscapeForPeople(path, 300);
@@ -34,27 +36,34 @@ absl::Status TooLarge(const std::string& message) {
   return DetailedError(absl::StatusCode::kResourceExhausted, message, {"TREE_TOO_LARGE", {}});
 }
 
-bool Redirects(absl::string_view attribute) {
+bool IsRefused(absl::string_view attribute) {
   return absl::StartsWith(attribute, "trusted.overlay.") || attribute == "user.overlay.redirect" ||
-         attribute == "user.overlay.metacopy";
+         attribute == "user.overlay.metacopy" || attribute == "user.overlay.whiteout";
 }
 
-absl::Status CheckAttributes(int fd, absl::string_view path) {
+// Whether the attributes make a directory opaque.
+absl::StatusOr<bool> CheckAttributes(int fd, absl::string_view path) {
   char names[4096];
   const ssize_t size = ::flistxattr(fd, names, sizeof names);
-  if (size < 0 && errno == EOPNOTSUPP) return absl::OkStatus();
+  if (size < 0 && errno == EOPNOTSUPP) return false;
   if (size < 0 && errno == ERANGE) return Refused(path, "has too many extended attributes");
   if (size < 0) return ErrnoError(errno, "flistxattr");
+  bool opaque = false;
   for (absl::string_view name : absl::StrSplit(absl::string_view(names, static_cast<size_t>(size)),
                                                '\0', absl::SkipEmpty())) {
-    if (Redirects(name)) return Refused(path, absl::StrCat("has the attribute ", name));
+    if (IsRefused(name)) return Refused(path, absl::StrCat("has the attribute ", name));
+    if (name != kOpaque) continue;
+    char value[2];
+    opaque = ::fgetxattr(fd, kOpaque, value, sizeof value) == 1 && value[0] == 'y';
+    if (!opaque) return Refused(path, absl::StrCat("has an unusual value of ", name));
   }
-  return absl::OkStatus();
+  return opaque;
 }
 
 class Walk {
  public:
-  explicit Walk(const TreeDigestOptions& options) : options_(options), buffer_(kBufferBytes, 0) {}
+  Walk(const TreeDigestOptions& options, absl::FunctionRef<void(TreeEntry)> visit)
+      : options_(options), visit_(visit), buffer_(kBufferBytes, 0) {}
 
   // Recursion is bounded by depth_max; each level holds one descriptor and the names of its
   // directory.
@@ -62,7 +71,6 @@ class Walk {
     if (depth > options_.depth_max) {
       return TooLarge(absl::StrCat("the tree is deeper than ", options_.depth_max, " levels"));
     }
-    RETURN_IF_ERROR(CheckAttributes(fd, path));
     ASSIGN_OR_RETURN(const std::vector<std::string> names,
                      ListDirectoryAt(fd, ".", kNamesPerDirectoryMax));
     for (const std::string& name : names) {
@@ -71,8 +79,6 @@ class Walk {
     }
     return absl::OkStatus();
   }
-
-  std::string Finish() { return digest_.FinishHex(); }
 
  private:
   absl::Status Entry(int parent_fd, const std::string& name, const std::string& path, int depth,
@@ -86,34 +92,51 @@ class Walk {
     if (::fstatat(parent_fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
       return ErrnoError(errno, absl::StrCat("fstatat ", EscapeForPeople(path, 300)));
     }
-    if (counted) {
-      digest_.UpdateField(path);
-      digest_.UpdateField(
-          absl::StrCat(absl::Hex(status.st_mode), " ", status.st_uid, " ", status.st_gid));
-    }
+    TreeEntry entry{.path = path,
+                    .mode = status.st_mode,
+                    .uid = status.st_uid,
+                    .gid = status.st_gid,
+                    .data = ""};
     switch (status.st_mode & S_IFMT) {
       case S_IFDIR: {
         ASSIGN_OR_RETURN(const UniqueFd fd,
                          OpenAt(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+        ASSIGN_OR_RETURN(const bool opaque, CheckAttributes(fd.get(), path));
+        if (opaque && options_.is_delta) entry.mark = TreeEntry::Mark::kOpaque;
+        if (counted) visit_(std::move(entry));
         return Directory(fd.get(), path, depth + 1, counted);
       }
-      case S_IFREG:
-        return File(parent_fd, name, path, counted);
-      case S_IFLNK:
-        return counted ? Link(parent_fd, name) : absl::OkStatus();
+      case S_IFREG: {
+        ASSIGN_OR_RETURN(entry.data, File(parent_fd, name, path, counted));
+        break;
+      }
+      case S_IFLNK: {
+        if (!counted) break;
+        ASSIGN_OR_RETURN(entry.data, Link(parent_fd, name));
+        break;
+      }
       case S_IFIFO:
       case S_IFSOCK:
-        return absl::OkStatus();  // nothing but a name
+        break;  // nothing but a name
+      case S_IFCHR:
+        if (!options_.is_delta || status.st_rdev != makedev(0, 0)) {
+          return Refused(path, "is a device");
+        }
+        entry = {.path = path, .data = "", .mark = TreeEntry::Mark::kWhiteout};
+        break;
       default:
         return Refused(path, "is a device");
     }
+    if (counted) visit_(std::move(entry));
+    return absl::OkStatus();
   }
 
-  absl::Status File(int parent_fd, const std::string& name, const std::string& path, bool counted) {
+  absl::StatusOr<std::string> File(int parent_fd, const std::string& name, const std::string& path,
+                                   bool counted) {
     ASSIGN_OR_RETURN(const UniqueFd fd,
                      OpenAt(parent_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
-    RETURN_IF_ERROR(CheckAttributes(fd.get(), path));
-    if (!counted) return absl::OkStatus();
+    RETURN_IF_ERROR(CheckAttributes(fd.get(), path).status());
+    if (!counted) return std::string();
     for (;;) {
       const ssize_t count = ::read(fd.get(), buffer_.data(), buffer_.size());
       if (count < 0 && errno == EINTR) continue;
@@ -123,31 +146,42 @@ class Walk {
       if (count == 0) break;
       file_.Update(absl::string_view(buffer_.data(), static_cast<size_t>(count)));
     }
-    digest_.UpdateField(file_.FinishHex());
-    return absl::OkStatus();
+    return file_.FinishHex();
   }
 
-  absl::Status Link(int parent_fd, const std::string& name) {
+  static absl::StatusOr<std::string> Link(int parent_fd, const std::string& name) {
     char target[4097];
     const ssize_t size = ::readlinkat(parent_fd, name.c_str(), target, sizeof target);
     if (size < 0) return ErrnoError(errno, "readlinkat");
-    digest_.UpdateField(absl::string_view(target, static_cast<size_t>(size)));
-    return absl::OkStatus();
+    return std::string(target, static_cast<size_t>(size));
   }
 
   const TreeDigestOptions& options_;
+  const absl::FunctionRef<void(TreeEntry)> visit_;
   std::string buffer_;
-  Sha256 digest_;
   Sha256 file_;
   uint64_t entries_ = 0;
 };
 
 }  // namespace
 
+absl::Status WalkTree(int root_fd, const TreeDigestOptions& options,
+                      absl::FunctionRef<void(TreeEntry)> visit) {
+  RETURN_IF_ERROR(CheckAttributes(root_fd, "").status());
+  return Walk(options, visit).Directory(root_fd, "", 0, /*counted=*/true);
+}
+
+void AddToDigest(const TreeEntry& entry, Sha256* digest) {
+  digest->UpdateField(entry.path);
+  digest->UpdateField(absl::StrCat(absl::Hex(entry.mode), " ", entry.uid, " ", entry.gid));
+  if (S_ISREG(entry.mode) || S_ISLNK(entry.mode)) digest->UpdateField(entry.data);
+}
+
 absl::StatusOr<std::string> DigestTree(int root_fd, const TreeDigestOptions& options) {
-  Walk walk(options);
-  RETURN_IF_ERROR(walk.Directory(root_fd, "", 0, /*counted=*/true));
-  return walk.Finish();
+  Sha256 digest;
+  RETURN_IF_ERROR(
+      WalkTree(root_fd, options, [&](const TreeEntry& entry) { AddToDigest(entry, &digest); }));
+  return digest.FinishHex();
 }
 
 }  // namespace glovebox

@@ -72,7 +72,9 @@ TEST_F(GitImportTest, HeadBringsItsBranchFilesModesLinksAndHistory) {
   EXPECT_EQ(info->branch, "main");
   EXPECT_EQ(info->commit, Sh("git -C $R rev-parse main"));
   EXPECT_EQ(info->tree, Sh("git -C $R rev-parse 'main^{tree}'"));
-  const auto layer = store_->Lease(info->digest);
+  const auto layers = store_->Lease(info->digest);
+  ASSERT_TRUE(layers.ok()) << layers.status();
+  const Layer* layer = &layers->front();
   const std::string workspace = Workspace(*layer);
   EXPECT_EQ(ReadFile(workspace + "/file"), "one\nthree\n");
   EXPECT_EQ(std::filesystem::read_symlink(workspace + "/link"), "file");
@@ -90,8 +92,9 @@ TEST_F(GitImportTest, StatusOverAnOverlayIsCleanWithoutReadingAFile) {
   SKIP_UNLESS(std::filesystem::exists("/usr/bin/strace"), "strace shows which files git opens");
   const auto info = Import("");
   ASSERT_TRUE(info.ok()) << info.status();
-  const auto layer = store_->Lease(info->digest);
-  ASSERT_TRUE(layer.ok()) << layer.status();
+  const auto layers = store_->Lease(info->digest);
+  ASSERT_TRUE(layers.ok()) << layers.status();
+  const Layer* layer = &layers->front();
   const auto upper = NewDisk(32 * kMiB, 0);
   const std::string options = "userxattr,lowerdir=" + layer->mount_path + "/" +
                               layer->subdirectory + ",upperdir=" + upper->mount_path() +
@@ -120,7 +123,9 @@ TEST_F(GitImportTest, StatusOverAnOverlayIsCleanWithoutReadingAFile) {
 TEST_F(GitImportTest, NothingOfTheHostOrTheRemoteIsLeft) {
   const auto info = Import("");
   ASSERT_TRUE(info.ok()) << info.status();
-  const auto layer = store_->Lease(info->digest);
+  const auto layers = store_->Lease(info->digest);
+  ASSERT_TRUE(layers.ok()) << layers.status();
+  const Layer* layer = &layers->front();
   const std::string root = layer->mount_path + "/root";
   EXPECT_EQ(Sh("grep -rIlE 'secret|example.com|/mnt|" + directory_ + "' " + root + " || true"), "");
   EXPECT_EQ(Sh("cd " + root + " && ls -A && ls -A workspace/.git"),

@@ -66,9 +66,11 @@ TEST_F(SnapshotStoreTest, CommittedSnapshotIsFoundLeasedAndThereAfterReopening) 
     ASSERT_TRUE(store_->FindBySource(info.source_key, info.commit, "").has_value());
     EXPECT_FALSE(store_->FindBySource(info.source_key, info.commit, "main").has_value());
     EXPECT_FALSE(store_->FindBySource(std::string(64, 'f'), info.commit, "").has_value());
-    const auto layer = store_->Lease(info.digest);
-    ASSERT_TRUE(layer.ok()) << layer.status();
-    EXPECT_EQ(ReadFile(layer->mount_path + "/" + layer->subdirectory + "/workspace/file"), "one");
+    const auto layers = store_->Lease(info.digest);
+    ASSERT_TRUE(layers.ok()) << layers.status();
+    ASSERT_EQ(layers->size(), 1u);
+    const Layer& layer = layers->front();
+    EXPECT_EQ(ReadFile(layer.mount_path + "/" + layer.subdirectory + "/workspace/file"), "one");
     EXPECT_TRUE(store_->Verify(info.digest).ok());
     if (round == 0) OpenStore();
   }
@@ -90,7 +92,7 @@ TEST_F(SnapshotStoreTest, LeasesShareOneMountAndForbidDeletion) {
     const auto first = store_->Lease(info.digest);
     const auto second = store_->Lease(info.digest);
     ASSERT_TRUE(first.ok() && second.ok());
-    EXPECT_EQ(first->mount_path, second->mount_path);
+    EXPECT_EQ(first->front().mount_path, second->front().mount_path);
     EXPECT_EQ(ReasonOf(store_->Delete(info.digest)), "SNAPSHOT_IN_USE");
     EXPECT_EQ(store_->Delete(info.digest).code(), absl::StatusCode::kFailedPrecondition);
   }
@@ -104,9 +106,9 @@ TEST_F(SnapshotStoreTest, LeasesShareOneMountAndForbidDeletion) {
 
 TEST_F(SnapshotStoreTest, LeaseOutlivesTheStore) {
   const SnapshotInfo info = Commit("one");
-  const auto layer = store_->Lease(info.digest);
+  const auto layers = store_->Lease(info.digest);
   store_.reset();
-  EXPECT_EQ(ReadFile(layer->mount_path + "/root/workspace/file"), "one");
+  EXPECT_EQ(ReadFile(layers->front().mount_path + "/root/workspace/file"), "one");
 }
 
 TEST_F(SnapshotStoreTest, IdleMountsAreBounded) {

@@ -53,6 +53,45 @@ TEST(SnapshotRecord, EveryIdentifyingFieldChangesTheDigest) {
   }
 }
 
+TEST(SnapshotRecord, ParentIsKeptAndDoesNotCountInTheDigest) {
+  SnapshotInfo info = SomeSnapshot();
+  info.parent = "sha256:" + std::string(64, '1');
+  ASSERT_EQ(SnapshotDigest(info), info.digest);
+  const auto read = ParseSnapshotRecord(FormatSnapshotRecord(info));
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->parent, info.parent);
+  for (const std::string& parent :
+       {std::string("x"), std::string(64, '1'), std::string("sha256:../x")}) {
+    info.parent = parent;
+    EXPECT_FALSE(ParseSnapshotRecord(FormatSnapshotRecord(info)).ok()) << parent;
+  }
+}
+
+TEST(SnapshotRecord, HistoryIsPartOfTheIdentityAndFullIsWhatEarlierReleasesMeant) {
+  SnapshotInfo info = SomeSnapshot();
+  EXPECT_EQ(FormatSnapshotRecord(info).find("history"), std::string::npos);
+  EXPECT_EQ(ParseSnapshotRecord(FormatSnapshotRecord(info))->history, History::kFull);
+  for (const History history : {History::kShallow, History::kNone}) {
+    const std::string before = info.digest;
+    info.history = history;
+    info.digest = SnapshotDigest(info);
+    EXPECT_NE(info.digest, before);
+    const auto read = ParseSnapshotRecord(FormatSnapshotRecord(info));
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(read->history, history);
+  }
+}
+
+TEST(SnapshotRecord, TreeWithoutACommitIsRecorded) {
+  SnapshotInfo info = SomeSnapshot();
+  info.commit = info.tree = info.branch = "";
+  info.digest = SnapshotDigest(info);
+  EXPECT_TRUE(ParseSnapshotRecord(FormatSnapshotRecord(info)).ok());
+  info.tree = std::string(40, 'c');
+  info.digest = SnapshotDigest(info);
+  EXPECT_FALSE(ParseSnapshotRecord(FormatSnapshotRecord(info)).ok()) << "a tree of no commit";
+}
+
 TEST(SnapshotRecord, BytesMovedBetweenFieldsChangeTheDigest) {
   SnapshotInfo one = SomeSnapshot();
   SnapshotInfo two = SomeSnapshot();
