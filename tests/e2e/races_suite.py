@@ -1,24 +1,16 @@
 #!/usr/bin/env python3
 """A sandbox exchanges directories, links, files and FIFOs under the hands of the daemon and the CLI, which meanwhile
 start commands there, copy, list changes, print patches and delete. Nothing of the host shows up, nothing is made
-outside, nothing hangs, and the daemon serves on.
-
-GLOVEBOX_RACE_SECONDS (2) is how long each race lasts; GLOVEBOX_RACE_SEED repeats one.
+outside, nothing hangs, and the daemon serves on. race.py says how long, and how to repeat one.
 """
 
-import os
-import pathlib
-import random
 import shutil
-import tempfile
 import time
 import unittest
 
-import daemon
+import race
+from race import MARK, SECONDS
 
-SECONDS = float(os.environ.get("GLOVEBOX_RACE_SECONDS", "2"))
-SEED = int(os.environ.get("GLOVEBOX_RACE_SEED", random.SystemRandom().randrange(1 << 32)))
-MARK = "host-only-" + os.urandom(8).hex()
 # Exchanges $dir/x between all it can be, as fast as it can. Perl, for it is in every image that has git.
 SWAPPER = r"""
 use POSIX qw(mkfifo);
@@ -36,52 +28,19 @@ for (my $i = 0; ; ++$i) {
 """
 
 
-class Races(daemon.DaemonCase):
-    def setUp(self):
-        print(f"seed {SEED}")
-        self.random = random.Random(SEED)
-        self.host = pathlib.Path(tempfile.mkdtemp(prefix="glovebox-race-", dir="/var/tmp"))
-        self.addCleanup(shutil.rmtree, self.host)
-        self.host.chmod(0o755)
-        for name in ("file", MARK):
-            (self.host / name).write_text(MARK + "\n")
-        self.before = self.listing()
-
-    def listing(self):
-        return {path.name: path.read_text() for path in self.host.iterdir()}
-
+class Races(race.RaceCase):
     def swapped(self):
         """A sandbox in which /home/agent/race/x is never the same for long."""
         sandbox = self.create()
         self.ok("exec", sandbox, "--", "mkdir", "-p", "/home/agent/race")
-        swapper = self.daemon.popen("exec", sandbox, "--", "perl", "-e", SWAPPER, "/home/agent/race", str(self.host),
-                                    str(self.random.randrange(1 << 31)))
-        self.assertEqual(swapper.stdout.readline(), b"swapping\n")
-        self.addCleanup(self.reap, swapper)
+        self.swap(sandbox, SWAPPER, "/home/agent/race", str(self.host), str(self.random.randrange(1 << 31)))
+        self.naive = f"/proc/{self.daemon.init_of(sandbox)}/root/home/agent/race/x/file"
         return sandbox
-
-    @staticmethod
-    def reap(swapper):
-        if swapper.poll() is None:
-            swapper.kill()
-        swapper.communicate(timeout=daemon.DEADLINE_S)
-
-    def race(self, operation):
-        """Calls `operation` until the time is over; each call ends by itself, and shows nothing of the host."""
-        end, rounds, good = time.monotonic() + SECONDS, 0, 0
-        while time.monotonic() < end or rounds < 3:
-            done = operation()
-            rounds += 1
-            good += done.returncode == 0
-            self.assertNotIn(MARK.encode(), done.stdout + done.stderr)
-        self.assertEqual(self.listing(), self.before)
-        self.assertEqual(self.daemon.cli("version").returncode, 0)
-        print(f"{self.id()}: {rounds} rounds, {good} of them well")
 
     def test_exec_in_a_swapped_directory(self):
         sandbox = self.swapped()
         self.race(lambda: self.daemon.cli("exec", "-w", "/home/agent/race/x", sandbox, "--", "sh", "-c",
-                                          "pwd; cat file; echo made >made"))
+                                          "pwd; cat file; echo made >made"), self.naive)
 
     def test_copy_out_of_a_swapped_directory(self):
         sandbox = self.swapped()
@@ -94,7 +53,7 @@ class Races(daemon.DaemonCase):
                 out.unlink()
             shutil.rmtree(out, ignore_errors=True)
             return done
-        self.race(copy)
+        self.race(copy, self.naive)
 
     @staticmethod
     def shows_mark(path):
@@ -108,13 +67,13 @@ class Races(daemon.DaemonCase):
         sandbox = self.swapped()
         source = self.daemon.root / "source"
         source.write_text("from outside\n")
-        self.race(lambda: self.daemon.cli("cp", source, f"{sandbox}:/home/agent/race/x/{MARK}"))
+        self.race(lambda: self.daemon.cli("cp", source, f"{sandbox}:/home/agent/race/x/file"), self.naive)
 
     def test_changes_and_patch_of_a_swapped_tree(self):
         sandbox = self.swapped()
         calls = [(verb, "--path", path, sandbox) for verb in ("changes", "diff")
                  for path in ("/home/agent", "/home/agent/race/x")]
-        self.race(lambda: self.daemon.cli(*self.random.choice(calls)))
+        self.race(lambda: self.daemon.cli(*self.random.choice(calls)), self.naive)
 
     def test_delete_while_it_swaps(self):
         end, rounds = time.monotonic() + SECONDS, 0
