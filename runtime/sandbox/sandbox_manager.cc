@@ -371,7 +371,7 @@ absl::StatusOr<SnapshotInfo> SandboxManager::ImportRepository(
   const std::string path = ResolveImportPath(source.path);
   RETURN_IF_ERROR(CheckImportPath(path));
   const auto allowed = [this](const std::string& opened) { return CheckImportPath(opened); };
-  return git_importer_.Import({path, source.revision, allowed}, progress);
+  return git_importer_.Import({path, source.revision, allowed, source.history}, progress);
 }
 
 absl::StatusOr<ImageInfo> SandboxManager::ImportImage(const std::string& name,

@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "policy/sandbox_limits.h"
 #include "policy/seccomp_table.h"
+#include "snapshot/snapshot_record.h"
 
 namespace glovebox {
 
@@ -23,6 +24,7 @@ inline constexpr size_t kLabelValueBytesMax = 1024;
 struct RepositorySource {
   std::string path;      // on the host: a repository or a bundle
   std::string revision;  // "": HEAD
+  History history = History::kFull;
   friend bool operator==(const RepositorySource&, const RepositorySource&) = default;
 };
 

@@ -64,7 +64,8 @@ std::string FormatOptions(const CreateOptions& options) {
                {"limits", std::move(limits)}};
   if (options.repository.has_value()) {
     json["repository"] = {{"path", options.repository->path},
-                          {"revision", options.repository->revision}};
+                          {"revision", options.repository->revision},
+                          {"history", HistoryName(options.repository->history)}};
   }
   if (!options.seccomp_digest.empty()) json["seccomp_digest"] = options.seccomp_digest;
   if (!options.parent.empty()) json["parent"] = options.parent;
@@ -103,6 +104,9 @@ absl::StatusOr<CreateOptions> ParseOptions(absl::string_view text) {
     options.repository.emplace();
     RETURN_IF_ERROR(Take(repository, "path", &options.repository->path));
     RETURN_IF_ERROR(Take(repository, "revision", &options.repository->revision));
+    std::string history = HistoryName(History::kFull);  // all that earlier releases had
+    RETURN_IF_ERROR(Take(repository, "history", &history));
+    ASSIGN_OR_RETURN(options.repository->history, ParseHistory(history));
   }
   return options;
 }

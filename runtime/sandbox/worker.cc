@@ -23,6 +23,7 @@ SandboxBlueprint WorkerBlueprint(const WorkerJob& job) {
   blueprint.limits.disk_inodes = job.disk_inodes;
   blueprint.limits.pids_max = kWorkerPids;
   blueprint.limits.cpu_millis = kWorkerCpuMillis;
+  blueprint.snapshot = job.base;
   blueprint.root_inside = job.as_root_inside;
   blueprint.commands_as_root = job.as_root_inside;
   for (const WorkerBind& bind : job.binds) {

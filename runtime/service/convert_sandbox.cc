@@ -140,11 +140,13 @@ absl::StatusOr<RepositorySource> FromProto(const v1::Repository& repository,
     return FieldError(absl::StrCat(field, ".commit"),
                       absl::StrCat("has at most ", kRevisionBytesMax, " bytes"));
   }
-  if (repository.history() != v1::REPOSITORY_HISTORY_UNSPECIFIED &&
-      repository.history() != v1::REPOSITORY_HISTORY_FULL) {
-    return FieldNotServed(absl::StrCat(field, ".history"));
+  History history = History::kFull;
+  if (repository.history() == v1::REPOSITORY_HISTORY_SHALLOW) history = History::kShallow;
+  if (repository.history() == v1::REPOSITORY_HISTORY_NONE) history = History::kNone;
+  if (!v1::RepositoryHistory_IsValid(repository.history())) {
+    return FieldError(absl::StrCat(field, ".history"), "is of a later release");
   }
-  return RepositorySource{path, repository.commit()};
+  return RepositorySource{path, repository.commit(), history};
 }
 
 absl::StatusOr<CreateOptions> FromProto(const v1::CreateSandboxRequest& request,

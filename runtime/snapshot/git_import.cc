@@ -20,6 +20,8 @@ namespace {
 constexpr char kMissing[] = "REPOSITORY_NOT_FOUND";
 // The command user can write only in its home; the tree is moved to /workspace afterwards.
 constexpr char kDestination[] = "/home/agent/workspace";
+// Where the base of a delta shows it, and its owner can write.
+constexpr char kBaseDestination[] = "/workspace";
 constexpr size_t kKnownMax = 200;  // "COMMIT BRANCH" arguments
 
 absl::Status ImportError(absl::StatusCode code, const std::string& reason,
@@ -29,11 +31,28 @@ absl::Status ImportError(absl::StatusCode code, const std::string& reason,
   return DetailedError(code, message, detail);
 }
 
-WorkerJob MakeJob(const ImportSource& source, const std::string& revision,
-                  const std::vector<std::string>& known, const ImportLimits& limits) {
+// A snapshot of the same repository, held.
+struct Base {
+  SnapshotInfo info;
+  std::vector<Layer> layers;
+};
+
+struct Wanted {
+  const ImportSource& source;
+  const std::string& revision;
+  History history;
+};
+
+WorkerJob MakeJob(const Wanted& wanted, const Base* base, const std::vector<std::string>& known,
+                  const ImportLimits& limits) {
   WorkerJob job;
+  const ImportSource& source = wanted.source;
   const std::string target = source.is_directory ? "/mnt" : "/mnt/source.bundle";
-  job.arguments = {"/bin/sh", "-c", kGitScript, "import", target, revision, kDestination};
+  job.arguments = {"/bin/sh", "-c", kGitScript, "import", target, wanted.revision};
+  job.arguments.insert(job.arguments.end(),
+                       {base == nullptr ? kDestination : kBaseDestination,
+                        HistoryName(wanted.history), base == nullptr ? "" : base->info.commit});
+  if (base != nullptr) job.base = base->layers;
   job.arguments.insert(job.arguments.end(), known.begin(), known.end());
   job.environment = {"PATH=/usr/local/bin:/usr/bin:/bin",
                      "HOME=/home/agent",
@@ -89,32 +108,64 @@ struct GitImporter::State {
   SingleFlight<SnapshotInfo> flights;
 
   // "COMMIT BRANCH" of what the store has of this source, newest first.
-  std::vector<std::string> Known(const std::string& source_key) const {
+  std::vector<std::string> Known(const Wanted& wanted) const {
     std::vector<std::string> known;
     for (const SnapshotInfo& info : store->List()) {
-      if (info.source_key != source_key) continue;
+      if (info.source_key != wanted.source.key || info.history != wanted.history) continue;
       known.push_back(absl::StrCat(info.commit, " ", info.branch));
       if (known.size() == kKnownMax) break;
     }
     return known;
   }
 
+  // The newest snapshot of the repository, unless it has all the layers that it may have.
+  std::optional<Base> FindBase(const Wanted& wanted) const {
+    if (!wanted.source.is_directory || wanted.history != History::kFull) return std::nullopt;
+    for (const SnapshotInfo& info : store->List()) {
+      if (info.source_key != wanted.source.key || info.history != History::kFull) continue;
+      if (info.layers >= SnapshotStore::kLayersMax) break;
+      absl::StatusOr<std::vector<Layer>> layers = store->Lease(info.digest);
+      if (!layers.ok()) break;  // without it all goes as if there were none
+      return Base{info, *std::move(layers)};
+    }
+    return std::nullopt;
+  }
+
   absl::StatusOr<SnapshotInfo> Run(const ImportRequest& request, const ImportSource& source,
                                    const std::string& revision,
                                    const ImportProgressCallback& progress) {
-    WorkerJob job = MakeJob(source, revision, Known(source.key), limits);
+    const Wanted wanted{source, revision, request.history};
+    if (const std::optional<Base> base = FindBase(wanted); base.has_value()) {
+      ASSIGN_OR_RETURN(std::optional<SnapshotInfo> info,
+                       Attempt(request, wanted, &*base, progress));
+      if (info.has_value()) return *std::move(info);
+    }
+    ASSIGN_OR_RETURN(std::optional<SnapshotInfo> info, Attempt(request, wanted, nullptr, progress));
+    return *std::move(info);
+  }
+
+  // nullopt, only with a base: not over that one.
+  absl::StatusOr<std::optional<SnapshotInfo>> Attempt(const ImportRequest& request,
+                                                      const Wanted& wanted, const Base* base,
+                                                      const ImportProgressCallback& progress) {
+    const ImportSource& source = wanted.source;
+    WorkerJob job = MakeJob(wanted, base, Known(wanted), limits);
     ImportProgressParser parser(progress);
     job.on_stderr = [&parser](absl::string_view bytes) { parser.Feed(bytes); };
     ASSIGN_OR_RETURN(WorkerResult result, runner->Run(job));
+    // Whole, it ends with what is to be said of the source.
+    const bool ended_early = result.exit_code >= kGitFailed;
+    if (base != nullptr && ended_early) return std::optional<SnapshotInfo>();
     RETURN_IF_ERROR(LimitFailure(result, limits, source.path));
-    if (result.exit_code != 0) return GitFailure(result, source, revision);
+    if (result.exit_code != 0) return GitFailure(result, source, wanted.revision);
     ASSIGN_OR_RETURN(GitAnswer answer, ParseGitAnswer(result.stdout_bytes));
     answer.source.source = request.path;
     answer.source.source_key = source.key;
+    answer.source.history = wanted.history;
     if (answer.known) {
-      const std::optional<SnapshotInfo> info =
-          store->FindBySource(source.key, answer.source.commit, answer.source.branch);
-      if (info.has_value()) return *info;
+      std::optional<SnapshotInfo> info = store->FindBySource(source.key, answer.source.commit,
+                                                             answer.source.branch, wanted.history);
+      if (info.has_value()) return info;
       return absl::AbortedError("the snapshot was deleted while it was looked up; try again");
     }
     // What the worker had is found by this path and key later: they must still be of one another.
@@ -125,8 +176,21 @@ struct GitImporter::State {
                          "import it again");
     }
     progress({.phase = ImportPhase::kSealing});
-    RETURN_IF_ERROR(KeepWorkerTree(*result.disk, "home/agent/workspace", "workspace"));
-    return store->Commit(std::move(result.disk), answer.source);
+    return Keep(std::move(result.disk), answer.source, base);
+  }
+
+  absl::StatusOr<std::optional<SnapshotInfo>> Keep(std::unique_ptr<Disk> disk,
+                                                   const SnapshotSource& source,
+                                                   const Base* base) const {
+    if (base == nullptr) {
+      RETURN_IF_ERROR(KeepWorkerTree(*disk, "home/agent/workspace", "workspace"));
+      return store->Commit(std::move(disk), source);
+    }
+    RETURN_IF_ERROR(KeepWorkerTree(*disk, "workspace", "workspace"));
+    absl::StatusOr<SnapshotInfo> info = store->Commit(std::move(disk), source, base->info.digest);
+    // A base that is damaged keeps nobody from importing.
+    if (absl::IsDataLoss(info.status())) return std::optional<SnapshotInfo>();
+    return info;
   }
 };
 
@@ -147,13 +211,15 @@ absl::StatusOr<SnapshotInfo> GitImporter::Import(const ImportRequest& request,
   ASSIGN_OR_RETURN(const ImportSource source,
                    IdentifySource(request.path, kMissing, request.allowed));
   if (IsLowerHex(revision, 40)) {
-    const std::optional<SnapshotInfo> info = state_->store->FindBySource(source.key, revision, "");
+    const std::optional<SnapshotInfo> info =
+        state_->store->FindBySource(source.key, revision, "", request.history);
     if (info.has_value()) return *info;
   }
   const ImportProgressCallback report = progress ? progress : [](const ImportProgress&) {};
   report({.phase = ImportPhase::kResolving});
-  return state_->flights.Do(absl::StrCat(source.key, " ", revision),
-                            [&] { return state_->Run(request, source, revision, report); });
+  return state_->flights.Do(
+      absl::StrCat(source.key, " ", HistoryName(request.history), " ", revision),
+      [&] { return state_->Run(request, source, revision, report); });
 }
 
 }  // namespace glovebox

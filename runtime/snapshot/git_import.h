@@ -6,7 +6,13 @@
 // of the host. HEAD is the branch that was asked for, or detached. Every file's mtime is the
 // commit's time and the index is two seconds younger, so `git status` hashes nothing. Submodules
 // are empty directories and LFS pointers stay pointers. Objects are copied as they are: damage in
-// history that the checkout does not touch is found when something reads it.
+// history that the checkout does not touch is found when something reads it. A shallow history has
+// the asked commit alone and no other branch or tag; without history there is no .git.
+//
+// When the store has a snapshot of the same repository, only what is new is fetched and checked out
+// over it, and kept as a layer over it (not of bundles). What is in the result is the same but for
+// the times of unchanged files, which are those of the snapshot below, the number of packs, and
+// objects that nothing refers to. Where that cannot be done it is imported whole.
 #ifndef GLOVEBOX_SNAPSHOT_GIT_IMPORT_H_
 #define GLOVEBOX_SNAPSHOT_GIT_IMPORT_H_
 
@@ -28,6 +34,7 @@ struct ImportRequest {
   std::string path;      // absolute: a repository's directory (worktree or bare) or a bundle file
   std::string revision;  // branch, tag, short or full commit id; "": HEAD
   SourcePolicy allowed = nullptr;
+  History history = History::kFull;
 };
 
 enum class ImportPhase { kResolving, kCopying, kCheckingOut, kIndexing, kSealing };

@@ -12,19 +12,21 @@ enum GitScriptExit {
   kGitNoSuchCommit = 22,
   kGitUnsupported = 23,
   kGitFailed = 24,
+  kGitNoDelta = 30,  // it cannot be imported over the base; whole it may
 };
 
-// Arguments: source, revision, destination (made by the script), then "COMMIT BRANCH" for every
-// snapshot of this source in the store. On success stdout is four lines: "known" (nothing was
-// copied) or "imported", commit, tree, branch (empty when HEAD is detached).
+// Arguments: source, revision, destination (made by the script), "full", "shallow" or "none", the
+// commit that is checked out in the destination already or "", then "COMMIT BRANCH" for every
+// snapshot of this source and history in the store. On success stdout is four lines: "known"
+// (nothing was copied) or "imported", commit, tree, branch (empty when HEAD is detached).
 //
 // Everything git would run or read because a repository or a user says so is off. GIT_CONFIG_GLOBAL
 // holds the settings, and not -c, because the upload-pack that clone starts drops -c but keeps
 // this. Source and destination are always given as --git-dir, so nothing is searched for.
 inline constexpr char kGitScript[] = R"sh(
 set -u
-src=$1 rev=$2 dst=$3
-shift 3
+src=$1 rev=$2 dst=$3 history=$4 base=$5
+shift 5
 umask 022
 fail() { echo "fatal: $2" >&2; exit "$1"; }
 phase() { echo "glovebox-phase $1" >&2; }
@@ -46,6 +48,10 @@ cat >"$GIT_CONFIG_GLOBAL" <<'CONFIG' || exit 24
   allow = always
 [submodule]
   recurse = false
+[uploadpack]
+  allowAnySHA1InWant = true
+[fetch]
+  unpackLimit = 1
 [gc]
   auto = 0
 [maintenance]
@@ -113,13 +119,49 @@ else
   git bundle list-heads "$from" >/dev/null || fail 21 "neither a git repository nor a bundle"
 fi
 
+# The base has what the source had then: only what is new travels, and refs become what a whole
+# import makes of them. Where the same blob may be checked out differently, or history ends early, the
+# base is of no use.
+fetch_over_base() {
+  [ ! -e "$repo/shallow" ] || exit 30
+  [ "$(git --git-dir="$from" rev-parse --is-shallow-repository)" = false ] || exit 30
+  alone=
+  [ -n "$branch" ] || alone=$commit
+  git --git-dir="$repo" fetch --progress --prune --force --no-tags --update-head-ok \
+    --no-write-fetch-head --no-show-forced-updates "$from" \
+    '+refs/heads/*:refs/heads/*' '+refs/tags/*:refs/tags/*' $alone || exit 30
+  git --git-dir="$repo" pack-refs --all || exit 30
+  attributes=$(git --git-dir="$repo" diff-tree -r --name-only "$base" "$commit" \
+    -- ':(glob)**/.gitattributes') || exit 30
+  [ -z "$attributes" ] || exit 30
+}
+
+fetch_commit() {
+  git init -q --bare --template= "$repo" || exit 24
+  git --git-dir="$repo" fetch --progress --depth=1 --no-tags --no-write-fetch-head "$1" "$commit" ||
+    exit 24
+  [ -z "$branch" ] || git --git-dir="$repo" update-ref "refs/heads/$branch" "$commit" || exit 24
+  git --git-dir="$repo" pack-refs --all || exit 24
+}
+
 phase copying
-mkdir "$dst" || exit 24
 repo=$dst/.git
-git clone --bare --local --no-hardlinks --template= --progress "$from" "$repo" || exit 24
-if [ -f "$from" ]; then
-  resolve "$repo"
-  report_if_known "$repo" "$@"
+if [ -n "$base" ]; then
+  fetch_over_base
+else
+  mkdir "$dst" || exit 24
+  whole=$repo
+  [ "$history" = full ] || whole=$HOME/.import-whole
+  if [ "$history" = full ] || [ -f "$from" ]; then
+    git clone --bare --local --no-hardlinks --template= --progress "$from" "$whole" || exit 24
+  fi
+  if [ -f "$from" ]; then
+    resolve "$whole"
+    report_if_known "$whole" "$@"
+    from=$whole
+  fi
+  [ "$history" != none ] || repo=$HOME/.import-commit
+  [ "$history" = full ] || fetch_commit "$from"
 fi
 git --git-dir="$repo" cat-file -e "$commit" || fail 24 "commit $commit was not copied"
 rm -rf "$repo/hooks" "$repo/logs" "$repo/branches" "$repo/description" "$repo/info" \
@@ -134,17 +176,33 @@ fi
 
 phase checking-out
 cd "$dst" || exit 24
-git --git-dir="$repo" --work-tree="$dst" checkout --force --progress || exit 24
+younger=0
+if [ -n "$base" ]; then
+  younger=$(stat -c %Y "$repo/index") || exit 30
+  begin=$HOME/.import-begin
+  : >"$begin" || exit 30
+  # What is written from here on must be younger: times of files have the grain of the clock's tick.
+  until [ "$begin-next" -nt "$begin" ]; do : >"$begin-next" || exit 30; done
+  git --git-dir="$repo" --work-tree="$dst" read-tree --reset -u -v "$commit" || exit 30
+else
+  git --git-dir="$repo" --work-tree="$dst" checkout --force --progress || exit 24
+fi
 
-# One time for all files, and an index that is younger: git then takes an entry whose times match for
-# clean without reading the file. Years after 2100 and before 1970 are not kept.
+# One time for all files that were written, and an index that is younger than any: git then takes an
+# entry whose times match for clean without reading the file. Years after 2100 and before 1970 are
+# not kept.
 phase indexing
 time=$(git --git-dir="$repo" show -s --no-show-signature --format=%ct "$commit") || exit 24
 case $time in ''|*[!0-9]*|???????????*) time=1 ;; esac
 [ "$time" -ge 1 ] && [ "$time" -lt 4102444800 ] || time=1
-find . -path ./.git -prune -o -print0 | xargs -0 touch -h -d "@$time" || exit 24
+if [ -n "$base" ]; then
+  find . -path ./.git -prune -o ! -type d -newer "$begin" -print0
+else
+  find . -path ./.git -prune -o -print0
+fi | xargs -0 -r touch -h -d "@$time" || exit 24
 git --git-dir="$repo" --work-tree="$dst" update-index -q --refresh || exit 24
-touch -d "@$((time + 2))" "$repo/index" || exit 24
+[ "$younger" -gt "$((time + 2))" ] || younger=$((time + 2))
+touch -d "@$younger" "$repo/index" || exit 24
 report imported "$repo"
 )sh";
 

@@ -15,13 +15,6 @@ constexpr char kFormat[] = "glovebox-snapshot-1";
 // The names as in records.
 constexpr const char* kHistoryNames[] = {"full", "shallow", "none"};
 
-absl::StatusOr<History> ParseHistory(absl::string_view name) {
-  for (const History history : {History::kShallow, History::kNone}) {
-    if (name == HistoryName(history)) return history;
-  }
-  return RecordError("has an unknown history");
-}
-
 bool IsDigest(absl::string_view digest) {
   return absl::ConsumePrefix(&digest, "sha256:") && IsLowerHex(digest, 64);
 }
@@ -36,6 +29,13 @@ bool IdsAreWellFormed(const SnapshotInfo& info) {
 }  // namespace
 
 const char* HistoryName(History history) { return kHistoryNames[static_cast<size_t>(history)]; }
+
+absl::StatusOr<History> ParseHistory(absl::string_view name) {
+  for (const History history : {History::kFull, History::kShallow, History::kNone}) {
+    if (name == HistoryName(history)) return history;
+  }
+  return RecordError("has an unknown history");
+}
 
 // A parent is not part of it: the tree is the same however it is kept.
 std::string SnapshotDigest(const SnapshotInfo& info) {

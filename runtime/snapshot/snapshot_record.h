@@ -16,6 +16,9 @@ enum class History { kFull, kShallow, kNone };
 
 const char* HistoryName(History history);  // "full", "shallow", "none"
 
+// DATA_LOSS for another word.
+absl::StatusOr<History> ParseHistory(absl::string_view name);
+
 // Where a snapshot comes from. An archive or a directory has no commit, tree and branch, and one
 // source key for all, so that equal trees are one snapshot.
 struct SnapshotSource {

@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "base/unique_fd.h"
 #include "snapshot/disk.h"
+#include "snapshot/layer.h"
 
 namespace glovebox {
 
@@ -32,6 +33,8 @@ struct WorkerJob {
   std::vector<std::string> arguments;
   std::vector<std::string> environment;  // "NAME=value"
   std::vector<WorkerBind> binds;
+  // Shown above the host image, uppermost first: what it writes over them is a layer over them.
+  std::vector<Layer> base;
   bool as_root_inside = false;  // uid 0 with root_inside capabilities, else uid 1000
   uint64_t disk_bytes = 0;
   uint64_t disk_inodes = 0;

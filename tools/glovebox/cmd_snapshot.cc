@@ -7,6 +7,7 @@
 #include "base/escape.h"
 #include "base/status.h"
 #include "tools/glovebox/calls.h"
+#include "tools/glovebox/create_options.h"
 #include "tools/glovebox/end_report.h"
 #include "tools/glovebox/failure.h"
 #include "tools/glovebox/invocation.h"
@@ -41,10 +42,12 @@ int Ls(const Invocation& invocation) {
 }
 
 absl::StatusOr<v1::Snapshot> ImportSnapshot(Connection& connection,
-                                            const RepositoryArgument& repository) {
+                                            const RepositoryArgument& repository,
+                                            v1::RepositoryHistory history) {
   v1::ImportSnapshotRequest request;
   request.mutable_repository()->set_path(repository.path);
   request.mutable_repository()->set_commit(repository.commit);
+  request.mutable_repository()->set_history(history);
   v1::Snapshot snapshot;
   ProgressLine line;
   RETURN_IF_ERROR(CallStream(connection, request, [&](v1::ImportSnapshotResponse& response) {
@@ -56,12 +59,19 @@ absl::StatusOr<v1::Snapshot> ImportSnapshot(Connection& connection,
   return snapshot;
 }
 
-int Import(const Invocation& invocation, const std::string& source) {
-  const auto repository = ParseRepositoryArgument(source);
+struct ImportOptions {
+  std::string source;
+  std::string history;
+};
+
+int Import(const Invocation& invocation, const ImportOptions& options) {
+  const auto repository = ParseRepositoryArgument(options.source);
   if (!repository.ok()) return Fail("snapshot import", repository.status(), kExitUsage);
+  const auto history = ParseHistoryArgument(options.history);
+  if (!history.ok()) return Fail("snapshot import", history.status(), kExitUsage);
   auto connection = Connection::Open(invocation.socket);
   if (!connection.ok()) return Fail("snapshot import", connection.status(), kExitFailure);
-  const auto snapshot = ImportSnapshot(**connection, *repository);
+  const auto snapshot = ImportSnapshot(**connection, *repository, *history);
   if (!snapshot.ok()) return Fail("snapshot import", snapshot.status(), kExitFailure);
   return Print(invocation.json ? Pretty(SnapshotJson(*snapshot))
                                : absl::StrCat(snapshot->digest(), "\n"));
@@ -101,13 +111,14 @@ void AddSnapshot(Verb app, Invocation& invocation) {
       app.AddGroup("snapshot", "Show, import and remove snapshots (trees for /workspace)");
   AddVerb(snapshot, invocation, "ls", "List snapshots", "  glovebox snapshot ls",
           [&invocation] { return Ls(invocation); });
-  auto source = std::make_shared<std::string>();
+  auto options = std::make_shared<ImportOptions>();
   Verb import = AddVerb(snapshot, invocation, "import",
                         "Make a snapshot of a repository at a commit; print its digest",
                         "  glovebox snapshot import ~/src/zlib@v1.3",
-                        [&invocation, source] { return Import(invocation, *source); });
-  import.AddOption("PATH[@COMMIT]", *source, "Git repository or bundle, at a commit or ref")
+                        [&invocation, options] { return Import(invocation, *options); });
+  import.AddOption("PATH[@COMMIT]", options->source, "Git repository or bundle, at a commit or ref")
       .Required();
+  AddHistoryOption(import, options->history);
   auto digests = std::make_shared<std::vector<std::string>>();
   Verb rm =
       AddVerb(snapshot, invocation, "rm", "Remove snapshots", "  glovebox snapshot rm sha256:3f2a",

@@ -46,11 +46,27 @@ absl::Status AddLimits(const SandboxOptions& options, v1::SandboxLimits* limits)
 
 }  // namespace
 
+void AddHistoryOption(Verb verb, std::string& history) {
+  verb.AddOption("--history", history,
+                 "Of the repository: full (default), shallow (one commit), none (no .git)")
+      .TypeName("HOW");
+}
+
+absl::StatusOr<v1::RepositoryHistory> ParseHistoryArgument(absl::string_view history) {
+  if (history.empty()) return v1::REPOSITORY_HISTORY_UNSPECIFIED;
+  if (history == "full") return v1::REPOSITORY_HISTORY_FULL;
+  if (history == "shallow") return v1::REPOSITORY_HISTORY_SHALLOW;
+  if (history == "none") return v1::REPOSITORY_HISTORY_NONE;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--history \"", EscapeForPeople(history, 40), "\": give full, shallow or none"));
+}
+
 void AddCreateOptions(Verb verb, SandboxOptions& options) {
   verb.AddOption("--image", options.image, "Image of the root (host)").TypeName("NAME");
   Option repository = verb.AddOption("--repo", options.repository,
                                      "Git repository or bundle for /workspace, at a commit or ref")
                           .TypeName("PATH[@COMMIT]");
+  AddHistoryOption(verb, options.history);
   verb.AddOption("--snapshot", options.snapshot, "Snapshot for /workspace")
       .TypeName("DIGEST")
       .Excludes(repository);
@@ -80,6 +96,8 @@ absl::StatusOr<v1::CreateSandboxRequest> BuildCreateRequest(const SandboxOptions
                      Of("--repo", ParseRepositoryArgument(options.repository)));
     request.mutable_repository()->set_path(repository.path);
     request.mutable_repository()->set_commit(repository.commit);
+    ASSIGN_OR_RETURN(const v1::RepositoryHistory history, ParseHistoryArgument(options.history));
+    request.mutable_repository()->set_history(history);
   }
   RETURN_IF_ERROR(AddLimits(options, request.mutable_limits()));
   for (const std::string& label : options.labels) {

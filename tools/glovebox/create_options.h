@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "glovebox/v1/sandbox.pb.h"
 #include "tools/glovebox/verb.h"
 
@@ -13,13 +14,18 @@ namespace glovebox {
 
 // As typed; "" is absent.
 struct SandboxOptions {
-  std::string image, repository, snapshot;
+  std::string image, repository, history, snapshot;
   std::string memory, pids, disk, inodes, cpus;
   std::vector<std::string> labels;  // K=V
   bool root_inside = false;
   std::string seccomp;
   std::vector<std::string> require;
 };
+
+// --history of a repository.
+void AddHistoryOption(Verb verb, std::string& history);
+// INVALID_ARGUMENT for another word than full, shallow and none; "" is the daemon's choice.
+absl::StatusOr<v1::RepositoryHistory> ParseHistoryArgument(absl::string_view history);
 
 void AddCreateOptions(Verb verb, SandboxOptions& options);
 

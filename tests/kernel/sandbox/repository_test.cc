@@ -78,6 +78,48 @@ TEST_F(RepositoryTest, TheSecondSandboxAtACommitUsesTheSameSnapshot) {
   EXPECT_TRUE(world_->manager().Delete(second->id).ok());
 }
 
+TEST_F(RepositoryTest, TheNextCommitIsALayerOverTheOneBeforeAndGitSeesNoDifference) {
+  Shell0(
+      "cp -r repo next && cd next && mkdir many && for i in $(seq 300); do echo $i > many/$i; done "
+      "&& git add -A && git commit -qm many && git tag many && git rm -qr many/1 many/2 && "
+      "echo x > many/3 && git commit -qam 'fourth'");
+  CreateOptions options;
+  options.repository = RepositorySource{absl::StrCat(world_->directory(), "/next"), "many"};
+  auto first = world_->manager().Create(options);
+  options.repository->revision = "main";
+  auto second = world_->manager().Create(options);
+  ASSERT_TRUE(first.ok() && second.ok()) << first.status() << second.status();
+  auto snapshot = world_->manager().snapshots()->Find(second->snapshot);
+  ASSERT_TRUE(snapshot.ok()) << snapshot.status();
+  EXPECT_EQ(snapshot->parent, first->snapshot);
+  EXPECT_EQ(In(second->id,
+               "ls many | wc -l; cat many/3; git status --porcelain; git fsck --full; "
+               "git log --format=%s -n 2; git show-ref --heads | wc -l; git diff-index HEAD"),
+            "298\nx\nfourth\nmany\n1\n");
+  EXPECT_EQ(In(second->id,
+               "rm many/4; echo y > many/5; git commit -qam inside; git status --porcelain; "
+               "git checkout -q many; ls many | wc -l; git status --porcelain"),
+            "300\n");
+  EXPECT_EQ(ReasonOf(world_->manager().snapshots()->Delete(first->snapshot)), "SNAPSHOT_IN_USE");
+  EXPECT_TRUE(world_->manager().Delete(first->id).ok());
+  EXPECT_TRUE(world_->manager().Delete(second->id).ok());
+}
+
+TEST_F(RepositoryTest, HistoryIsAsMuchAsWasAskedFor) {
+  CreateOptions options;
+  options.repository = Source("main");
+  options.repository->history = History::kShallow;
+  auto shallow = world_->manager().Create(options);
+  options.repository->history = History::kNone;
+  auto none = world_->manager().Create(options);
+  ASSERT_TRUE(shallow.ok() && none.ok()) << shallow.status() << none.status();
+  EXPECT_EQ(In(shallow->id, "git log --format=%s; git status --porcelain; git fsck; git branch"),
+            "second\n* main\n");
+  EXPECT_EQ(In(none->id, "ls -A; cat b"), "b\nlink\nsrc\ntwo\nthree\n");
+  EXPECT_TRUE(world_->manager().Delete(shallow->id).ok());
+  EXPECT_TRUE(world_->manager().Delete(none->id).ok());
+}
+
 TEST_F(RepositoryTest, WhatIsNotThereIsSaidByKind) {
   CreateOptions options;
   options.repository = Source("no-such-branch");

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,10 +27,27 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
   return pointers;
 }
 
+absl::Status MountOver(const std::vector<Layer>& base, const Disk& disk,
+                       const std::string& target) {
+  std::filesystem::create_directory(target);
+  std::string options = "userxattr,lowerdir=";
+  for (const Layer& layer : base) {
+    absl::StrAppend(&options, &layer == &base.front() ? "" : ":", layer.mount_path, "/",
+                    layer.subdirectory);
+  }
+  absl::StrAppend(&options, ",upperdir=", disk.mount_path(), "/upper,workdir=", disk.mount_path(),
+                  "/work");
+  if (::mount("overlay", target.c_str(), "overlay", 0, options.c_str()) == 0) {
+    return absl::OkStatus();
+  }
+  return ErrnoError(errno, absl::StrCat("mount ", options));
+}
+
 }  // namespace
 
 absl::StatusOr<WorkerResult> FakeWorker::Run(const WorkerJob& job) {
   ++runs;
+  runs_over_a_base += job.base.empty() ? 0 : 1;
   ASSIGN_OR_RETURN(std::unique_ptr<Disk> disk, disks_->Create(job.disk_bytes, job.disk_inodes));
   const std::string upper = absl::StrCat(disk->mount_path(), "/upper");
   std::filesystem::create_directories(absl::StrCat(upper, "/home/agent"));
@@ -37,6 +55,13 @@ absl::StatusOr<WorkerResult> FakeWorker::Run(const WorkerJob& job) {
       {"/home/agent", absl::StrCat(upper, "/home/agent")},
       {"/image-root", absl::StrCat(upper, "/image-root")}};
   for (const WorkerBind& bind : job.binds) paths.emplace_back(bind.target, bind.host_path);
+  const std::string merged = absl::StrCat(disk->mount_path(), "/merged");
+  if (!job.base.empty()) {
+    RETURN_IF_ERROR(MountOver(job.base, *disk, merged));
+    paths = {{"/workspace", absl::StrCat(merged, "/workspace")},
+             {"/home/agent", absl::StrCat(upper, "/home/agent")}};
+    for (const WorkerBind& bind : job.binds) paths.emplace_back(bind.target, bind.host_path);
+  }
   std::vector<std::string> arguments = job.arguments;
   for (size_t i = 3; i < arguments.size(); ++i) {  // after sh -c SCRIPT
     arguments[i] = absl::StrReplaceAll(arguments[i], paths);
@@ -58,6 +83,8 @@ absl::StatusOr<WorkerResult> FakeWorker::Run(const WorkerJob& job) {
   if (error != 0) return ErrnoError(error, "posix_spawn");
   int status = 0;
   if (::waitpid(pid, &status, 0) != pid) return ErrnoError(errno, "waitpid");
+
+  if (!job.base.empty() && ::umount2(merged.c_str(), 0) != 0) return ErrnoError(errno, "umount2");
 
   WorkerResult result;
   result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;

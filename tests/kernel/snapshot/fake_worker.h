@@ -19,6 +19,7 @@ class FakeWorker : public WorkerRunner {
   absl::StatusOr<WorkerResult> Run(const WorkerJob& job) override;
 
   std::atomic<int> runs = 0;
+  std::atomic<int> runs_over_a_base = 0;
   std::function<void(WorkerResult*)> before_return;  // to change what "the worker" did
 
  private:

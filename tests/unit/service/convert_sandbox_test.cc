@@ -52,10 +52,24 @@ TEST(CreateOptionsFromProto, WhatIsNotServedIsRefusedNeverIgnored) {
   v1::CreateSandboxRequest caches;
   caches.add_caches();
   EXPECT_EQ(RefusalOf(caches).metadata["field"], "caches");
-  v1::CreateSandboxRequest history;
-  history.mutable_repository()->set_path("/r");
-  history.mutable_repository()->set_history(v1::REPOSITORY_HISTORY_SHALLOW);
-  EXPECT_EQ(RefusalOf(history).metadata["field"], "repository.history");
+}
+
+TEST(CreateOptionsFromProto, HistoryIsFullUnlessAnotherIsNamed) {
+  v1::CreateSandboxRequest request;
+  request.mutable_repository()->set_path("/r");
+  const std::pair<v1::RepositoryHistory, History> kinds[] = {
+      {v1::REPOSITORY_HISTORY_UNSPECIFIED, History::kFull},
+      {v1::REPOSITORY_HISTORY_FULL, History::kFull},
+      {v1::REPOSITORY_HISTORY_SHALLOW, History::kShallow},
+      {v1::REPOSITORY_HISTORY_NONE, History::kNone}};
+  for (const auto& [named, meant] : kinds) {
+    request.mutable_repository()->set_history(named);
+    const auto options = FromProto(request, Bounds());
+    ASSERT_TRUE(options.ok()) << options.status();
+    EXPECT_EQ(options->repository->history, meant);
+  }
+  request.mutable_repository()->set_history(static_cast<v1::RepositoryHistory>(77));
+  EXPECT_EQ(RefusalOf(request).metadata["field"], "repository.history");
 }
 
 TEST(CreateOptionsFromProto, LimitsOutsideTheRangeNameTheField) {
