@@ -39,8 +39,10 @@ endfunction()
 function(glovebox_bare_binary name)
   cmake_parse_arguments(ARG "" "" "SOURCES" ${ARGN})
   add_executable(${name} ${ARG_SOURCES} "${CMAKE_SOURCE_DIR}/runtime/linux/bare_start.cc")
-  # Quoted includes only: <linux/...> is the kernel's, also where runtime/linux/ has a file of that name.
+  # Quoted includes only: <linux/...> is the kernel's, also where runtime/linux/ has a file of that name. The same bytes
+  # wherever they are built: a path in __FILE__ begins at the top of the tree.
   target_compile_options(${name} PRIVATE
+    "-ffile-prefix-map=${CMAKE_SOURCE_DIR}=."
     -iquote "${CMAKE_SOURCE_DIR}/runtime"
     -Os -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-asynchronous-unwind-tables
     -ffunction-sections -fdata-sections -fno-pie)
