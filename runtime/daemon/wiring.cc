@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "daemon/node_facts.h"
 #include "daemon/tls.h"
+#include "importer/embedded/embedded_importer.h"
 #include "launcher/self_filter.h"
 #include "linux/file_io.h"
 #include "linux/host_duties.h"
@@ -175,6 +176,7 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
                      ", or set landlock = \"optional\" to run sandboxes without that layer"));
   }
   SandboxDeps deps;
+  ASSIGN_OR_RETURN(deps.importer, WriteImporter(state_.path()));
   deps.landlock_abi = landlock_abi;
   deps.launcher = launcher_.get();
   deps.cgroups = cgroups_.get();

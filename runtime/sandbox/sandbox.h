@@ -53,6 +53,8 @@ struct SandboxDeps {
   ArchiveHealth* archive_health = nullptr;  // may be null
   // Of a sandbox's memory limit: what the regions of its running commands may have together.
   uint32_t output_memory_percent = 50;
+  std::shared_ptr<const UniqueFd> importer =
+      nullptr;               // glovebox-importer, O_PATH, for worker sandboxes
   int landlock_abi = 0;      // of the kernel; 0 where it has none and the operator allows that
   StateDb* state = nullptr;  // for the next daemon; null: nobody takes this daemon's sandboxes over
 };

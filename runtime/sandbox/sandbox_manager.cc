@@ -59,7 +59,8 @@ SandboxManager::SandboxManager(SandboxDeps deps, SnapshotStore* snapshots, Image
       limits_(std::move(limits)),
       seccomp_digests_(DigestsOf(limits_)),
       workers_(WithoutRecords(deps_), images_),
-      git_importer_(snapshots_, &workers_, ImportLimits{}) {}
+      git_importer_(snapshots_, &workers_, ImportLimits{}),
+      tree_importer_(snapshots_, {&workers_, deps_.importer, ImportLimits{}}) {}
 
 SandboxManager::~SandboxManager() {
   (void)Shutdown(deps_.state == nullptr ? OnShutdown::kEnd : OnShutdown::kLeave);
@@ -372,6 +373,15 @@ absl::StatusOr<SnapshotInfo> SandboxManager::ImportRepository(
   RETURN_IF_ERROR(CheckImportPath(path));
   const auto allowed = [this](const std::string& opened) { return CheckImportPath(opened); };
   return git_importer_.Import({path, source.revision, allowed, source.history}, progress);
+}
+
+absl::StatusOr<SnapshotInfo> SandboxManager::ImportTree(TreeImportRequest::Kind kind,
+                                                        const std::string& path,
+                                                        const ImportProgressCallback& progress) {
+  const std::string resolved = ResolveImportPath(path);
+  RETURN_IF_ERROR(CheckImportPath(resolved));
+  const auto allowed = [this](const std::string& opened) { return CheckImportPath(opened); };
+  return tree_importer_.Import({kind, resolved, allowed}, progress);
 }
 
 absl::StatusOr<ImageInfo> SandboxManager::ImportImage(const std::string& name,

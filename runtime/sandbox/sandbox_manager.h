@@ -24,6 +24,7 @@
 #include "snapshot/image_import.h"
 #include "snapshot/image_store.h"
 #include "snapshot/snapshot_store.h"
+#include "snapshot/tree_import.h"
 
 namespace glovebox {
 
@@ -118,6 +119,8 @@ class SandboxManager {
 
   absl::StatusOr<SnapshotInfo> ImportRepository(const RepositorySource& source,
                                                 const ImportProgressCallback& progress);
+  absl::StatusOr<SnapshotInfo> ImportTree(TreeImportRequest::Kind kind, const std::string& path,
+                                          const ImportProgressCallback& progress);
   absl::StatusOr<ImageInfo> ImportImage(const std::string& name, const std::string& archive_path);
   SnapshotStore* snapshots() const { return snapshots_; }
   ImageStore* images() const { return images_; }
@@ -199,6 +202,7 @@ class SandboxManager {
   const std::map<SeccompTier, std::string> seccomp_digests_;
   SandboxWorkerRunner workers_;
   GitImporter git_importer_;
+  TreeImporter tree_importer_;
 
   mutable absl::Mutex mutex_;
   bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;

@@ -14,6 +14,7 @@ v1::ImportPhase ToProto(ImportPhase phase) {
       return v1::IMPORT_PHASE_RECEIVING;
     case ImportPhase::kCheckingOut:
     case ImportPhase::kIndexing:
+    case ImportPhase::kUnpacking:
       return v1::IMPORT_PHASE_UNPACKING;
     case ImportPhase::kSealing:
       return v1::IMPORT_PHASE_SEALING;
@@ -59,6 +60,7 @@ v1::ImportProgress ToProto(const ImportProgress& progress) {
   v1::ImportProgress proto;
   proto.set_phase(ToProto(progress.phase));
   proto.set_bytes_done(progress.bytes);
+  if (progress.bytes_total != 0) proto.set_bytes_total(progress.bytes_total);
   proto.set_items_done(std::max(progress.objects, progress.files));
   return proto;
 }

@@ -116,6 +116,16 @@ absl::StatusOr<SnapshotInfo> SandboxAccess::ImportRepository(
   return info;
 }
 
+absl::StatusOr<SnapshotInfo> SandboxAccess::ImportTree(
+    const Caller& caller, TreeImportRequest::Kind kind, const std::string& path,
+    const ImportProgressCallback& progress) const {
+  RETURN_IF_ERROR(CheckImportQuota(caller));
+  const std::set<std::string> before = Snapshots();
+  ASSIGN_OR_RETURN(SnapshotInfo info, manager_->ImportTree(kind, path, progress));
+  NoteImporter(caller, before, info.digest);
+  return info;
+}
+
 absl::StatusOr<ImageInfo> SandboxAccess::ImportImage(const Caller& caller, const std::string& name,
                                                      const std::string& archive_path) const {
   RETURN_IF_ERROR(CheckImportQuota(caller));

@@ -52,6 +52,9 @@ class SandboxAccess {
   absl::StatusOr<SnapshotInfo> ImportRepository(const Caller& caller,
                                                 const RepositorySource& source,
                                                 const ImportProgressCallback& progress) const;
+  absl::StatusOr<SnapshotInfo> ImportTree(const Caller& caller, TreeImportRequest::Kind kind,
+                                          const std::string& path,
+                                          const ImportProgressCallback& progress) const;
   absl::StatusOr<ImageInfo> ImportImage(const Caller& caller, const std::string& name,
                                         const std::string& archive_path) const;
   absl::Status DeleteSnapshot(const Caller& caller, const std::string& digest) const;

@@ -53,15 +53,23 @@ absl::Status CheckHostPath(absl::string_view path, absl::string_view field) {
 
 }  // namespace
 
-absl::Status SnapshotService::Import(const v1::ImportSnapshotRequest& request,
-                                     SnapshotStream& stream) const {
+absl::StatusOr<SnapshotInfo> SnapshotService::ImportFrom(const v1::ImportSnapshotRequest& request,
+                                                         const Caller& caller,
+                                                         const ImportProgressCallback& tell) const {
   switch (request.source_case()) {
-    case v1::ImportSnapshotRequest::kRepository:
-      break;
+    case v1::ImportSnapshotRequest::kRepository: {
+      ASSIGN_OR_RETURN(const RepositorySource source,
+                       FromProto(request.repository(), "repository"));
+      return deps_.sandboxes->ImportRepository(caller, source, tell);
+    }
     case v1::ImportSnapshotRequest::kArchivePath:
-      return FieldNotServed("archive_path");
+      RETURN_IF_ERROR(CheckHostPath(request.archive_path(), "archive_path"));
+      return deps_.sandboxes->ImportTree(caller, TreeImportRequest::Kind::kArchive,
+                                         request.archive_path(), tell);
     case v1::ImportSnapshotRequest::kDirectoryPath:
-      return FieldNotServed("directory_path");
+      RETURN_IF_ERROR(CheckHostPath(request.directory_path(), "directory_path"));
+      return deps_.sandboxes->ImportTree(caller, TreeImportRequest::Kind::kDirectory,
+                                         request.directory_path(), tell);
     case v1::ImportSnapshotRequest::kUploadedArchive:
       return FieldNotServed("uploaded_archive");
     case v1::ImportSnapshotRequest::kUploadedTree:
@@ -69,9 +77,13 @@ absl::Status SnapshotService::Import(const v1::ImportSnapshotRequest& request,
     case v1::ImportSnapshotRequest::kRemoteRepository:
       return FieldNotServed("remote_repository");
     case v1::ImportSnapshotRequest::SOURCE_NOT_SET:
-      return FieldError("repository", "is missing; name the source to import");
+      break;
   }
-  ASSIGN_OR_RETURN(const RepositorySource source, FromProto(request.repository(), "repository"));
+  return FieldError("repository", "is missing; name the source to import");
+}
+
+absl::Status SnapshotService::Import(const v1::ImportSnapshotRequest& request,
+                                     SnapshotStream& stream) const {
   int64_t last_ns = 0;
   ImportPhase last_phase = ImportPhase::kResolving;
   const auto tell = [&](const ImportProgress& progress) {
@@ -83,8 +95,7 @@ absl::Status SnapshotService::Import(const v1::ImportSnapshotRequest& request,
     *response.mutable_progress() = ToProto(progress);
     stream.WriteIfIdle(std::move(response));
   };
-  ASSIGN_OR_RETURN(const SnapshotInfo info,
-                   deps_.sandboxes->ImportRepository(stream.caller(), source, tell));
+  ASSIGN_OR_RETURN(const SnapshotInfo info, ImportFrom(request, stream.caller(), tell));
   v1::ImportSnapshotResponse last;
   *last.mutable_snapshot() = ToProto(info, deps_.sandboxes->List(stream.caller()));
   return stream.Write(std::move(last));

@@ -38,6 +38,9 @@ class SnapshotService final : public v1::SnapshotService::CallbackService {
   using SnapshotStream = ProducedStream<v1::ImportSnapshotResponse>;
   using ImageStream = ProducedStream<v1::ImportImageResponse>;
 
+  absl::StatusOr<SnapshotInfo> ImportFrom(const v1::ImportSnapshotRequest& request,
+                                          const Caller& caller,
+                                          const ImportProgressCallback& tell) const;
   absl::Status Import(const v1::ImportSnapshotRequest& request, SnapshotStream& stream) const;
   absl::Status Import(const v1::ImportImageRequest& request, ImageStream& stream) const;
   absl::Status List(const Caller& caller, const v1::ListSnapshotsRequest& request,

@@ -37,13 +37,14 @@ struct ImportRequest {
   History history = History::kFull;
 };
 
-enum class ImportPhase { kResolving, kCopying, kCheckingOut, kIndexing, kSealing };
+enum class ImportPhase { kResolving, kCopying, kCheckingOut, kIndexing, kUnpacking, kSealing };
 
 // Counts are as far as known; 0 when a phase has none.
 struct ImportProgress {
   ImportPhase phase = ImportPhase::kResolving;
   uint64_t objects = 0;
   uint64_t bytes = 0;
+  uint64_t bytes_total = 0;
   uint64_t files = 0;
 };
 using ImportProgressCallback = std::function<void(const ImportProgress&)>;

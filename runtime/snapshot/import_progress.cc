@@ -13,6 +13,7 @@ namespace glovebox {
 namespace {
 
 constexpr absl::string_view kPhaseMark = "glovebox-phase ";
+constexpr absl::string_view kCountsMark = "glovebox-progress ";
 
 // The n of "... 23% (n/m)...".
 bool ParseCount(absl::string_view line, uint64_t* count) {
@@ -49,6 +50,19 @@ bool ParsePhase(absl::string_view line, ImportPhase* phase) {
   return false;
 }
 
+// "glovebox-progress DONE TOTAL ITEMS", of glovebox-importer.
+bool ParseCounts(absl::string_view line, ImportProgress* progress) {
+  if (!absl::ConsumePrefix(&line, kCountsMark)) return false;
+  const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
+  ImportProgress told{.phase = ImportPhase::kUnpacking};
+  if (words.size() != 3 || !absl::SimpleAtoi(words[0], &told.bytes) ||
+      !absl::SimpleAtoi(words[1], &told.bytes_total) || !absl::SimpleAtoi(words[2], &told.files)) {
+    return false;
+  }
+  *progress = told;
+  return true;
+}
+
 }  // namespace
 
 absl::string_view ImportPhaseName(ImportPhase phase) {
@@ -61,6 +75,8 @@ absl::string_view ImportPhaseName(ImportPhase phase) {
       return "checking-out";
     case ImportPhase::kIndexing:
       return "indexing";
+    case ImportPhase::kUnpacking:
+      return "unpacking";
     case ImportPhase::kSealing:
       return "sealing";
   }
@@ -83,7 +99,7 @@ void ImportProgressParser::Feed(absl::string_view bytes) {
 
 void ImportProgressParser::Line() {
   uint64_t count = 0;
-  if (ParsePhase(line_, &progress_.phase)) {
+  if (ParsePhase(line_, &progress_.phase) || ParseCounts(line_, &progress_)) {
     callback_(progress_);
   } else if (absl::StartsWith(line_, "Receiving objects:") && ParseCount(line_, &count)) {
     progress_.objects = count;
@@ -100,7 +116,7 @@ std::string LastWords(absl::string_view stderr_tail) {
   absl::string_view last_error;
   for (absl::string_view line :
        absl::StrSplit(stderr_tail, absl::ByAnyChar("\r\n"), absl::SkipWhitespace())) {
-    if (absl::StartsWith(line, kPhaseMark)) continue;
+    if (absl::StartsWith(line, kPhaseMark) || absl::StartsWith(line, kCountsMark)) continue;
     last = line;
     if (absl::StartsWith(line, "fatal:") || absl::StartsWith(line, "error:") ||
         absl::StartsWith(line, "tar:")) {

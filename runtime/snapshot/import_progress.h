@@ -1,5 +1,6 @@
-// Progress of an import from what its worker writes to stderr: our phase marks and git's progress
-// lines. The bytes are untrusted: anything else is skipped, and numbers are only shown.
+// Progress of an import from what its worker writes to stderr: our phase marks, git's
+// progress lines and glovebox-importer's. The bytes are untrusted: anything else is skipped, and
+// numbers are only shown.
 #ifndef GLOVEBOX_SNAPSHOT_IMPORT_PROGRESS_H_
 #define GLOVEBOX_SNAPSHOT_IMPORT_PROGRESS_H_
 

@@ -21,6 +21,7 @@ absl::Span<const FuzzTarget> FuzzTargets() {
       {"tar_unpack", FuzzTarUnpack},
       {"text", FuzzText},
       {"text_hunks", FuzzTextHunks},
+      {"tree_unpack", FuzzTreeUnpack},
       {"upper_scan", FuzzUpperScan},
   };
   return kTargets;

@@ -11,6 +11,7 @@
 #include "absl/synchronization/mutex.h"
 #include "base/ids.h"
 #include "base/status.h"
+#include "importer/embedded/embedded_importer.h"
 #include "linux/cgroup_host.h"
 #include "linux/file_io.h"
 #include "linux/kernel_probes.h"
@@ -99,6 +100,7 @@ absl::Status SandboxWorld::Build(const std::string& instance, Without without) {
                    below("output"),
                    {}};
   deps.state = state_.get();
+  ASSIGN_OR_RETURN(deps.importer, WriteImporter(directory_));
   deps.landlock_abi = without.landlock ? 0 : LandlockAbi();
   world->manager_ = std::make_unique<SandboxManager>(deps, world->snapshots_.get(),
                                                      world->images_.get(), ManagerLimits{});

@@ -10,12 +10,12 @@
 #include "tools/glovebox/create_options.h"
 #include "tools/glovebox/end_report.h"
 #include "tools/glovebox/failure.h"
+#include "tools/glovebox/import_argument.h"
 #include "tools/glovebox/invocation.h"
 #include "tools/glovebox/json_shapes.h"
 #include "tools/glovebox/lookup.h"
 #include "tools/glovebox/print.h"
 #include "tools/glovebox/progress.h"
-#include "tools/glovebox/repository_argument.h"
 #include "tools/glovebox/sizes.h"
 #include "tools/glovebox/table.h"
 #include "tools/glovebox/terminal.h"
@@ -42,12 +42,7 @@ int Ls(const Invocation& invocation) {
 }
 
 absl::StatusOr<v1::Snapshot> ImportSnapshot(Connection& connection,
-                                            const RepositoryArgument& repository,
-                                            v1::RepositoryHistory history) {
-  v1::ImportSnapshotRequest request;
-  request.mutable_repository()->set_path(repository.path);
-  request.mutable_repository()->set_commit(repository.commit);
-  request.mutable_repository()->set_history(history);
+                                            const v1::ImportSnapshotRequest& request) {
   v1::Snapshot snapshot;
   ProgressLine line;
   RETURN_IF_ERROR(CallStream(connection, request, [&](v1::ImportSnapshotResponse& response) {
@@ -59,19 +54,12 @@ absl::StatusOr<v1::Snapshot> ImportSnapshot(Connection& connection,
   return snapshot;
 }
 
-struct ImportOptions {
-  std::string source;
-  std::string history;
-};
-
-int Import(const Invocation& invocation, const ImportOptions& options) {
-  const auto repository = ParseRepositoryArgument(options.source);
-  if (!repository.ok()) return Fail("snapshot import", repository.status(), kExitUsage);
-  const auto history = ParseHistoryArgument(options.history);
-  if (!history.ok()) return Fail("snapshot import", history.status(), kExitUsage);
+int Import(const Invocation& invocation, const ImportArgument& argument) {
+  const auto request = ParseImportArgument(argument);
+  if (!request.ok()) return Fail("snapshot import", request.status(), kExitUsage);
   auto connection = Connection::Open(invocation.socket);
   if (!connection.ok()) return Fail("snapshot import", connection.status(), kExitFailure);
-  const auto snapshot = ImportSnapshot(**connection, *repository, *history);
+  const auto snapshot = ImportSnapshot(**connection, *request);
   if (!snapshot.ok()) return Fail("snapshot import", snapshot.status(), kExitFailure);
   return Print(invocation.json ? Pretty(SnapshotJson(*snapshot))
                                : absl::StrCat(snapshot->digest(), "\n"));
@@ -111,14 +99,19 @@ void AddSnapshot(Verb app, Invocation& invocation) {
       app.AddGroup("snapshot", "Show, import and remove snapshots (trees for /workspace)");
   AddVerb(snapshot, invocation, "ls", "List snapshots", "  glovebox snapshot ls",
           [&invocation] { return Ls(invocation); });
-  auto options = std::make_shared<ImportOptions>();
-  Verb import = AddVerb(snapshot, invocation, "import",
-                        "Make a snapshot of a repository at a commit; print its digest",
-                        "  glovebox snapshot import ~/src/zlib@v1.3",
-                        [&invocation, options] { return Import(invocation, *options); });
-  import.AddOption("PATH[@COMMIT]", options->source, "Git repository or bundle, at a commit or ref")
-      .Required();
-  AddHistoryOption(import, options->history);
+  auto source = std::make_shared<ImportArgument>();
+  Verb import = AddVerb(
+      snapshot, invocation, "import",
+      "Make a snapshot of a repository at a commit, a tar file or a directory; print its digest",
+      "  glovebox snapshot import ~/src/zlib@v1.3\n"
+      "  glovebox snapshot import --tar zlib_1.3.orig.tar.xz\n"
+      "  glovebox snapshot import --directory ~/data",
+      [&invocation, source] { return Import(invocation, *source); });
+  import.AddOption("PATH[@COMMIT]", source->source,
+                   "Git repository or bundle, at a commit or ref; else a tar file or a directory");
+  AddHistoryOption(import, source->history);
+  import.AddOption("--tar", source->tar, "Tar file (plain, gzip, xz, zstd)").TypeName("FILE");
+  import.AddOption("--directory", source->directory, "Directory, as it is").TypeName("DIR");
   auto digests = std::make_shared<std::vector<std::string>>();
   Verb rm =
       AddVerb(snapshot, invocation, "rm", "Remove snapshots", "  glovebox snapshot rm sha256:3f2a",

@@ -27,6 +27,16 @@ TEST(ImportProgress, PhasesAndCountsAreReadFromPiecesCutAnywhere) {
   EXPECT_EQ(seen[3].files, 7u);
 }
 
+TEST(ImportProgress, CountsOfTheImporterAreRead) {
+  const auto seen = Parse({"glovebox-progress 5 100 3\nglovebox-progress 5 100\n",
+                           "glovebox-progress -1 2 3\nglovebox-progress 1 2 3 4\n"});
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_EQ(seen[0].phase, ImportPhase::kUnpacking);
+  EXPECT_EQ(seen[0].bytes, 5u);
+  EXPECT_EQ(seen[0].bytes_total, 100u);
+  EXPECT_EQ(seen[0].files, 3u);
+}
+
 TEST(ImportProgress, HostileLinesAreSkipped) {
   EXPECT_TRUE(
       Parse({"Updating files: (-1/3)\n", "Updating files: (99999999999999999999999/3)\n",

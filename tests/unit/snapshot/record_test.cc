@@ -42,6 +42,19 @@ TEST(SnapshotRecord, FormattedRecordIsReadBackUnchanged) {
   EXPECT_EQ(read->image_bytes, info.image_bytes);
 }
 
+TEST(SnapshotRecord, ATreeWithoutACommitIsReadBackAndHalfACommitIsRefused) {
+  SnapshotInfo info = SomeSnapshot();
+  info.commit = info.tree = info.branch = "";
+  info.digest = SnapshotDigest(info);
+  const auto read = ParseSnapshotRecord(FormatSnapshotRecord(info));
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->commit, "");
+  info.tree = std::string(40, 'c');
+  info.digest = SnapshotDigest(info);
+  EXPECT_EQ(ParseSnapshotRecord(FormatSnapshotRecord(info)).status().code(),
+            absl::StatusCode::kDataLoss);
+}
+
 TEST(SnapshotRecord, EveryIdentifyingFieldChangesTheDigest) {
   const std::string digest = SomeSnapshot().digest;
   for (std::string SnapshotInfo::*field :

@@ -1,0 +1,20 @@
+// The importer's commands for snapshots: a tar archive or a directory as a tree whose files are all
+// the writer's own.
+#ifndef GLOVEBOX_IMPORTER_IMPORT_TREE_H_
+#define GLOVEBOX_IMPORTER_IMPORT_TREE_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace glovebox {
+
+// Both make the directory `to`. Set-id bits and extended attributes are not kept. Errors are those
+// of tar_unpack.h and directory_copy.h.
+absl::Status ImportArchive(const std::string& from, const std::string& to, uint64_t bytes_max);
+absl::Status ImportDirectory(const std::string& from, const std::string& to, uint64_t bytes_max);
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_IMPORTER_IMPORT_TREE_H_

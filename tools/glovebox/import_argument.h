@@ -1,0 +1,26 @@
+// What `snapshot import` is to import: a repository, a tar file or a directory.
+#ifndef GLOVEBOX_TOOLS_IMPORT_ARGUMENT_H_
+#define GLOVEBOX_TOOLS_IMPORT_ARGUMENT_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "glovebox/v1/snapshot.pb.h"
+
+namespace glovebox {
+
+struct ImportArgument {
+  std::string source;     // PATH[@COMMIT]: what it is decides
+  std::string tar;        // --tar
+  std::string directory;  // --directory
+  std::string history;    // --history, of a repository
+};
+
+// The request. Without an option a directory with a repository in it and a bundle are repositories,
+// as is what has an "@COMMIT"; other directories and files are trees and tar files.
+// INVALID_ARGUMENT unless exactly one is given, and for a history of what is no repository.
+absl::StatusOr<v1::ImportSnapshotRequest> ParseImportArgument(const ImportArgument& argument);
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_TOOLS_IMPORT_ARGUMENT_H_
