@@ -2,6 +2,7 @@
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/server_builder.h>
 #include <unistd.h>
 
@@ -26,6 +27,11 @@ constexpr int kIdleConnectionMs = 30 * 60 * 1000;
 constexpr int kConnectionAgeMs = 4 * 60 * 60 * 1000;
 
 void SetLimits(const ServerOptions& options, grpc::ServerBuilder* builder) {
+  // gRPC takes a message in whole before it looks at its size: without this each client could make
+  // the daemon hold as many as it likes. Beyond it, streams that hold most are reset.
+  grpc::ResourceQuota quota("buffers");
+  quota.Resize(Server::kBufferedBytesMax);
+  builder->SetResourceQuota(quota);
   builder->SetMaxReceiveMessageSize(Server::kMessageBytesMax);
   builder->SetMaxSendMessageSize(-1);  // pages and chunks are bounded where they are made
   builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, Server::kStreamsPerConnectionMax);

@@ -3,6 +3,7 @@
 #ifndef GLOVEBOX_DAEMON_SERVER_H_
 #define GLOVEBOX_DAEMON_SERVER_H_
 
+#include <cstddef>
 #include <memory>
 #include <vector>
 
@@ -34,6 +35,8 @@ struct ServerOptions {
 class Server {
  public:
   static constexpr int kMessageBytesMax = 4 << 20;
+  // Of what gRPC holds for all connections together, messages that are not whole yet included.
+  static constexpr size_t kBufferedBytesMax = size_t{128} << 20;
   static constexpr int kStreamsPerConnectionMax = 1024;
 
   // The services, `observer` and `log` outlive the server.

@@ -126,11 +126,12 @@ class Daemon:
         options.setdefault("stderr", subprocess.PIPE)
         return subprocess.Popen(self.command(*arguments), env=self.environment(), **options)
 
-    def resident_kib(self):
+    def resident_kib(self, field="VmRSS"):
+        """Now, or with VmHWM at most so far."""
         for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(f"{field}:"):
                 return int(line.split()[1])
-        raise AssertionError("no VmRSS")
+        raise AssertionError(f"no {field}")
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))

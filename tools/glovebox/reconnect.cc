@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/escape.h"
@@ -67,7 +68,11 @@ bool IsConnectionTrouble(const absl::Status& status) {
   const bool ours = detail.has_value() && !detail->reason.empty();  // else gRPC's own words
   // CANCELLED is not by us: that is looked at before.
   if (absl::IsUnavailable(status) || absl::IsCancelled(status)) return true;
-  if (absl::IsResourceExhausted(status)) return ours && detail->reason == "TOO_MANY_CALLS";
+  if (absl::IsResourceExhausted(status)) {
+    // RST_STREAM with ENHANCE_YOUR_CALM (RFC 9113, 7): the daemon's buffers were full.
+    const bool reset = absl::StrContains(status.message(), "RST_STREAM with error code 11");
+    return ours ? detail->reason == "TOO_MANY_CALLS" : reset;
+  }
   return (absl::IsInternal(status) || absl::IsUnknown(status)) && !ours;
 }
 

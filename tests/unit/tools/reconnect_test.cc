@@ -60,6 +60,9 @@ TEST(ReconnectTest, OnlyWhatAnotherTryCanMendIsTriedAgain) {
   EXPECT_TRUE(
       IsConnectionTrouble(WithReason(absl::StatusCode::kResourceExhausted, "TOO_MANY_CALLS")));
   EXPECT_TRUE(IsConnectionTrouble(absl::InternalError("RST_STREAM")));
+  EXPECT_TRUE(
+      IsConnectionTrouble(absl::ResourceExhaustedError("Received RST_STREAM with error code 11")));
+  EXPECT_FALSE(IsConnectionTrouble(absl::ResourceExhaustedError("message larger than max")));
   EXPECT_FALSE(IsConnectionTrouble(WithReason(absl::StatusCode::kInternal, "OUTPUT_CORRUPT")));
   EXPECT_FALSE(IsConnectionTrouble(WithReason(absl::StatusCode::kResourceExhausted, "HOST_FULL")));
   EXPECT_FALSE(IsConnectionTrouble(WithReason(absl::StatusCode::kNotFound, "EXEC_NOT_FOUND")));
