@@ -110,6 +110,9 @@ Daemon::KeptTraces Daemon::Kept() const {
     kept.disks.insert(row.disk);
     if (row.options.image == ImageStore::kHostName) kept.host_images.insert(row.image_digest);
   }
+  for (const CheckpointRow& row : found_.checkpoints) {
+    if (kept.sandboxes.contains(row.sandbox_id)) kept.disks.insert(row.image);
+  }
   return kept;
 }
 

@@ -54,15 +54,20 @@ absl::Status Lost(absl::string_view what, const absl::Status& why) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Sandbox::Resources>> Sandbox::Resources::Acquire(
-    const SandboxDeps& deps, const SandboxBlueprint& blueprint, std::unique_ptr<Disk> disk) {
+    const SandboxDeps& deps, const SandboxBlueprint& blueprint, std::unique_ptr<Disk> disk,
+    Estate* estate) {
   auto resources = std::make_unique<Resources>();
   resources->cleanup = deps.cleanup;
   resources->socket_path = absl::StrCat(deps.run_directory, "/", blueprint.id);
   resources->image = blueprint.image;
   resources->snapshot = blueprint.snapshot;
-  ASSIGN_OR_RETURN(IdRanges::Lease ids, deps.ids->Take());
-  resources->ids.emplace(std::move(ids));
-  RETURN_IF_ERROR(resources->OpenArchive(deps, blueprint.id));
+  absl::Cleanup give_back = [&] { resources->Bequeath(estate); };
+  if (estate != nullptr) resources->Inherit(estate);
+  if (!resources->ids.has_value()) {
+    ASSIGN_OR_RETURN(IdRanges::Lease ids, deps.ids->Take());
+    resources->ids.emplace(std::move(ids));
+  }
+  if (resources->archiver == nullptr) RETURN_IF_ERROR(resources->OpenArchive(deps, blueprint.id));
   const SandboxLimits& limits = blueprint.limits;
   resources->disk = std::move(disk);
   if (resources->disk == nullptr) {
@@ -74,7 +79,23 @@ absl::StatusOr<std::unique_ptr<Sandbox::Resources>> Sandbox::Resources::Acquire(
   cgroup_limits.cpu_millis = limits.cpu_millis;
   ASSIGN_OR_RETURN(resources->cgroup, deps.cgroups->CreateSandbox(blueprint.id, cgroup_limits,
                                                                   resources->ids->host_id_first()));
+  std::move(give_back).Cancel();
   return resources;
+}
+
+void Sandbox::Resources::Inherit(Estate* estate) {
+  if (estate->ids.has_value()) ids.emplace(*std::move(estate->ids));
+  estate->ids.reset();
+  archiver = std::move(estate->archiver);
+  output_path = std::exchange(estate->output_path, "");
+}
+
+void Sandbox::Resources::Bequeath(Estate* estate) {
+  if (estate == nullptr) return;
+  if (ids.has_value()) estate->ids.emplace(*std::move(ids));
+  ids.reset();
+  estate->archiver = std::move(archiver);
+  estate->output_path = std::exchange(output_path, "");
 }
 
 absl::StatusOr<std::unique_ptr<Sandbox::Resources>> Sandbox::Resources::FindRunning(

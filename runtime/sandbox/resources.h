@@ -16,12 +16,24 @@
 
 namespace glovebox {
 
+// What a sandbox keeps when its files are put back: it goes from the object that ends to the one
+// that begins. Not thread-safe.
+struct Sandbox::Estate {
+  std::optional<IdRanges::Lease> ids;  // no process of the range is left
+  std::shared_ptr<ExecArchiver> archiver;
+  std::string output_path;
+  std::map<std::string, std::shared_ptr<Exec>, std::less<>> execs;  // all have ended
+  std::deque<EndedExec> unrecorded;
+  uint32_t next_exec_no = 1;
+};
+
 // Not thread-safe; guarded by its sandbox.
 struct Sandbox::Resources {
-  // All or nothing. `disk` null: a blank one.
+  // All or nothing. `disk` null: a blank one. `estate` null: nothing is inherited.
   static absl::StatusOr<std::unique_ptr<Resources>> Acquire(const SandboxDeps& deps,
                                                             const SandboxBlueprint& blueprint,
-                                                            std::unique_ptr<Disk> disk);
+                                                            std::unique_ptr<Disk> disk,
+                                                            Estate* estate = nullptr);
 
   // Of a sandbox that an earlier daemon made and whose init lives; all or nothing. NOT_FOUND: init
   // has ended. What is found of init goes to `init`.
@@ -36,6 +48,10 @@ struct Sandbox::Resources {
                                                 const SandboxBlueprint& blueprint,
                                                 const SandboxRow& row, const LoopDevices& devices,
                                                 bool same_boot);
+
+  // Takes over what outlives the files, or hands it on.
+  void Inherit(Estate* estate);
+  void Bequeath(Estate* estate);
 
   // The directory for the output of ended execs.
   absl::Status OpenArchive(const SandboxDeps& deps, const std::string& id);

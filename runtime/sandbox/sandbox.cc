@@ -374,7 +374,7 @@ std::unique_ptr<Sandbox::Resources> Sandbox::KillAndDetach() {
   // reaches what has no pid there yet. Either alone is enough.
   if (pidfd_.valid()) {  // else it was stopped before this daemon started
     (void)SignalPidFd(pidfd_.get(), SIGKILL);
-    (void)resources->cgroup->Kill();
+    if (resources->cgroup != nullptr) (void)resources->cgroup->Kill();  // else it is gone already
     resources->ended = WaitPidFd(pidfd_.get(), kKillTimeoutMs);
   }
   OnInitGone("deleted");

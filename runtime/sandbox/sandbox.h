@@ -158,6 +158,17 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   // What another sandbox of the same kind is made from; the id is to be changed.
   const SandboxBlueprint& blueprint() const { return blueprint_; }
 
+  // Ends every process and begins anew with the files on `disk`: an object of the same id, ids and
+  // execs, which have ended. This one is to be forgotten then. On an error it is stopped for that
+  // reason, with the files that its record names, and this may be tried again. Copies and pauses
+  // that are under way come first. Of a stopped sandbox, too. `blueprint`: as it was made with.
+  absl::StatusOr<std::shared_ptr<Sandbox>> BeginAnew(SandboxBlueprint blueprint,
+                                                     std::unique_ptr<Disk> disk)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Copies that are under way are given up; none is begun any more.
+  void GiveUpCopies() ABSL_LOCKS_EXCLUDED(mutex_);
+
   absl::StatusOr<SandboxUsage> Usage() const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<SandboxFiles> OpenFiles() const ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -174,6 +185,7 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
 
  private:
   struct Resources;  // ids, cgroup, disk, layers
+  struct Estate;     // what of it passes on when it begins anew
 
   Sandbox(const SandboxDeps& deps, SandboxBlueprint blueprint, std::unique_ptr<Resources> resources,
           LaunchedInit launched);
@@ -182,6 +194,14 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   void RestoreExecs(const std::vector<ExecRow>& rows) ABSL_LOCKS_EXCLUDED(mutex_);
   void RemoveIdleLeaves() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status WatchInit();
+  absl::Status StopToBeginAnew() ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status LetGoOfEstate(Estate* estate) ABSL_LOCKS_EXCLUDED(mutex_);
+  void TakeBack(Estate&& estate, std::unique_ptr<Disk> disk, const absl::Status& why)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<std::shared_ptr<Sandbox>> Succeed(SandboxBlueprint blueprint,
+                                                   std::unique_ptr<Disk>* disk,
+                                                   Estate* estate) const;
+  void Retire() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status BeginPause() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status AwaitInitPaused() ABSL_LOCKS_EXCLUDED(mutex_);
   // Of an adopted one: as the record says, whatever an earlier daemon had begun.

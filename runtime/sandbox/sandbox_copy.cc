@@ -31,6 +31,11 @@ void Sandbox::EndCopies() {
   mutex_.Await(absl::Condition(&none));
 }
 
+void Sandbox::GiveUpCopies() {
+  absl::MutexLock lock(&mutex_);
+  ending_ = true;
+}
+
 bool Sandbox::IsEnding() const {
   absl::MutexLock lock(&mutex_);
   return ending_;

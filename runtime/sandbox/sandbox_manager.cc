@@ -147,9 +147,9 @@ absl::StatusOr<SandboxManager::Admission> SandboxManager::Admit(const CreateOpti
   RETURN_IF_ERROR(CheckOwnersShare(options.owner, quota.owner_max));
   if (quota.another != nullptr) RETURN_IF_ERROR(quota.another());
   const std::string id = NewRandomId();
-  entries_[id] = {options, deps_.clock->Now(), nullptr, {}, ""};
+  entries_[id] = Entry{options, deps_.clock->Now(), nullptr, {}, ""};
   if (!options.request_id.empty()) by_request_[KeyOf(options)] = id;
-  ++(making == Making::kCreate ? creating_ : forking_);
+  ++(making == Making::kCreate ? creating_ : copying_);
   return Admission{id, true};
 }
 
@@ -266,7 +266,7 @@ absl::StatusOr<SandboxInfo> SandboxManager::Settle(const std::string& id,
                                                    const CreateOptions& options,
                                                    absl::StatusOr<Entry> made, Making making) {
   absl::MutexLock lock(&mutex_);
-  --(making == Making::kCreate ? creating_ : forking_);
+  --(making == Making::kCreate ? creating_ : copying_);
   if (!made.ok()) {
     ++counts_.create_failed_total;
     entries_.erase(id);
@@ -340,18 +340,23 @@ uint32_t SandboxManager::CountOpenExecs(const Viewer& viewer) const {
 
 absl::Status SandboxManager::Delete(absl::string_view id, Sandbox::CleanUp clean_up,
                                     const Viewer& viewer) {
-  std::shared_ptr<Sandbox> sandbox;
+  Entry gone;
   {
     absl::MutexLock lock(&mutex_);
     const Entry* entry = FindEntry(viewer, id);
     if (entry == nullptr) return SandboxNotFound(id);
-    sandbox = entry->sandbox;
+    gone = *entry;
     by_request_.erase(KeyOf(entry->options));
     entries_.erase(entries_.find(id));
     ++counts_.deleted_total;
   }
-  Forget(deps_.state, sandbox->id());
-  return sandbox->End(clean_up);
+  Forget(deps_.state, gone.sandbox->id());
+  gone.sandbox->GiveUpCopies();
+  // A checkpoint that is being restored has made another sandbox of this one, which it ends itself
+  // as the entry is gone.
+  absl::MutexLock turn(gone.turn.get());
+  gone.checkpoints.clear();
+  return gone.sandbox->End(clean_up);
 }
 
 absl::Status SandboxManager::CheckImportPath(const std::string& path) const {
@@ -410,7 +415,7 @@ size_t SandboxManager::Shutdown(OnShutdown what) {
     absl::MutexLock lock(&mutex_);
     // Creations that are under way finish first; their sandboxes end with the rest.
     const auto settled = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return creating_ == 0 && forking_ == 0;
+      return creating_ == 0 && copying_ == 0;
     };
     mutex_.Await(absl::Condition(&settled));
     ending.swap(entries_);
@@ -420,6 +425,7 @@ size_t SandboxManager::Shutdown(OnShutdown what) {
   for (auto& [id, entry] : ending) {
     if (what == OnShutdown::kLeave) {
       entry.sandbox->Leave();
+      for (const auto& [name, checkpoint] : entry.checkpoints) checkpoint->image.Leave();
       continue;
     }
     Forget(deps_.state, id);

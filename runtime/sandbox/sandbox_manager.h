@@ -20,6 +20,7 @@
 #include "sandbox/sandbox.h"
 #include "sandbox/sandbox_spec.h"
 #include "sandbox/worker.h"
+#include "snapshot/disk_copy.h"
 #include "snapshot/git_import.h"
 #include "snapshot/image_import.h"
 #include "snapshot/image_store.h"
@@ -111,6 +112,22 @@ class SandboxManager {
                                    const ForkQuota& quota = {},
                                    const Viewer& viewer = Viewer(EveryOwner{}));
 
+  // Keeps the files that the sandbox has at one moment, to go back to. `name`: unique in the
+  // sandbox, "": chosen here. One that is there is returned as it is. RESOURCE_EXHAUSTED with
+  // reason CHECKPOINT_LIMIT or HOST_FULL; errors of Sandbox::CopyFiles.
+  absl::StatusOr<CheckpointInfo> TakeCheckpoint(absl::string_view id, const std::string& name,
+                                                const Viewer& viewer = Viewer(EveryOwner{}));
+  // Ends every process of the sandbox, running, paused or stopped, and begins it anew with the
+  // files of a checkpoint. NOT_FOUND with reason CHECKPOINT_NOT_FOUND. Before anything has ended:
+  // HOST_FULL. Later errors leave it stopped.
+  absl::StatusOr<SandboxInfo> RestoreCheckpoint(absl::string_view id, const std::string& name,
+                                                const Viewer& viewer = Viewer(EveryOwner{}));
+  // By time, then id.
+  absl::StatusOr<std::vector<CheckpointInfo>> ListCheckpoints(
+      absl::string_view id, const Viewer& viewer = Viewer(EveryOwner{})) const;
+  absl::Status DeleteCheckpoint(absl::string_view id, const std::string& name,
+                                const Viewer& viewer = Viewer(EveryOwner{}));
+
   // As Sandbox's, and the sandbox as it is then. NOT_FOUND as Find.
   absl::StatusOr<SandboxInfo> Pause(absl::string_view id,
                                     const Viewer& viewer = Viewer(EveryOwner{}));
@@ -134,12 +151,20 @@ class SandboxManager {
   size_t Shutdown(OnShutdown what);
 
  private:
+  struct Checkpoint {
+    DiskImage image;  // removed with this, unless it was left to the next daemon
+    absl::Time created;
+    uint64_t bytes = 0;
+  };
   struct Entry {
     CreateOptions options;
     absl::Time created;
     std::shared_ptr<Sandbox> sandbox;  // null while it is being created
     std::optional<SnapshotInfo> snapshot;
     std::string image_digest;
+    std::map<std::string, std::shared_ptr<Checkpoint>> checkpoints = {};
+    // Held by whoever takes, restores or deletes a checkpoint, and by who deletes the sandbox.
+    std::shared_ptr<absl::Mutex> turn = std::make_shared<absl::Mutex>();
   };
 
   // A request id is its owner's own: others may use the same and learn nothing of it.
@@ -185,6 +210,17 @@ class SandboxManager {
                                       absl::StatusOr<DiskImage> image) const;
   void MakeChildren(const std::vector<Child>& children, const Entry& parent, DiskImage image,
                     ForkOutcome* outcome) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Counted among what Shutdown waits for; UNAVAILABLE when that has begun.
+  absl::Status BeginCopying() ABSL_LOCKS_EXCLUDED(mutex_);
+  void EndCopying() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool IsGone(absl::string_view id) const ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<std::shared_ptr<absl::Mutex>> TurnOf(absl::string_view id,
+                                                      const Viewer& viewer) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<std::shared_ptr<Sandbox>> RestoreFrom(const Entry& entry,
+                                                       const Checkpoint& checkpoint) const;
+  void AdoptCheckpoints(const std::vector<CheckpointRow>& rows, AdoptionReport* report)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<Entry> AdoptOne(SandboxTraces traces, const LoopDevices& devices);
   void SweepNames(const std::string& directory, AdoptionReport* report) const
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -207,7 +243,8 @@ class SandboxManager {
   mutable absl::Mutex mutex_;
   bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;
   uint32_t creating_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint32_t forking_ ABSL_GUARDED_BY(mutex_) = 0;  // children that are admitted and not settled
+  // Children of forks that are admitted and not settled; checkpoints that are taken or restored.
+  uint32_t copying_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, Entry, std::less<>> entries_ ABSL_GUARDED_BY(mutex_);
   std::map<RequestKey, std::string> by_request_ ABSL_GUARDED_BY(mutex_);  // -> sandbox id
   ManagerCounts counts_ ABSL_GUARDED_BY(mutex_);

@@ -71,6 +71,7 @@ AdoptionReport SandboxManager::Adopt(StateDb::Contents contents, const std::stri
   } else {
     report.problems.push_back(std::string(listed.status().message()));
   }
+  const std::vector<CheckpointRow> checkpoints = std::move(contents.checkpoints);
   std::map<std::string, SandboxTraces> all = GroupById(std::move(contents), boot_id);
   {
     WorkQueue queue(kAdoptThreads, 0);
@@ -93,6 +94,7 @@ AdoptionReport SandboxManager::Adopt(StateDb::Contents contents, const std::stri
       });
     }
   }
+  AdoptCheckpoints(checkpoints, &report);
   SweepNames(deps_.run_directory, &report);
   if (!deps_.output_directory.empty()) SweepNames(deps_.output_directory, &report);
   return report;

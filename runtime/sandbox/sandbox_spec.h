@@ -71,6 +71,17 @@ struct SandboxInfo {
 // Of one ForkSandbox; proto/glovebox/v1/sandbox.proto states them.
 inline constexpr uint32_t kForksAtOnceMax = 1000;
 
+// Of one sandbox; proto/glovebox/v1/sandbox.proto states it.
+inline constexpr size_t kCheckpointsMax = 16;
+
+// A state of a sandbox's files to go back to.
+struct CheckpointInfo {
+  std::string id;  // unique in its sandbox
+  absl::Time created;
+  uint64_t bytes = 0;                    // on the host's disk
+  std::optional<absl::Duration> frozen;  // how long the sandbox stood still, when it was taken now
+};
+
 // How children differ from their parent. The disk is the parent's, so are its limits.
 struct ForkOptions {
   std::string request_id;  // "": none. With one, a repetition makes only the children that miss

@@ -28,6 +28,15 @@ constexpr char kLoadSandboxes[] =
     "host_id_first, disk, stop_reason, paused FROM sandboxes";
 constexpr char kLoadExecs[] =
     "SELECT sandbox_id, exec_no, exec_id, spec, \"end\" FROM execs ORDER BY sandbox_id, exec_no";
+constexpr char kLoadCheckpoints[] =
+    "SELECT sandbox_id, checkpoint_id, created_us, image FROM checkpoints "
+    "ORDER BY sandbox_id, created_us, checkpoint_id";
+constexpr char kPutCheckpoint[] =
+    "INSERT INTO checkpoints (sandbox_id, checkpoint_id, created_us, image) "
+    "SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM sandboxes WHERE id = ?1)";
+constexpr char kNoteRestored[] =
+    "UPDATE sandboxes SET disk = ?2, host_id_first = ?3, paused = 0, stop_reason = NULL "
+    "WHERE id = ?1";
 constexpr char kPutExec[] =
     "INSERT INTO execs (sandbox_id, exec_no, exec_id, spec) "
     "SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM sandboxes WHERE id = ?1) "
@@ -59,6 +68,7 @@ struct StateDb::Statements {
   SqliteStatement begin, commit, rollback;
   SqliteStatement put_sandbox, erase_sandbox, note_stopped, note_paused;
   SqliteStatement put_exec, archive_exec, erase_exec;
+  SqliteStatement put_checkpoint, erase_checkpoint, note_restored;
 
   static absl::StatusOr<std::unique_ptr<Statements>> Prepare(sqlite3* db, const std::string& path) {
     const auto prepare = [&](const char* sql) { return SqliteStatement::Prepare(db, path, sql); };
@@ -75,10 +85,16 @@ struct StateDb::Statements {
     ASSIGN_OR_RETURN(SqliteStatement archive_exec, prepare(kArchiveExec));
     ASSIGN_OR_RETURN(SqliteStatement erase_exec,
                      prepare("DELETE FROM execs WHERE sandbox_id = ?1 AND exec_no = ?2"));
-    return std::make_unique<Statements>(
-        Statements{std::move(begin), std::move(commit), std::move(rollback), std::move(put_sandbox),
-                   std::move(erase_sandbox), std::move(note_stopped), std::move(note_paused),
-                   std::move(put_exec), std::move(archive_exec), std::move(erase_exec)});
+    ASSIGN_OR_RETURN(SqliteStatement put_checkpoint, prepare(kPutCheckpoint));
+    ASSIGN_OR_RETURN(
+        SqliteStatement erase_checkpoint,
+        prepare("DELETE FROM checkpoints WHERE sandbox_id = ?1 AND checkpoint_id = ?2"));
+    ASSIGN_OR_RETURN(SqliteStatement note_restored, prepare(kNoteRestored));
+    return std::make_unique<Statements>(Statements{
+        std::move(begin), std::move(commit), std::move(rollback), std::move(put_sandbox),
+        std::move(erase_sandbox), std::move(note_stopped), std::move(note_paused),
+        std::move(put_exec), std::move(archive_exec), std::move(erase_exec),
+        std::move(put_checkpoint), std::move(erase_checkpoint), std::move(note_restored)});
   }
 };
 
@@ -126,11 +142,20 @@ absl::StatusOr<StateDb::Contents> StateDb::Load() {
   ASSIGN_OR_RETURN(SqliteStatement execs, SqliteStatement::Prepare(db_.get(), path_, kLoadExecs));
   for (;;) {
     ASSIGN_OR_RETURN(const bool more, execs.Step());
-    if (!more) return contents;
+    if (!more) break;
     ExecRow row{execs.Text(0), static_cast<uint32_t>(execs.Number(1)), execs.Text(2), execs.Text(3),
                 std::nullopt};
     if (!execs.IsNull(4)) row.end = execs.Text(4);
     contents.execs.push_back(std::move(row));
+  }
+  ASSIGN_OR_RETURN(SqliteStatement checkpoints,
+                   SqliteStatement::Prepare(db_.get(), path_, kLoadCheckpoints));
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool more, checkpoints.Step());
+    if (!more) return contents;
+    contents.checkpoints.push_back({checkpoints.Text(0), checkpoints.Text(1),
+                                    absl::FromUnixMicros(checkpoints.Number(2)),
+                                    checkpoints.Text(3)});
   }
 }
 
@@ -178,6 +203,30 @@ void StateDb::EraseSandboxBehind(const std::string& id) {
 void StateDb::NoteStopped(const std::string& id, const std::string& reason) {
   WriteBehind([id, reason](Statements& statements) {
     return statements.note_stopped.Bind(1, id).Bind(2, reason).Run();
+  });
+}
+
+absl::Status StateDb::PutCheckpoint(const CheckpointRow& row) {
+  return WriteAndWait([&row](Statements& statements) {
+    return statements.put_checkpoint.Bind(1, row.sandbox_id)
+        .Bind(2, row.checkpoint_id)
+        .Bind(3, absl::ToUnixMicros(row.created))
+        .Bind(4, row.image)
+        .Run();
+  });
+}
+
+absl::Status StateDb::EraseCheckpoint(const std::string& sandbox_id,
+                                      const std::string& checkpoint_id) {
+  return WriteAndWait([&](Statements& statements) {
+    return statements.erase_checkpoint.Bind(1, sandbox_id).Bind(2, checkpoint_id).Run();
+  });
+}
+
+absl::Status StateDb::NoteRestored(const std::string& id, const std::string& disk,
+                                   uint32_t host_id_first) {
+  return WriteAndWait([&](Statements& statements) {
+    return statements.note_restored.Bind(1, id).Bind(2, disk).Bind(3, int64_t{host_id_first}).Run();
   });
 }
 

@@ -34,7 +34,7 @@ namespace glovebox {
 // behind that failed and are tried again.
 class StateDb {
  public:
-  static constexpr int kSchemaVersion = 2;
+  static constexpr int kSchemaVersion = 3;
   static constexpr size_t kBehindMax = 65536;
 
   // Called on the writer's thread when writing begins to fail, and with OK when it works again.
@@ -49,7 +49,8 @@ class StateDb {
 
   struct Contents {
     std::vector<SandboxRow> sandboxes;
-    std::vector<ExecRow> execs;         // by sandbox, then number
+    std::vector<ExecRow> execs;  // by sandbox, then number
+    std::vector<CheckpointRow> checkpoints;
     std::vector<std::string> unusable;  // what could not be read, with the reason
   };
   // Before the first write. One unreadable row does not keep the others.
@@ -57,8 +58,14 @@ class StateDb {
 
   // Return when it is committed. Errors as in sandbox/sqlite.h; nothing is written then.
   absl::Status PutSandbox(const SandboxRow& row);
-  absl::Status EraseSandbox(const std::string& id);  // and its execs; a missing one is fine
-  absl::Status ArchiveExec(const ExecRow& row);      // `end` is set; makes the row if need be
+  // And its execs and checkpoints; a missing one is fine.
+  absl::Status EraseSandbox(const std::string& id);
+  absl::Status ArchiveExec(const ExecRow& row);  // `end` is set; makes the row if need be
+  // Nothing is written when its sandbox has no record (any more).
+  absl::Status PutCheckpoint(const CheckpointRow& row);
+  absl::Status EraseCheckpoint(const std::string& sandbox_id, const std::string& checkpoint_id);
+  // It runs anew, with the files on another disk.
+  absl::Status NoteRestored(const std::string& id, const std::string& disk, uint32_t host_id_first);
   absl::Status NotePaused(const std::string& id);
   absl::Status NoteResumed(const std::string& id);
 

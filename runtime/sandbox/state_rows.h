@@ -37,6 +37,14 @@ struct ExecRow {
   std::optional<std::string> end;  // present: it is archived
 };
 
+// A copy of a sandbox's disk to go back to.
+struct CheckpointRow {
+  std::string sandbox_id;
+  std::string checkpoint_id;
+  absl::Time created;
+  std::string image;  // DiskImage::name()
+};
+
 // CreateOptions as JSON text. Keys that a newer release wrote are passed over, missing ones have
 // their default. DATA_LOSS with reason STATE_DB_DAMAGED for what is not of this form.
 std::string FormatOptions(const CreateOptions& options);

@@ -39,6 +39,12 @@ constexpr const char* kMigrations[] = {
          "end" BLOB,
          PRIMARY KEY (sandbox_id, exec_no)) STRICT, WITHOUT ROWID;)",
     "ALTER TABLE sandboxes ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;",
+    R"(CREATE TABLE checkpoints (
+         sandbox_id TEXT NOT NULL REFERENCES sandboxes (id) ON DELETE CASCADE,
+         checkpoint_id TEXT NOT NULL,
+         created_us INTEGER NOT NULL,
+         image TEXT NOT NULL,
+         PRIMARY KEY (sandbox_id, checkpoint_id)) STRICT, WITHOUT ROWID;)",
 };
 
 static_assert(std::size(kMigrations) == StateDb::kSchemaVersion);

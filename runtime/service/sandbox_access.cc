@@ -55,6 +55,32 @@ absl::StatusOr<SandboxInfo> SandboxAccess::Resume(const Caller& caller,
   return manager_->Resume(parsed, caller.View());
 }
 
+absl::StatusOr<CheckpointInfo> SandboxAccess::TakeCheckpoint(const Caller& caller,
+                                                             const std::string& id,
+                                                             const std::string& name) const {
+  ASSIGN_OR_RETURN(const std::string parsed, ParseSandboxId(id));
+  return manager_->TakeCheckpoint(parsed, name, caller.View());
+}
+
+absl::StatusOr<SandboxInfo> SandboxAccess::RestoreCheckpoint(const Caller& caller,
+                                                             const std::string& id,
+                                                             const std::string& name) const {
+  ASSIGN_OR_RETURN(const std::string parsed, ParseSandboxId(id));
+  return manager_->RestoreCheckpoint(parsed, name, caller.View());
+}
+
+absl::StatusOr<std::vector<CheckpointInfo>> SandboxAccess::ListCheckpoints(
+    const Caller& caller, const std::string& id) const {
+  ASSIGN_OR_RETURN(const std::string parsed, ParseSandboxId(id));
+  return manager_->ListCheckpoints(parsed, caller.View());
+}
+
+absl::Status SandboxAccess::DeleteCheckpoint(const Caller& caller, const std::string& id,
+                                             const std::string& name) const {
+  ASSIGN_OR_RETURN(const std::string parsed, ParseSandboxId(id));
+  return manager_->DeleteCheckpoint(parsed, name, caller.View());
+}
+
 absl::StatusOr<ForkOutcome> SandboxAccess::Fork(const Caller& caller, const std::string& id,
                                                 const ForkOptions& options) const {
   ASSIGN_OR_RETURN(const std::string parsed, ParseSandboxId(id));

@@ -35,6 +35,16 @@ class SandboxAccess {
   absl::StatusOr<SandboxInfo> Pause(const Caller& caller, const std::string& id) const;
   absl::StatusOr<SandboxInfo> Resume(const Caller& caller, const std::string& id) const;
 
+  // As SandboxManager's.
+  absl::StatusOr<CheckpointInfo> TakeCheckpoint(const Caller& caller, const std::string& id,
+                                                const std::string& name) const;
+  absl::StatusOr<SandboxInfo> RestoreCheckpoint(const Caller& caller, const std::string& id,
+                                                const std::string& name) const;
+  absl::StatusOr<std::vector<CheckpointInfo>> ListCheckpoints(const Caller& caller,
+                                                              const std::string& id) const;
+  absl::Status DeleteCheckpoint(const Caller& caller, const std::string& id,
+                                const std::string& name) const;
+
   // The children belong to the sandbox's owner, and each counts as a creation of the caller's: it
   // has RESOURCE_EXHAUSTED, CLIENT_QUOTA or CLIENT_RATE as its outcome, or the call when not even
   // one may be made.

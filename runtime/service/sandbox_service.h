@@ -48,6 +48,18 @@ class SandboxService final : public v1::SandboxService::CallbackService {
   grpc::ServerUnaryReactor* ForkSandbox(grpc::CallbackServerContext* context,
                                         const v1::ForkSandboxRequest* request,
                                         v1::ForkSandboxResponse* response) override;
+  grpc::ServerUnaryReactor* CheckpointSandbox(grpc::CallbackServerContext* context,
+                                              const v1::CheckpointSandboxRequest* request,
+                                              v1::CheckpointSandboxResponse* response) override;
+  grpc::ServerUnaryReactor* RestoreCheckpoint(grpc::CallbackServerContext* context,
+                                              const v1::RestoreCheckpointRequest* request,
+                                              v1::RestoreCheckpointResponse* response) override;
+  grpc::ServerUnaryReactor* ListCheckpoints(grpc::CallbackServerContext* context,
+                                            const v1::ListCheckpointsRequest* request,
+                                            v1::ListCheckpointsResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteCheckpoint(grpc::CallbackServerContext* context,
+                                             const v1::DeleteCheckpointRequest* request,
+                                             v1::DeleteCheckpointResponse* response) override;
   grpc::ServerUnaryReactor* GetUsage(grpc::CallbackServerContext* context,
                                      const v1::GetUsageRequest* request,
                                      v1::GetUsageResponse* response) override;
@@ -59,6 +71,8 @@ class SandboxService final : public v1::SandboxService::CallbackService {
                     v1::ForkSandboxResponse* response) const;
   absl::Status List(const Caller& caller, const v1::ListSandboxesRequest& request,
                     v1::ListSandboxesResponse* response) const;
+  absl::Status List(const Caller& caller, const v1::ListCheckpointsRequest& request,
+                    v1::ListCheckpointsResponse* response) const;
   v1::Sandbox Show(const Caller& caller, const SandboxInfo& info) const;
 
   const ServiceDeps& deps_;

@@ -97,6 +97,8 @@ class DiskFactory {
   absl::StatusOr<DiskSnapshot> CopyNow(const Disk& disk, const StandStill& still);
   // One more of the same. Thread-safe for the same image, too.
   absl::StatusOr<DiskImage> Duplicate(const DiskImage& image, const GivenUp& given_up = nullptr);
+  // An image of an earlier process that was kept. NOT_FOUND when there is none.
+  absl::StatusOr<DiskImage> FindImage(const std::string& name) const;
   // The disk of a new sandbox, with the files of the image in `upper/`.
   absl::StatusOr<std::unique_ptr<Disk>> Attach(DiskImage image);
 

@@ -112,6 +112,17 @@ DiskImage& DiskImage::operator=(DiskImage&& other) noexcept {
   return *this;
 }
 
+std::string DiskImage::name() const {
+  const std::string file = path_.substr(path_.rfind('/') + 1);
+  return file.substr(0, file.find('.'));
+}
+
+absl::StatusOr<uint64_t> DiskImage::BytesOnHost() const {
+  struct stat status {};
+  if (::lstat(path_.c_str(), &status) != 0) return ErrnoError(errno, absl::StrCat("lstat ", path_));
+  return static_cast<uint64_t>(status.st_blocks) * 512;
+}
+
 void DiskImage::Remove() {
   if (!path_.empty()) remover_->Remove({"", std::exchange(path_, "")});
 }

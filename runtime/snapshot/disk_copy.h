@@ -53,7 +53,13 @@ class DiskImage {
 
   const std::string& path() const { return path_; }
 
-  // It became a disk, which removes it.
+  // Names it below the factory's directory, for DiskFactory::FindImage.
+  std::string name() const;
+
+  // What it takes of the host's disk; shared blocks count too.
+  absl::StatusOr<uint64_t> BytesOnHost() const;
+
+  // It became a disk, which removes it, or is the next daemon's.
   void Leave() { path_.clear(); }
 
  private:

@@ -187,6 +187,13 @@ absl::StatusOr<DiskImage> DiskFactory::Duplicate(const DiskImage& image, const G
   return copy;
 }
 
+absl::StatusOr<DiskImage> DiskFactory::FindImage(const std::string& name) const {
+  RETURN_IF_ERROR(ParseSandboxId(name).status());  // as in Adopt
+  const std::string path = state_->ImagePath(name);
+  RETURN_IF_ERROR(OpenAt(AT_FDCWD, path, O_RDONLY | O_NOFOLLOW).status());
+  return DiskImage(path, state_->remover);
+}
+
 absl::StatusOr<std::unique_ptr<Disk>> DiskFactory::Attach(DiskImage image) {
   ASSIGN_OR_RETURN(std::unique_ptr<Disk> disk,
                    DiskAttacher::Attach(image.path(), state_->NewMountPath(NewRandomId()),

@@ -7,6 +7,7 @@ taken; GLOVEBOX_CRASH_POINTS=all takes every one (tests/soak/crash_points).
 """
 
 import collections
+import json
 import unittest
 
 import daemon
@@ -18,6 +19,8 @@ IDLE = {"futex", "epoll_wait", "epoll_pwait", "poll", "ppoll", "clock_nanosleep"
         "exit", "rseq", "set_robust_list", "getpid", "nanosleep", "rt_sigtimedwait", "prctl", "sched_getaffinity", "read", "pread64", "fcntl",
         "getsockopt", "access", "readlink", "statx", "getdents64", "epoll_ctl", "eventfd2", "recvfrom", "accept4", "accept",
         "getsockname", "getpeername", "setsockopt", "shutdown", "geteuid", "clone3", "clone"}
+
+STOCK = 8  # disk_stock
 
 
 class Crash(daemon.FreshDaemonCase):
@@ -147,6 +150,52 @@ class Crash(daemon.FreshDaemonCase):
         self.each_point(lambda: None, lambda _: self.ok("fork", "-n", "2", parent), check)
         self.ok("rm", parent)
         self.nothing_of_sandboxes()
+
+    def test_checkpoint(self):
+        """The sandbox goes on; a checkpoint is there and whole, or not there, and then nothing of it is."""
+        sandbox = self.create()
+        self.ok("exec", sandbox, "--", "sh", "-c", "head -c 2000000 /dev/urandom > ~/big")
+        whole = self.ok("exec", sandbox, "--", "sha256sum", "big")
+
+        def check(_):
+            self.assertEqual(self.known()[sandbox], "running")
+            kept = json.loads(self.ok("checkpoint", "ls", "--json", sandbox))
+            self.await_images(1 + len(kept))
+            for one in kept:
+                self.ok("exec", sandbox, "--", "rm", "big")
+                self.ok("rollback", sandbox, one["checkpoint_id"])
+                self.assertEqual(self.ok("exec", sandbox, "--", "sha256sum", "big"), whole)
+                self.ok("checkpoint", "rm", sandbox, one["checkpoint_id"])
+
+        self.each_point(lambda: None, lambda _: self.ok("checkpoint", "create", sandbox), check)
+
+    def test_rollback(self):
+        """The files are those of before or those of the checkpoint; where it does not run, a second try makes it."""
+        sandbox = self.create()
+        self.ok("exec", sandbox, "--", "sh", "-c", "head -c 2000000 /dev/urandom > ~/big")
+        old = self.ok("exec", sandbox, "--", "sha256sum", "big")
+        self.ok("checkpoint", "create", sandbox, "c")
+
+        def prepare():
+            self.ok("exec", sandbox, "--", "sh", "-c", "head -c 2000000 /dev/urandom > ~/big")
+            return self.ok("exec", sandbox, "--", "sha256sum", "big")
+
+        def check(new):
+            state = self.known()[sandbox]
+            if state == "running":
+                self.assertIn(self.ok("exec", sandbox, "--", "sha256sum", "big"), (old, new))
+            else:
+                self.assertEqual(state, "stopped")
+            self.ok("rollback", sandbox, "c")
+            self.assertEqual(self.ok("exec", sandbox, "--", "sha256sum", "big"), old)
+            self.await_images(2)
+
+        self.each_point(prepare, lambda _: self.ok("rollback", sandbox, "c"), check)
+
+    def await_images(self, count):
+        """Of sandboxes and checkpoints; all others are blank ones in stock, as many as by default."""
+        images = self.daemon.state / "disks" / "images"
+        daemon.wait_until(lambda: len(list(images.iterdir())) == count + STOCK, f"{count} images are left")
 
     def test_pause_and_resume(self):
         sandbox = self.create()

@@ -85,6 +85,27 @@ class FullDisk(daemon.FreshDaemonCase):
         self.assertEqual(self.told("exec", child, "--", "sha256sum", "big"), whole)
         self.ok("rm", parent, child)
 
+    def test_a_checkpoint_without_room_is_refused_and_a_rollback_without_room_ends_nothing(self):
+        sandbox = self.create()
+        self.ok("exec", sandbox, "--", "sh", "-c", "head -c 40000000 /dev/urandom > ~/big")
+        whole = self.told("exec", sandbox, "--", "sha256sum", "big")
+        self.ok("checkpoint", "create", sandbox, "c")
+        self.ok("exec", "--detach", "--exec-id", "sleeper", sandbox, "--", "sleep", "600")
+        images = self.images()
+        filler = self.fill()
+        for refused in (("checkpoint", "create", sandbox, "d"), ("rollback", sandbox, "c")):
+            done = self.daemon.cli(*refused)
+            self.assertEqual((done.returncode, done.stdout), (1, b""))
+            self.assertIn(b"no room for a copy", done.stderr)
+        self.assertEqual(self.status(sandbox, "sleeper")["state"], "running", "nothing has ended")
+        filler.unlink()
+        daemon.wait_until(lambda: self.images() <= images, "nothing of the copies is left")
+        self.assertEqual(len(json.loads(self.told("checkpoint", "ls", "--json", sandbox))), 1)
+        self.ok("exec", sandbox, "--", "rm", "big")
+        self.ok("rollback", sandbox, "c")
+        self.assertEqual(self.told("exec", sandbox, "--", "sha256sum", "big"), whole)
+        self.ok("rm", sandbox)
+
     def stored(self, sandbox):
         return len(os.listdir(self.daemon.state / "output" / sandbox))
 

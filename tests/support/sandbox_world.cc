@@ -55,6 +55,7 @@ absl::Status SandboxWorld::OpenRecords(const std::string& path, StateDb::Content
     sandboxes->insert(row.id);
     disks->insert(row.disk);
   }
+  for (const CheckpointRow& row : found->checkpoints) disks->insert(row.image);
   return absl::OkStatus();
 }
 

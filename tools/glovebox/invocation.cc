@@ -82,6 +82,8 @@ void AddAllVerbs(Verb app, Invocation& invocation) {
   AddDiff(app, invocation);
   AddCp(app, invocation);
   AddFork(app, invocation);
+  AddCheckpoint(app, invocation);
+  AddRollback(app, invocation);
   AddPause(app, invocation);
   AddResume(app, invocation);
   AddRm(app, invocation);

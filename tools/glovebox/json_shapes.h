@@ -28,6 +28,7 @@ Json CommandEndedJson(const v1::CommandEnded& end);
 Json FrameJson(const v1::Frame& frame);
 Json ChangeJson(const v1::Change& change);
 Json DiffSummaryJson(const v1::DiffSummary& summary);
+Json CheckpointJson(const v1::Checkpoint& checkpoint);
 Json ImageJson(const v1::Image& image);
 Json SnapshotJson(const v1::Snapshot& snapshot);
 Json CapabilityJson(const v1::Capability& capability);

@@ -86,6 +86,12 @@ Json DiffSummaryJson(const v1::DiffSummary& summary) {
   return out;
 }
 
+Json CheckpointJson(const v1::Checkpoint& checkpoint) {
+  return {{"checkpoint_id", checkpoint.checkpoint_id()},
+          {"create_time", TimeOrNull(checkpoint.create_time())},
+          {"disk_bytes", checkpoint.disk_bytes()}};
+}
+
 Json ImageJson(const v1::Image& image) {
   return {{"name", image.name()},
           {"digest", image.digest()},

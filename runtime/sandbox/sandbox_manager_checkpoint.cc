@@ -1,0 +1,174 @@
+// Checkpoints: copies of a sandbox's disk, kept as images, to go back to in place.
+//
+// An image is removed unless its record was written, and a record goes before its image: a daemon
+// that dies in between leaves an image without a record, which the next one sweeps away.
+#include <algorithm>
+#include <memory>
+#include <tuple>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "base/escape.h"
+#include "base/ids.h"
+#include "base/status.h"
+#include "sandbox/sandbox_errors.h"
+#include "sandbox/sandbox_manager.h"
+
+namespace glovebox {
+namespace {
+
+absl::Status CheckpointNotFound(absl::string_view id) {
+  return DetailedError(absl::StatusCode::kNotFound,
+                       absl::StrCat("the sandbox has no checkpoint \"", id, "\""),
+                       {"CHECKPOINT_NOT_FOUND", {}});
+}
+
+absl::Status TooMany() {
+  return DetailedError(
+      absl::StatusCode::kResourceExhausted,
+      absl::StrCat("the sandbox has ", kCheckpointsMax, " checkpoints; delete one first"),
+      {"CHECKPOINT_LIMIT", {{"limit", absl::StrCat(kCheckpointsMax)}}});
+}
+
+}  // namespace
+
+absl::Status SandboxManager::BeginCopying() {
+  absl::MutexLock lock(&mutex_);
+  if (shutting_down_) return ShuttingDown();
+  ++copying_;
+  return absl::OkStatus();
+}
+
+void SandboxManager::EndCopying() {
+  absl::MutexLock lock(&mutex_);
+  --copying_;
+}
+
+bool SandboxManager::IsGone(absl::string_view id) const {
+  absl::MutexLock lock(&mutex_);
+  return shutting_down_ || entries_.find(id) == entries_.end();
+}
+
+absl::StatusOr<CheckpointInfo> SandboxManager::TakeCheckpoint(absl::string_view id,
+                                                              const std::string& asked,
+                                                              const Viewer& viewer) {
+  RETURN_IF_ERROR(BeginCopying());
+  const absl::Cleanup done = [this] { EndCopying(); };
+  ASSIGN_OR_RETURN(const std::shared_ptr<absl::Mutex> turn, TurnOf(id, viewer));
+  absl::MutexLock mine(turn.get());
+  ASSIGN_OR_RETURN(const Entry entry, CopyEntry(id, viewer));
+  const std::string name = asked.empty() ? NewRandomId() : asked;
+  if (const auto it = entry.checkpoints.find(name); it != entry.checkpoints.end()) {
+    return CheckpointInfo{name, it->second->created, it->second->bytes, std::nullopt};
+  }
+  if (entry.checkpoints.size() >= kCheckpointsMax) return TooMany();
+  ASSIGN_OR_RETURN(FilesCopy copy, entry.sandbox->CopyFiles([this] { return IsShuttingDown(); }));
+  ASSIGN_OR_RETURN(const uint64_t bytes, copy.image.BytesOnHost());
+  const auto checkpoint =
+      std::make_shared<Checkpoint>(Checkpoint{std::move(copy.image), deps_.clock->Now(), bytes});
+  if (deps_.state != nullptr) {
+    RETURN_IF_ERROR(deps_.state->PutCheckpoint(
+        {std::string(id), name, checkpoint->created, checkpoint->image.name()}));
+  }
+  absl::MutexLock lock(&mutex_);
+  const auto it = entries_.find(id);
+  if (it == entries_.end()) return SandboxNotFound(id);  // deleted meanwhile, and its records
+  it->second.checkpoints[name] = checkpoint;
+  return CheckpointInfo{name, checkpoint->created, bytes, copy.frozen};
+}
+
+absl::StatusOr<std::vector<CheckpointInfo>> SandboxManager::ListCheckpoints(
+    absl::string_view id, const Viewer& viewer) const {
+  ASSIGN_OR_RETURN(const Entry entry, CopyEntry(id, viewer));
+  std::vector<CheckpointInfo> list;
+  for (const auto& [name, checkpoint] : entry.checkpoints) {
+    list.push_back({name, checkpoint->created, checkpoint->bytes, std::nullopt});
+  }
+  std::sort(list.begin(), list.end(), [](const CheckpointInfo& a, const CheckpointInfo& b) {
+    return std::tie(a.created, a.id) < std::tie(b.created, b.id);
+  });
+  return list;
+}
+
+absl::Status SandboxManager::DeleteCheckpoint(absl::string_view id, const std::string& name,
+                                              const Viewer& viewer) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<absl::Mutex> turn, TurnOf(id, viewer));
+  absl::MutexLock mine(turn.get());
+  ASSIGN_OR_RETURN(const Entry entry, CopyEntry(id, viewer));
+  if (!entry.checkpoints.contains(name)) return CheckpointNotFound(name);
+  if (deps_.state != nullptr) {
+    RETURN_IF_ERROR(deps_.state->EraseCheckpoint(std::string(id), name));
+  }
+  absl::MutexLock lock(&mutex_);
+  const auto it = entries_.find(id);
+  if (it != entries_.end()) it->second.checkpoints.erase(name);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<Sandbox>> SandboxManager::RestoreFrom(
+    const Entry& entry, const Checkpoint& checkpoint) const {
+  SandboxBlueprint blueprint = entry.sandbox->blueprint();
+  ASSIGN_OR_RETURN(blueprint.filters, FiltersOf(entry.options.seccomp));
+  const std::string& id = entry.sandbox->id();
+  // What can fail for want of room comes before anything ends.
+  absl::StatusOr<DiskImage> image =
+      deps_.disks->Duplicate(checkpoint.image, [&] { return IsGone(id); });
+  if (!image.ok() && IsGone(id)) return IsShuttingDown() ? ShuttingDown() : SandboxNotFound(id);
+  RETURN_IF_ERROR(image.status());
+  ASSIGN_OR_RETURN(std::unique_ptr<Disk> disk, deps_.disks->Attach(*std::move(image)));
+  return entry.sandbox->BeginAnew(std::move(blueprint), std::move(disk));
+}
+
+absl::StatusOr<SandboxInfo> SandboxManager::RestoreCheckpoint(absl::string_view id,
+                                                              const std::string& name,
+                                                              const Viewer& viewer) {
+  RETURN_IF_ERROR(BeginCopying());
+  const absl::Cleanup done = [this] { EndCopying(); };
+  ASSIGN_OR_RETURN(const std::shared_ptr<absl::Mutex> turn, TurnOf(id, viewer));
+  absl::MutexLock mine(turn.get());
+  ASSIGN_OR_RETURN(const Entry entry, CopyEntry(id, viewer));
+  const auto found = entry.checkpoints.find(name);
+  if (found == entry.checkpoints.end()) return CheckpointNotFound(name);
+  ASSIGN_OR_RETURN(const std::shared_ptr<Sandbox> successor, RestoreFrom(entry, *found->second));
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto it = entries_.find(id);
+    if (it != entries_.end()) {
+      it->second.sandbox = successor;
+      return Describe(it->second);
+    }
+  }
+  (void)successor->End(Sandbox::CleanUp::kWait);  // what is wrong with it, its deletion tells
+  return SandboxNotFound(id);
+}
+
+absl::StatusOr<std::shared_ptr<absl::Mutex>> SandboxManager::TurnOf(absl::string_view id,
+                                                                    const Viewer& viewer) const {
+  ASSIGN_OR_RETURN(const Entry entry, CopyEntry(id, viewer));
+  return entry.turn;
+}
+
+// Those of a sandbox of an earlier boot of the host are gone with its files.
+void SandboxManager::AdoptCheckpoints(const std::vector<CheckpointRow>& rows,
+                                      AdoptionReport* report) {
+  for (const CheckpointRow& row : rows) {
+    absl::StatusOr<DiskImage> image = deps_.disks->FindImage(row.image);
+    absl::StatusOr<uint64_t> bytes = image.ok() ? image->BytesOnHost() : image.status();
+    if (!bytes.ok()) {
+      report->problems.push_back(absl::StrCat(row.sandbox_id, ": its checkpoint ",
+                                              EscapeForPeople(row.checkpoint_id, 80),
+                                              " is gone: ", bytes.status().message()));
+      // What cannot be written now is found again at the next start.
+      (void)deps_.state->EraseCheckpoint(row.sandbox_id, row.checkpoint_id);
+      continue;
+    }
+    absl::MutexLock lock(&mutex_);
+    const auto it = entries_.find(row.sandbox_id);
+    if (it == entries_.end()) continue;  // could not be taken over: the image goes with it
+    it->second.checkpoints[row.checkpoint_id] =
+        std::make_shared<Checkpoint>(Checkpoint{*std::move(image), row.created, *bytes});
+  }
+}
+
+}  // namespace glovebox

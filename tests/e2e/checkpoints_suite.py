@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""Checkpoints through the command line: kept, listed, rolled back to, removed; what runs ends and says so."""
+
+import json
+import unittest
+
+import daemon
+
+
+class Checkpoints(daemon.DaemonCase):
+    def sh(self, sandbox, script):
+        return self.ok("exec", sandbox, "--", "sh", "-c", script).decode()
+
+    def test_a_checkpoint_is_rolled_back_to_in_place(self):
+        path, _ = daemon.repository(self.daemon.root, "checked")
+        sandbox = self.create("--repo", path, "--label", "a=b")
+        self.sh(sandbox, "echo tried > file; rm gone")
+        self.assertEqual(self.ok("checkpoint", "create", sandbox, "first-try"), b"first-try\n")
+        changes, patch = self.ok("changes", sandbox), self.ok("diff", sandbox)
+        self.sh(sandbox, "git checkout -q .; git checkout -q -b other; rm -rf .git file; echo x > /tmp/memory")
+        before = json.loads(self.ok("inspect", sandbox))
+        self.assertEqual(self.ok("rollback", sandbox, "first-try"), b"")
+        after = json.loads(self.ok("inspect", sandbox))
+        self.assertEqual((after["state"], after["labels"]), ("running", {"a": "b"}))
+        self.assertEqual(after["create_time"], before["create_time"])
+        self.assertEqual((self.ok("changes", sandbox), self.ok("diff", sandbox)), (changes, patch))
+        self.assertEqual(self.sh(sandbox, "git status --porcelain; ls /tmp"), " M file\n D gone\n")
+
+    def test_what_runs_ends_as_sandbox_gone_and_its_client_is_told(self):
+        sandbox = self.create()
+        name = self.ok("checkpoint", "create", sandbox).decode().strip()
+        client = self.daemon.popen("exec", "--exec-id", "e", sandbox, "--", "sh", "-c", "echo up; sleep 600")
+        self.assertEqual(client.stdout.readline(), b"up\n")
+        self.ok("rollback", sandbox, name)
+        _, errors = client.communicate(timeout=daemon.DEADLINE_S)
+        self.assertEqual(client.returncode, 125)
+        self.assertIn(b"sandbox is gone", errors)
+        self.assertEqual(self.status(sandbox, "e")["cause"], "sandbox_gone")
+        self.assertEqual(self.daemon.cli("logs", sandbox, "e").stdout, b"up\n")
+        self.assertEqual(self.sh(sandbox, "echo works"), "works\n")
+
+    def test_names_lists_and_refusals(self):
+        sandbox = self.create()
+        made = json.loads(self.ok("checkpoint", "create", "--json", sandbox, "one"))
+        self.assertEqual(made["checkpoint_id"], "one")
+        self.assertGreater(made["disk_bytes"], 0)
+        self.ok("checkpoint", "create", sandbox, "two")
+        listed = json.loads(self.ok("checkpoint", "ls", "--json", sandbox))
+        self.assertEqual([one["checkpoint_id"] for one in listed], ["one", "two"])
+        table = self.ok("checkpoint", "ls", sandbox).decode().splitlines()
+        self.assertEqual([line.split()[0] for line in table], ["NAME", "one", "two"])
+        self.assertEqual(self.ok("checkpoint", "rm", sandbox, "one"), b"")
+        self.assertIn('no checkpoint "one"', self.fails(1, "checkpoint", "rm", sandbox, "one"))
+        self.assertIn('no checkpoint "one"', self.fails(1, "rollback", sandbox, "one"))
+        self.assertIn("checkpoint_id", self.fails(1, "checkpoint", "create", sandbox, "A/../b"))
+        self.assertIn("no sandbox", self.fails(1, "checkpoint", "create", "0" * 32))
+        self.assertIn("no sandbox", self.fails(1, "rollback", "0" * 32, "two"))
+
+    def test_a_stopped_sandbox_runs_again(self):
+        sandbox = self.create()
+        self.sh(sandbox, "echo kept > ~/file")
+        known = set(self.daemon.descendants())
+        self.ok("checkpoint", "create", sandbox, "c")
+        self.ok("pause", sandbox)
+        self.ok("rollback", sandbox, "c")
+        self.assertEqual(self.sh(sandbox, "cat ~/file"), "kept\n")
+        daemon.wait_until(lambda: len(set(self.daemon.descendants()) - known) <= 1, "the old processes are gone")
+
+
+if __name__ == "__main__":
+    unittest.main()
