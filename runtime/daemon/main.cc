@@ -15,6 +15,7 @@
 #include "daemon/shutdown.h"
 #include "daemon/wiring.h"
 #include "linux/capabilities.h"
+#include "linux/host_root.h"
 #include "linux/kernel_features.h"
 #include "linux/mount.h"
 #include "linux/oom_score.h"
@@ -60,9 +61,12 @@ int Run(const Config& config, RunMode mode) {
   ::umask(0077);
   RaiseOpenFiles();
   PrepareSignals();
+  if (const absl::Status root = CheckHostRoot(); !root.ok()) {
+    return Fail(log, Annotate(root, "gloveboxd needs root of the host"));
+  }
   // Both while there is one thread: unshare(CLONE_NEWNS) moves only its caller, and probes fork.
   if (const absl::Status entered = EnterPrivateMountNamespace(); !entered.ok()) {
-    return Fail(log, Annotate(entered, "gloveboxd needs root"));
+    return Fail(log, Annotate(entered, "gloveboxd cannot have mounts of its own"));
   }
   if (mode == RunMode::kEndSandboxes) {
     const absl::Status ended = Daemon::EndSandboxes(config, &log);

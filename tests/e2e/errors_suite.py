@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -97,6 +98,21 @@ class Errors(daemon.DaemonCase):
         self.assertLessEqual({client.communicate(timeout=60)[0] for client in flood}, {"8\n", "14\n"})
         # 128 MiB by gRPC's own count, which leaves out some of what it holds. Without the limit it is 1,200 MB.
         self.assertLess(self.daemon.resident_kib("VmHWM") - before, 256 << 10)
+
+    def test_without_root_of_the_host_the_daemon_does_not_start_says_why_and_leaves_nothing(self):
+        with tempfile.TemporaryDirectory(dir="/tmp") as directory, tempfile.TemporaryDirectory(dir="/tmp") as bin_directory:
+            os.chmod(directory, 0o777)
+            os.chmod(bin_directory, 0o755)  # the build may be where nobody may look
+            start = [shutil.copy(daemon.BIN / "gloveboxd", bin_directory), "--state-dir", f"{directory}/state", "--runtime-dir", f"{directory}/run",
+                     "--socket", f"{directory}/socket"]
+            nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+            own_namespace = ["unshare", "--user", "--map-root-user", "--mount"]
+            for prefix, why in ((nobody, b"it runs as uid 65534"), (own_namespace, b"root of a user namespace alone"),
+                                (nobody + own_namespace, b"root of a user namespace alone")):
+                done = subprocess.run(prefix + start, capture_output=True, timeout=daemon.DEADLINE_S, check=False)
+                self.assertEqual((done.returncode, done.stdout), (1, b""))
+                self.assertIn(b"needs root of the host: " + why, done.stderr)
+                self.assertEqual(os.listdir(directory), [])
 
     def test_a_killed_init_ends_its_execs_as_sandbox_gone(self):
         known = set(self.daemon.descendants())
