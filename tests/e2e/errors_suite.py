@@ -107,8 +107,8 @@ class Errors(daemon.DaemonCase):
                      "--socket", f"{directory}/socket"]
             nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
             own_namespace = ["unshare", "--user", "--map-root-user", "--mount"]
-            for prefix, why in ((nobody, b"it runs as uid 65534"), (own_namespace, b"root of a user namespace alone"),
-                                (nobody + own_namespace, b"root of a user namespace alone")):
+            for prefix, why in ((nobody, b"it runs as uid 65534"), (own_namespace, b"it is root of a user namespace alone"),
+                                (nobody + own_namespace, b"it is root of a user namespace alone")):
                 done = subprocess.run(prefix + start, capture_output=True, timeout=daemon.DEADLINE_S, check=False)
                 self.assertEqual((done.returncode, done.stdout), (1, b""))
                 self.assertIn(b"needs root of the host: " + why, done.stderr)
