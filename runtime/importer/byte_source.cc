@@ -36,6 +36,13 @@ absl::StatusOr<absl::string_view> FileSource::Next() {
   }
 }
 
+uint64_t FileSource::Skip(uint64_t bytes) {
+  const uint64_t skipped = std::min(bytes, left_);
+  offset_ += skipped;
+  left_ -= skipped;
+  return skipped;
+}
+
 absl::StatusOr<absl::string_view> DigestedSource::Next() {
   ASSIGN_OR_RETURN(const absl::string_view piece, from_->Next());
   digest_.Update(piece);
@@ -66,6 +73,11 @@ long FedArchive::Read(archive* handle, void* data, const void** buffer) {
   return static_cast<long>(piece->size());
 }
 
+int64_t FedArchive::Skip(archive* /*handle*/, void* data, int64_t bytes) {
+  auto* self = static_cast<FedArchive*>(data);
+  return bytes > 0 ? static_cast<int64_t>(self->from_->Skip(static_cast<uint64_t>(bytes))) : 0;
+}
+
 absl::Status FedArchive::Open() {
   archive* const reader = reader_.get();
   if (reads_ == Reads::kTar) {
@@ -77,7 +89,7 @@ absl::Status FedArchive::Open() {
     (void)::archive_read_support_filter_xz(reader);
     (void)::archive_read_support_filter_zstd(reader);
   }
-  const int code = ::archive_read_open(reader, this, nullptr, Read, nullptr);
+  const int code = ::archive_read_open2(reader, this, nullptr, Read, Skip, nullptr);
   return code == ARCHIVE_OK ? absl::OkStatus() : Error();
 }
 

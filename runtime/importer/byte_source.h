@@ -21,6 +21,8 @@ class ByteSource {
   virtual ~ByteSource() = default;
   // The next piece, valid until the next call; empty at the end.
   virtual absl::StatusOr<absl::string_view> Next() = 0;
+  // Goes over as many bytes without reading them, or over none; returns how many.
+  virtual uint64_t Skip(uint64_t /*bytes*/) { return 0; }
 };
 
 // A file from where it stands, or `size` bytes of it from `offset`.
@@ -28,6 +30,7 @@ class FileSource final : public ByteSource {
  public:
   FileSource(int fd, uint64_t offset, uint64_t size, ProgressReport* progress);
   absl::StatusOr<absl::string_view> Next() override;
+  uint64_t Skip(uint64_t bytes) override;
 
  private:
   const int fd_;  // borrowed
@@ -67,6 +70,7 @@ class FedArchive {
 
  private:
   static long Read(archive* handle, void* data, const void** buffer);
+  static int64_t Skip(archive* handle, void* data, int64_t bytes);
   ByteSource* const from_;
   const Reads reads_;
   absl::Status status_;

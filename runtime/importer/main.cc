@@ -2,10 +2,15 @@
 //
 //   glovebox-importer archive FROM TO BYTES_MAX      a tar archive
 //   glovebox-importer directory FROM TO BYTES_MAX    a directory
+//   glovebox-importer oci-resolve FROM PLATFORM      which layers an OCI image has; prints
+//   oci_image.h's form glovebox-importer oci-layers FROM TO BYTES_MAX (BLOB DIGEST DIFF_ID)...
+//   layers over a tree; a DIGEST may be "-" glovebox-importer oci-finish TO WORKDIR          what
+//   every image needs; prints "workdir" when that is there
 //
 // Exits as importer_exit.h says; stderr has progress (progress_report.h), and the reason on its
 // last line.
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <clocale>
 #include <cstdio>
@@ -15,11 +20,28 @@
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/status.h"
 #include "importer/import_tree.h"
+#include "importer/oci_layer.h"
+#include "importer/oci_resolve.h"
+#include "importer/oci_source.h"
 #include "importer/refusal.h"
+#include "linux/file_io.h"
+#include "snapshot/oci_image.h"
 
 namespace glovebox {
 namespace {
+
+absl::Status Resolve(const std::string& from, const std::string& platform) {
+  ASSIGN_OR_RETURN(const OciSource source, OciSource::Open(from));
+  ASSIGN_OR_RETURN(const OciImage image, ResolveOciImage(source, platform));
+  return WriteAll(STDOUT_FILENO, FormatOciImage(image));
+}
+
+absl::Status Finish(const std::string& root, const std::string& workdir) {
+  ASSIGN_OR_RETURN(const bool there, FinishRoot(root, workdir));
+  return WriteAll(STDOUT_FILENO, there ? "workdir\n" : "");
+}
 
 absl::Status Run(const std::vector<std::string>& arguments) {
   const std::string verb = arguments.empty() ? "" : arguments[0];
@@ -27,6 +49,17 @@ absl::Status Run(const std::vector<std::string>& arguments) {
   if (arguments.size() == 4 && absl::SimpleAtoi(arguments[3], &bytes_max)) {
     if (verb == "archive") return ImportArchive(arguments[1], arguments[2], bytes_max);
     if (verb == "directory") return ImportDirectory(arguments[1], arguments[2], bytes_max);
+  }
+  if (verb == "oci-resolve" && arguments.size() == 3) return Resolve(arguments[1], arguments[2]);
+  if (verb == "oci-finish" && arguments.size() == 3) return Finish(arguments[1], arguments[2]);
+  if (verb == "oci-layers" && arguments.size() >= 7 && arguments.size() % 3 == 1 &&
+      absl::SimpleAtoi(arguments[3], &bytes_max)) {
+    std::vector<OciLayer> layers;
+    for (size_t i = 4; i < arguments.size(); i += 3) {
+      const std::string& digest = arguments[i + 1];
+      layers.push_back({arguments[i], digest == "-" ? "" : digest, arguments[i + 2]});
+    }
+    return UnpackLayers(arguments[1], layers, arguments[2], bytes_max);
   }
   return absl::InternalError("glovebox-importer runs in worker sandboxes; see its source");
 }

@@ -60,7 +60,8 @@ SandboxManager::SandboxManager(SandboxDeps deps, SnapshotStore* snapshots, Image
       seccomp_digests_(DigestsOf(limits_)),
       workers_(WithoutRecords(deps_), images_),
       git_importer_(snapshots_, &workers_, ImportLimits{}),
-      tree_importer_(snapshots_, {&workers_, deps_.importer, ImportLimits{}}) {}
+      tree_importer_(snapshots_, {&workers_, deps_.importer, ImportLimits{}}),
+      oci_importer_(images_, {&workers_, deps_.importer, ImportLimits{}}) {}
 
 SandboxManager::~SandboxManager() {
   (void)Shutdown(deps_.state == nullptr ? OnShutdown::kEnd : OnShutdown::kLeave);
@@ -214,6 +215,7 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::Assemble(const std::string
   ASSIGN_OR_RETURN(blueprint.image, images_->Lease(options.image));
   ASSIGN_OR_RETURN(const ImageInfo image, images_->Find(options.image));
   entry.image_digest = image.digest;
+  if (!image.parts.config.workdir.empty()) blueprint.workdir = image.parts.config.workdir;
   std::string digest = options.snapshot;
   if (options.repository.has_value()) {
     ASSIGN_OR_RETURN(const SnapshotInfo imported, ImportRepository(*options.repository, nullptr));
@@ -395,6 +397,15 @@ absl::StatusOr<ImageInfo> SandboxManager::ImportImage(const std::string& name,
   RETURN_IF_ERROR(CheckImportPath(path));
   const auto allowed = [this](const std::string& opened) { return CheckImportPath(opened); };
   return glovebox::ImportImage(images_, &workers_, ImportLimits{}, {name, path, allowed});
+}
+
+absl::StatusOr<ImageInfo> SandboxManager::ImportOci(const std::string& name,
+                                                    const std::string& path,
+                                                    const ImportProgressCallback& progress) {
+  const std::string resolved = ResolveImportPath(path);
+  RETURN_IF_ERROR(CheckImportPath(resolved));
+  const auto allowed = [this](const std::string& opened) { return CheckImportPath(opened); };
+  return oci_importer_.Import({name, resolved, allowed}, progress);
 }
 
 ManagerCounts SandboxManager::Counts() const {

@@ -24,6 +24,7 @@
 #include "snapshot/git_import.h"
 #include "snapshot/image_import.h"
 #include "snapshot/image_store.h"
+#include "snapshot/oci_import.h"
 #include "snapshot/snapshot_store.h"
 #include "snapshot/tree_import.h"
 
@@ -139,6 +140,8 @@ class SandboxManager {
   absl::StatusOr<SnapshotInfo> ImportTree(TreeImportRequest::Kind kind, const std::string& path,
                                           const ImportProgressCallback& progress);
   absl::StatusOr<ImageInfo> ImportImage(const std::string& name, const std::string& archive_path);
+  absl::StatusOr<ImageInfo> ImportOci(const std::string& name, const std::string& path,
+                                      const ImportProgressCallback& progress);
   SnapshotStore* snapshots() const { return snapshots_; }
   ImageStore* images() const { return images_; }
 
@@ -239,6 +242,7 @@ class SandboxManager {
   SandboxWorkerRunner workers_;
   GitImporter git_importer_;
   TreeImporter tree_importer_;
+  OciImporter oci_importer_;
 
   mutable absl::Mutex mutex_;
   bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;

@@ -1,7 +1,9 @@
 #include "service/convert_snapshot.h"
 
 #include <algorithm>
+#include <optional>
 
+#include "absl/strings/str_cat.h"
 #include "service/convert_time.h"
 
 namespace glovebox {
@@ -42,7 +44,8 @@ v1::Snapshot ToProto(const SnapshotInfo& info, const std::vector<SandboxInfo>& s
   return proto;
 }
 
-v1::Image ToProto(const ImageInfo& info, const std::vector<SandboxInfo>& sandboxes) {
+v1::Image ToProto(const ImageInfo& info, const std::vector<SandboxInfo>& sandboxes,
+                  const ImageStore& images) {
   v1::Image proto;
   proto.set_name(info.name);
   proto.set_digest(info.digest);
@@ -53,6 +56,21 @@ v1::Image ToProto(const ImageInfo& info, const std::vector<SandboxInfo>& sandbox
   proto.set_sandbox_count(
       Count(sandboxes, [&](const SandboxInfo& s) { return s.image == info.name; }));
   proto.set_built_in(info.built_in);
+  for (const std::string& key : info.parts.layers) {
+    v1::ImageLayer& layer = *proto.add_layers();
+    layer.set_chain_id(absl::StrCat("sha256:", key));
+    const std::optional<LayerInfo> kept = images.layers()->Find(key);
+    if (kept.has_value()) layer.set_disk_bytes(kept->bytes_used);
+    layer.set_image_count(images.CountImagesWith(key));
+  }
+  for (const std::string& variable : info.parts.config.environment) {
+    proto.mutable_config()->add_environment(variable);
+  }
+  if (!info.parts.layers.empty()) {
+    proto.mutable_config()->set_workdir(info.parts.config.workdir);
+    proto.mutable_config()->set_user(info.parts.config.user);
+  }
+  for (const std::string& note : info.parts.notes) proto.add_notes(note);
   return proto;
 }
 

@@ -9,14 +9,16 @@
 #include "glovebox/v1/types.pb.h"
 #include "sandbox/sandbox_spec.h"
 #include "snapshot/git_import.h"
-#include "snapshot/image_record.h"
+#include "snapshot/image_store.h"
 #include "snapshot/snapshot_record.h"
 
 namespace glovebox {
 
 // `sandboxes`: all there are, to count those that use it.
 v1::Snapshot ToProto(const SnapshotInfo& info, const std::vector<SandboxInfo>& sandboxes);
-v1::Image ToProto(const ImageInfo& info, const std::vector<SandboxInfo>& sandboxes);
+// `images`: which layers other images have, too.
+v1::Image ToProto(const ImageInfo& info, const std::vector<SandboxInfo>& sandboxes,
+                  const ImageStore& images);
 v1::ImportProgress ToProto(const ImportProgress& progress);
 
 }  // namespace glovebox

@@ -160,6 +160,15 @@ absl::StatusOr<ImageInfo> SandboxAccess::ImportImage(const Caller& caller, const
   return info;
 }
 
+absl::StatusOr<ImageInfo> SandboxAccess::ImportOci(const Caller& caller, const std::string& name,
+                                                   const std::string& path,
+                                                   const ImportProgressCallback& progress) const {
+  RETURN_IF_ERROR(CheckImportQuota(caller));
+  ASSIGN_OR_RETURN(ImageInfo info, manager_->ImportOci(name, path, progress));
+  (void)owners_->Set(ImageKey(name), caller.principal);  // as in NoteImporter
+  return info;
+}
+
 absl::Status SandboxAccess::DeleteSnapshot(const Caller& caller, const std::string& digest) const {
   RETURN_IF_ERROR(manager_->snapshots()->Find(digest).status());
   if (!caller.View().Sees(owners_->Of(digest))) return NotOwner("snapshot");

@@ -67,6 +67,9 @@ class SandboxAccess {
                                           const ImportProgressCallback& progress) const;
   absl::StatusOr<ImageInfo> ImportImage(const Caller& caller, const std::string& name,
                                         const std::string& archive_path) const;
+  absl::StatusOr<ImageInfo> ImportOci(const Caller& caller, const std::string& name,
+                                      const std::string& path,
+                                      const ImportProgressCallback& progress) const;
   absl::Status DeleteSnapshot(const Caller& caller, const std::string& digest) const;
   absl::Status DeleteImage(const Caller& caller, const std::string& name) const;
   const SnapshotStore* snapshots() const { return manager_->snapshots(); }

@@ -51,6 +51,21 @@ absl::Status CheckHostPath(absl::string_view path, absl::string_view field) {
   return fits ? absl::OkStatus() : FieldError(field, "must be an absolute path on the host");
 }
 
+// Tells a client how far an import is: each phase when it begins, and now and then.
+template <typename Response>
+ImportProgressCallback TellTo(const Clock* clock, ProducedStream<Response>& stream) {
+  return [clock, &stream, last_ns = int64_t{0},
+          last_phase = ImportPhase::kResolving](const ImportProgress& progress) mutable {
+    const int64_t now_ns = clock->MonotonicNanos();
+    if (progress.phase == last_phase && now_ns - last_ns < kProgressIntervalNs) return;
+    last_ns = now_ns;
+    last_phase = progress.phase;
+    Response response;
+    *response.mutable_progress() = ToProto(progress);
+    stream.WriteIfIdle(std::move(response));
+  };
+}
+
 }  // namespace
 
 absl::StatusOr<SnapshotInfo> SnapshotService::ImportFrom(const v1::ImportSnapshotRequest& request,
@@ -84,17 +99,7 @@ absl::StatusOr<SnapshotInfo> SnapshotService::ImportFrom(const v1::ImportSnapsho
 
 absl::Status SnapshotService::Import(const v1::ImportSnapshotRequest& request,
                                      SnapshotStream& stream) const {
-  int64_t last_ns = 0;
-  ImportPhase last_phase = ImportPhase::kResolving;
-  const auto tell = [&](const ImportProgress& progress) {
-    const int64_t now_ns = deps_.clock->MonotonicNanos();
-    if (progress.phase == last_phase && now_ns - last_ns < kProgressIntervalNs) return;
-    last_ns = now_ns;
-    last_phase = progress.phase;
-    v1::ImportSnapshotResponse response;
-    *response.mutable_progress() = ToProto(progress);
-    stream.WriteIfIdle(std::move(response));
-  };
+  const auto tell = TellTo<v1::ImportSnapshotResponse>(deps_.clock, stream);
   ASSIGN_OR_RETURN(const SnapshotInfo info, ImportFrom(request, stream.caller(), tell));
   v1::ImportSnapshotResponse last;
   *last.mutable_snapshot() = ToProto(info, deps_.sandboxes->List(stream.caller()));
@@ -171,30 +176,39 @@ grpc::ServerUnaryReactor* SnapshotService::DeleteSnapshot(
       });
 }
 
+absl::StatusOr<ImageInfo> SnapshotService::ImportFrom(const v1::ImportImageRequest& request,
+                                                      const std::string& name,
+                                                      ImageStream& stream) const {
+  switch (request.source_case()) {
+    case v1::ImportImageRequest::kArchivePath: {
+      RETURN_IF_ERROR(CheckHostPath(request.archive_path(), "archive_path"));
+      v1::ImportImageResponse first;
+      first.mutable_progress()->set_phase(v1::IMPORT_PHASE_UNPACKING);
+      stream.WriteIfIdle(std::move(first));
+      return deps_.sandboxes->ImportImage(stream.caller(), name, request.archive_path());
+    }
+    case v1::ImportImageRequest::kOciPath:
+      RETURN_IF_ERROR(CheckHostPath(request.oci_path(), "oci_path"));
+      return deps_.sandboxes->ImportOci(stream.caller(), name, request.oci_path(),
+                                        TellTo<v1::ImportImageResponse>(deps_.clock, stream));
+    case v1::ImportImageRequest::kDirectoryPath:
+      return FieldNotServed("directory_path");
+    case v1::ImportImageRequest::kReference:
+      return FieldNotServed("reference");
+    case v1::ImportImageRequest::SOURCE_NOT_SET:
+      break;
+  }
+  return FieldError("archive_path", "is missing; name the archive to import");
+}
+
 absl::Status SnapshotService::Import(const v1::ImportImageRequest& request,
                                      ImageStream& stream) const {
   ASSIGN_OR_RETURN(const std::string name, ParseClientName(request.name(), "name"));
   if (name == ImageStore::kHostName) return NameReserved();
-  switch (request.source_case()) {
-    case v1::ImportImageRequest::kArchivePath:
-      break;
-    case v1::ImportImageRequest::kDirectoryPath:
-      return FieldNotServed("directory_path");
-    case v1::ImportImageRequest::kOciPath:
-      return FieldNotServed("oci_path");
-    case v1::ImportImageRequest::kReference:
-      return FieldNotServed("reference");
-    case v1::ImportImageRequest::SOURCE_NOT_SET:
-      return FieldError("archive_path", "is missing; name the archive to import");
-  }
-  RETURN_IF_ERROR(CheckHostPath(request.archive_path(), "archive_path"));
-  v1::ImportImageResponse first;
-  first.mutable_progress()->set_phase(v1::IMPORT_PHASE_UNPACKING);
-  stream.WriteIfIdle(std::move(first));
-  ASSIGN_OR_RETURN(const ImageInfo info,
-                   deps_.sandboxes->ImportImage(stream.caller(), name, request.archive_path()));
+  ASSIGN_OR_RETURN(const ImageInfo info, ImportFrom(request, name, stream));
   v1::ImportImageResponse last;
-  *last.mutable_image() = ToProto(info, deps_.sandboxes->List(stream.caller()));
+  *last.mutable_image() =
+      ToProto(info, deps_.sandboxes->List(stream.caller()), *deps_.sandboxes->images());
   return stream.Write(std::move(last));
 }
 
@@ -215,7 +229,7 @@ absl::Status SnapshotService::List(const Caller& caller, const v1::ListImagesReq
       deps_.sandboxes->images()->List(), after, size,
       [](const ImageInfo& info) { return info.name; },
       [&](const ImageInfo& info) {
-        *response->add_images() = ToProto(info, sandboxes);
+        *response->add_images() = ToProto(info, sandboxes, *deps_.sandboxes->images());
         return response->images().rbegin()->ByteSizeLong();
       });
   if (!last.empty()) response->set_next_page_token(deps_.page_tokens->Make(query, last));

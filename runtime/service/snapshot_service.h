@@ -41,6 +41,8 @@ class SnapshotService final : public v1::SnapshotService::CallbackService {
   absl::StatusOr<SnapshotInfo> ImportFrom(const v1::ImportSnapshotRequest& request,
                                           const Caller& caller,
                                           const ImportProgressCallback& tell) const;
+  absl::StatusOr<ImageInfo> ImportFrom(const v1::ImportImageRequest& request,
+                                       const std::string& name, ImageStream& stream) const;
   absl::Status Import(const v1::ImportSnapshotRequest& request, SnapshotStream& stream) const;
   absl::Status Import(const v1::ImportImageRequest& request, ImageStream& stream) const;
   absl::Status List(const Caller& caller, const v1::ListSnapshotsRequest& request,

@@ -2,14 +2,18 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <map>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "linux/file_io.h"
 #include "snapshot/sealed_store.h"
+#include "snapshot/sha256.h"
 #include "snapshot/tree_digest.h"
 
 namespace glovebox {
@@ -35,16 +39,52 @@ absl::StatusOr<ImageInfo> CheckEntry(const StoredEntry& entry) {
   return info;
 }
 
+// Makes digest and sizes those of the image with all its layers.
+absl::Status CountLayers(const LayerStore& layers, const std::string& own_content,
+                         ImageInfo* info) {
+  Sha256 digest;
+  digest.UpdateField("glovebox-image-2");
+  digest.UpdateField(own_content);
+  for (const std::string& key : info->parts.layers) {
+    const std::optional<LayerInfo> layer = layers.Find(key);
+    if (!layer.has_value()) return absl::InternalError(absl::StrCat("layer ", key, " is gone"));
+    digest.UpdateField(key);
+    digest.UpdateField(layer->content_digest);
+    info->bytes_used += layer->bytes_used;
+    info->inodes_used += layer->inodes_used;
+  }
+  info->digest = absl::StrCat("sha256:", digest.FinishHex());
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 struct ImageStore::State {
   std::unique_ptr<SealedStore> entries;
+  std::unique_ptr<LayerStore> layers;
   const HostImage* host = nullptr;
   const Clock* clock = nullptr;
   absl::Time opened;
   mutable std::mutex mutex;
   std::map<std::string, ImageInfo> images;  // by name, without `host`
   std::vector<std::string> damaged;         // not changed after Open
+
+  // Needs the mutex.
+  std::set<std::string> UsedLayers() const {
+    std::set<std::string> used;
+    for (const auto& [name, info] : images) {
+      used.insert(info.parts.layers.begin(), info.parts.layers.end());
+    }
+    return used;
+  }
+
+  // Why an image cannot be used; "": it can.
+  std::string Missing(const ImageInfo& info) const {
+    for (const std::string& key : info.parts.layers) {
+      if (!layers->Find(key).has_value()) return absl::StrCat("its layer ", key, " is missing");
+    }
+    return "";
+  }
 
   ImageInfo HostInfo() const {
     return ImageInfo{.name = kHostName,
@@ -65,18 +105,24 @@ absl::StatusOr<std::unique_ptr<ImageStore>> ImageStore::Open(const std::string& 
   auto state = std::make_unique<State>();
   ASSIGN_OR_RETURN(state->entries,
                    SealedStore::Open(absl::StrCat(directory, "/images"), disks, kIdleMountsMax));
+  ASSIGN_OR_RETURN(state->layers, LayerStore::Open(directory, disks));
+  state->damaged = state->layers->damaged();
   state->host = host;
   state->clock = clock;
   state->opened = clock->Now();
   ASSIGN_OR_RETURN(const std::vector<StoredEntry> entries, state->entries->Scan(&state->damaged));
   for (const StoredEntry& entry : entries) {
     absl::StatusOr<ImageInfo> info = CheckEntry(entry);
-    if (info.ok()) {
+    std::string why = info.ok() ? state->Missing(*info) : std::string(info.status().message());
+    if (why.empty()) {
       state->images.emplace(info->name, *info);
     } else {
-      state->damaged.push_back(absl::StrCat(entry.name, ": ", info.status().message()));
+      state->damaged.push_back(absl::StrCat(entry.name, ": ", why));
     }
   }
+  // What imports left that came to nothing. With damaged images it is not known whose layers are
+  // whose.
+  if (state->damaged.empty()) state->layers->RemoveUnused(state->UsedLayers());
   return std::unique_ptr<ImageStore>(new ImageStore(std::move(state)));
 }
 
@@ -101,10 +147,24 @@ std::vector<ImageInfo> ImageStore::List() const {
   return list;
 }
 
+LayerStore* ImageStore::layers() { return state_->layers.get(); }
+
+const LayerStore* ImageStore::layers() const { return state_->layers.get(); }
+
+uint32_t ImageStore::CountImagesWith(const std::string& key) const {
+  const std::lock_guard lock(state_->mutex);
+  uint32_t count = 0;
+  for (const auto& [name, info] : state_->images) {
+    const std::vector<std::string>& layers = info.parts.layers;
+    count += std::find(layers.begin(), layers.end(), key) != layers.end() ? 1 : 0;
+  }
+  return count;
+}
+
 std::vector<std::string> ImageStore::damaged() const { return state_->damaged; }
 
 absl::StatusOr<ImageInfo> ImageStore::Commit(std::unique_ptr<Disk> disk, absl::string_view name,
-                                             absl::string_view source) {
+                                             absl::string_view source, const ImageParts& parts) {
   ASSIGN_OR_RETURN(const std::string key, ParseImageName(name));
   const absl::Status exists = DetailedError(
       absl::StatusCode::kAlreadyExists, absl::StrCat("image \"", key, "\" exists"),
@@ -113,15 +173,20 @@ absl::StatusOr<ImageInfo> ImageStore::Commit(std::unique_ptr<Disk> disk, absl::s
   ASSIGN_OR_RETURN(std::unique_ptr<StagedEntry> staged, state_->entries->Stage(std::move(disk)));
   ASSIGN_OR_RETURN(const UniqueFd root, OpenAt(staged->disk().root_fd(), SealedStore::kRoot,
                                                O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  ASSIGN_OR_RETURN(const std::string content, DigestTree(root.get(), {}));
+  TreeDigestOptions options;
+  options.is_delta = !parts.layers.empty();
+  ASSIGN_OR_RETURN(const std::string content, DigestTree(root.get(), options));
   ASSIGN_OR_RETURN(const DiskUsage usage, staged->disk().Usage());
-  const ImageInfo info{.name = key,
-                       .digest = absl::StrCat("sha256:", content),
-                       .source = std::string(source),
-                       .created = state_->clock->Now(),
-                       .bytes_used = usage.bytes_used,
-                       .inodes_used = usage.inodes_used,
-                       .image_bytes = staged->image_bytes()};
+  ImageInfo info{.name = key,
+                 .digest = absl::StrCat("sha256:", content),
+                 .source = std::string(source),
+                 .created = state_->clock->Now(),
+                 .bytes_used = usage.bytes_used,
+                 .inodes_used = usage.inodes_used,
+                 .image_bytes = staged->image_bytes(),
+                 .built_in = false,
+                 .parts = parts};
+  if (!parts.layers.empty()) RETURN_IF_ERROR(CountLayers(*state_->layers, content, &info));
   const std::string record = FormatImageRecord(info);
   // What the next Open would refuse must not get in.
   RETURN_IF_ERROR(ParseImageRecord(record).status());
@@ -140,7 +205,17 @@ absl::StatusOr<RootLayers> ImageStore::Lease(absl::string_view name) {
   absl::StatusOr<Layer> layer = state_->entries->Lease(info.name, info.image_bytes);
   if (absl::IsNotFound(layer.status())) return NotFound(info.name);  // deleted meanwhile
   RETURN_IF_ERROR(layer.status());
-  return RootLayers{.layers = {*layer}, .binds = {}, .environment = DefaultImageEnvironment()};
+  RootLayers root{.layers = {*layer}, .binds = {}, .environment = EnvironmentOf(info.parts.config)};
+  for (auto key = info.parts.layers.rbegin(); key != info.parts.layers.rend(); ++key) {
+    absl::StatusOr<Layer> below = state_->layers->Lease(*key);
+    if (absl::IsNotFound(below.status())) return NotFound(info.name);  // deleted meanwhile
+    RETURN_IF_ERROR(below.status());
+    root.layers.push_back(*std::move(below));
+  }
+  if (!info.parts.layers.empty()) {
+    absl::StrAppend(&root.layers[0].subdirectory, "/", LayerStore::kTree);
+  }
+  return root;
 }
 
 absl::StatusOr<RootLayers> ImageStore::LeaseAgain(absl::string_view name,
@@ -169,6 +244,7 @@ absl::Status ImageStore::Delete(absl::string_view name) {
   if (absl::IsNotFound(deleted)) return NotFound(info.name);
   RETURN_IF_ERROR(deleted);
   state_->images.erase(info.name);
+  state_->layers->RemoveUnused(state_->UsedLayers());
   return absl::OkStatus();
 }
 

@@ -3,10 +3,13 @@
 //   <directory>/images/<name>/disk.img      sealed ext4 image; its root/ is the overlay lowerdir
 //   <directory>/images/<name>/record.json   what it is (image_record.h)
 //
+// An OCI image has shared layers below its own disk (layer_store.h).
+//
 // Committed, verified and leased as snapshots are (snapshot_store.h).
 #ifndef GLOVEBOX_SNAPSHOT_IMAGE_STORE_H_
 #define GLOVEBOX_SNAPSHOT_IMAGE_STORE_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,6 +22,7 @@
 #include "snapshot/host_image.h"
 #include "snapshot/image_record.h"
 #include "snapshot/layer.h"
+#include "snapshot/layer_store.h"
 
 namespace glovebox {
 
@@ -40,8 +44,14 @@ class ImageStore {
 
   // Seals `disk`, whose root/ holds the tree, under `name`. ALREADY_EXISTS with reason
   // IMAGE_EXISTS; FAILED_PRECONDITION with reason CONTENT_REFUSED as in SnapshotStore::Commit.
+  // With `parts`, root/ is an upper over their layers, which the caller holds leases of.
   absl::StatusOr<ImageInfo> Commit(std::unique_ptr<Disk> disk, absl::string_view name,
-                                   absl::string_view source);
+                                   absl::string_view source, const ImageParts& parts = {});
+
+  LayerStore* layers();
+  const LayerStore* layers() const;
+  // How many images have the layer.
+  uint32_t CountImagesWith(const std::string& key) const;
 
   // Uppermost layer first. Holding the layers keeps the image.
   absl::StatusOr<RootLayers> Lease(absl::string_view name);

@@ -13,6 +13,7 @@ absl::Span<const FuzzTarget> FuzzTargets() {
       {"init_frame", FuzzInitFrame},
       {"launch_plan", FuzzLaunchPlan},
       {"mount_table", FuzzMountTable},
+      {"oci_document", FuzzOciDocument},
       {"output_region", FuzzOutputRegion},
       {"request", FuzzRequest},
       {"seccomp_call", FuzzSeccompCall},

@@ -1,22 +1,23 @@
-// glovebox image ls, import, rm: roots for sandboxes.
-#include <sys/stat.h>
+// glovebox image ls, import, rm, prune: roots for sandboxes.
 #include <unistd.h>
 
-#include <cerrno>
+#include <iostream>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/escape.h"
 #include "base/status.h"
 #include "tools/glovebox/calls.h"
 #include "tools/glovebox/end_report.h"
 #include "tools/glovebox/failure.h"
+#include "tools/glovebox/image_pull.h"
+#include "tools/glovebox/image_source.h"
 #include "tools/glovebox/invocation.h"
 #include "tools/glovebox/json_shapes.h"
 #include "tools/glovebox/lookup.h"
 #include "tools/glovebox/print.h"
 #include "tools/glovebox/progress.h"
-#include "tools/glovebox/repository_argument.h"
 #include "tools/glovebox/sizes.h"
 #include "tools/glovebox/table.h"
 #include "tools/glovebox/terminal.h"
@@ -40,22 +41,12 @@ int Ls(const Invocation& invocation) {
   return Print(invocation.json ? Pretty(json) : FormatTable(rows, ColourWanted(STDOUT_FILENO)));
 }
 
-absl::StatusOr<v1::ImportImageRequest> RequestFor(const std::string& name,
-                                                  const std::string& source) {
-  v1::ImportImageRequest request;
-  request.set_name(name);
-  ASSIGN_OR_RETURN(std::string path, AbsolutePath(source));
-  struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) {
-    return ErrnoError(errno, absl::StrCat("stat ", EscapeForPeople(path)));
-  }
-  if (S_ISDIR(info.st_mode)) {
-    request.set_directory_path(std::move(path));
-  } else {
-    request.set_archive_path(std::move(path));
-  }
-  return request;
-}
+struct ImportOptions {
+  std::string name;
+  std::string source;
+  bool oci = false;
+  bool plain_http = false;
+};
 
 absl::StatusOr<v1::Image> ImportImage(Connection& connection,
                                       const v1::ImportImageRequest& request) {
@@ -70,14 +61,28 @@ absl::StatusOr<v1::Image> ImportImage(Connection& connection,
   return image;
 }
 
-int Import(const Invocation& invocation, const std::string& name, const std::string& source) {
-  const auto request = RequestFor(name, source);
-  if (!request.ok()) return Fail("image import", request.status(), kExitFailure);
-  auto connection = Connection::Open(invocation.socket);
-  if (!connection.ok()) return Fail("image import", connection.status(), kExitFailure);
-  const auto image = ImportImage(**connection, *request);
+absl::StatusOr<v1::Image> ImportFrom(const Invocation& invocation, const ImportOptions& options) {
+  ASSIGN_OR_RETURN(const auto connection, Connection::Open(invocation.socket));
+  std::unique_ptr<PulledImage> pulled;  // until the daemon has read it
+  v1::ImportImageRequest request;
+  if (IsRegistryReference(options.source)) {
+    ASSIGN_OR_RETURN(pulled, PullImage(options.source, options.plain_http));
+    request.set_oci_path(pulled->layout());
+  } else {
+    ASSIGN_OR_RETURN(request, ImageRequestFor(options.source, options.oci));
+  }
+  request.set_name(options.name);
+  return ImportImage(*connection, request);
+}
+
+int Import(const Invocation& invocation, const ImportOptions& options) {
+  const auto image = ImportFrom(invocation, options);
   if (!image.ok()) return Fail("image import", image.status(), kExitFailure);
-  return Print(invocation.json ? Pretty(ImageJson(*image)) : absl::StrCat(image->digest(), "\n"));
+  if (invocation.json) return Print(Pretty(ImageJson(*image)));
+  for (const std::string& note : image->notes()) {
+    Note(absl::StrCat("image import: ", EscapeForPeople(note, 1000)));
+  }
+  return Print(absl::StrCat(image->digest(), "\n"));
 }
 
 int Rm(const Invocation& invocation, const std::vector<std::string>& names) {
@@ -100,20 +105,61 @@ int Rm(const Invocation& invocation, const std::vector<std::string>& names) {
   return code;
 }
 
+// Whether a person said yes. Without one there is nobody to ask.
+absl::Status Confirm(const std::vector<std::string>& names) {
+  if (::isatty(STDIN_FILENO) != 1) {
+    return absl::InvalidArgumentError("nobody can be asked here; give --force to remove");
+  }
+  Note(absl::StrCat("image prune: this removes ", absl::StrJoin(names, ", "), ". Go on? [y/N] "));
+  std::string answer;
+  std::getline(std::cin, answer);
+  if (answer == "y" || answer == "yes") return absl::OkStatus();
+  return absl::CancelledError("nothing was removed");
+}
+
+int Prune(const Invocation& invocation, bool force) {
+  auto connection = Connection::Open(invocation.socket);
+  if (!connection.ok()) return Fail("image prune", connection.status(), kExitFailure);
+  const auto images = AllImages(**connection);
+  if (!images.ok()) return Fail("image prune", images.status(), kExitFailure);
+  std::vector<std::string> unused;
+  for (const v1::Image& image : *images) {
+    if (!image.built_in() && image.sandbox_count() == 0) unused.push_back(image.name());
+  }
+  if (!force && !unused.empty()) {
+    const absl::Status confirmed = Confirm(unused);
+    if (!confirmed.ok()) return Fail("image prune", confirmed, kExitUsage);
+  }
+  const int code = Rm(invocation, unused);
+  if (invocation.json || code != 0) return code;
+  return Print(unused.empty() ? "" : absl::StrCat(absl::StrJoin(unused, "\n"), "\n"));
+}
+
 }  // namespace
 
 void AddImage(Verb app, Invocation& invocation) {
   Verb image = app.AddGroup("image", "Show, import and remove images (roots)");
   AddVerb(image, invocation, "ls", "List images", "  glovebox image ls",
           [&invocation] { return Ls(invocation); });
-  auto name = std::make_shared<std::string>();
-  auto source = std::make_shared<std::string>();
-  Verb import = AddVerb(image, invocation, "import",
-                        "Make an image of a tar file or a directory; print its digest",
-                        "  glovebox image import debian debian.tar.zst",
-                        [&invocation, name, source] { return Import(invocation, *name, *source); });
-  import.AddOption("NAME", *name, "Name of the image").Required();
-  import.AddOption("PATH", *source, "Tar file (plain, gzip, xz, zstd) or directory").Required();
+  auto options = std::make_shared<ImportOptions>();
+  Verb import = AddVerb(image, invocation, "import", "Make an image; print its digest",
+                        "  glovebox image import debian debian.tar.zst\n"
+                        "  glovebox image import app app-saved-by-docker.tar\n"
+                        "  glovebox image import python docker://docker.io/library/python:3.12",
+                        [&invocation, options] { return Import(invocation, *options); });
+  import.AddOption("NAME", options->name, "Name of the image").Required();
+  import
+      .AddOption("PATH", options->source,
+                 "Tar file of a root (plain, gzip, xz, zstd), OCI image layout, archive of docker "
+                 "save, or docker://HOST/NAME:TAG, which skopeo fetches")
+      .Required();
+  import.AddFlag("--oci", options->oci, "It is an OCI image layout or an archive of docker save");
+  import.AddFlag("--plain-http", options->plain_http, "Fetch without TLS or without its checks");
+  auto force = std::make_shared<bool>(false);
+  Verb prune = AddVerb(image, invocation, "prune", "Remove all images that no sandbox uses",
+                       "  glovebox image prune --force",
+                       [&invocation, force] { return Prune(invocation, *force); });
+  prune.AddFlag("-f,--force", *force, "Do not ask");
   auto names = std::make_shared<std::vector<std::string>>();
   Verb rm = AddVerb(image, invocation, "rm", "Remove images", "  glovebox image rm debian",
                     [&invocation, names] { return Rm(invocation, *names); });

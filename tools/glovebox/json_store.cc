@@ -93,6 +93,12 @@ Json CheckpointJson(const v1::Checkpoint& checkpoint) {
 }
 
 Json ImageJson(const v1::Image& image) {
+  Json layers = Json::array();
+  for (const v1::ImageLayer& layer : image.layers()) {
+    layers.push_back({{"chain_id", layer.chain_id()},
+                      {"disk_bytes", layer.disk_bytes()},
+                      {"image_count", layer.image_count()}});
+  }
   return {{"name", image.name()},
           {"digest", image.digest()},
           {"create_time", TimeOrNull(image.create_time())},
@@ -100,7 +106,12 @@ Json ImageJson(const v1::Image& image) {
           {"disk_bytes", image.disk_bytes()},
           {"file_count", image.file_count()},
           {"sandbox_count", image.sandbox_count()},
-          {"built_in", image.built_in()}};
+          {"built_in", image.built_in()},
+          {"layers", std::move(layers)},
+          {"environment", image.config().environment()},
+          {"workdir", image.config().workdir()},
+          {"user", image.config().user()},
+          {"notes", image.notes()}};
 }
 
 Json SnapshotJson(const v1::Snapshot& snapshot) {
