@@ -100,15 +100,15 @@ class Errors(daemon.DaemonCase):
         self.assertLess(self.daemon.resident_kib("VmHWM") - before, 256 << 10)
 
     def test_without_root_of_the_host_the_daemon_does_not_start_says_why_and_leaves_nothing(self):
-        with tempfile.TemporaryDirectory(dir="/tmp") as directory, tempfile.TemporaryDirectory(dir="/tmp") as bin_directory:
+        with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryDirectory() as programs:
             os.chmod(directory, 0o777)
-            os.chmod(bin_directory, 0o755)  # the build may be where nobody may look
-            start = [shutil.copy(daemon.BIN / "gloveboxd", bin_directory), "--state-dir", f"{directory}/state", "--runtime-dir", f"{directory}/run",
-                     "--socket", f"{directory}/socket"]
+            os.chmod(programs, 0o755)  # the build may be where nobody may look
+            start = [shutil.copy(daemon.BIN / "gloveboxd", programs), "--state-dir", f"{directory}/state",
+                     "--runtime-dir", f"{directory}/run", "--socket", f"{directory}/socket"]
             nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
             own_namespace = ["unshare", "--user", "--map-root-user", "--mount"]
-            for prefix, why in ((nobody, b"it runs as uid 65534"), (own_namespace, b"it is root of a user namespace alone"),
-                                (nobody + own_namespace, b"it is root of a user namespace alone")):
+            alone = b"it is root of a user namespace alone"
+            for prefix, why in ((nobody, b"it runs as uid 65534"), (own_namespace, alone), (nobody + own_namespace, alone)):
                 done = subprocess.run(prefix + start, capture_output=True, timeout=daemon.DEADLINE_S, check=False)
                 self.assertEqual((done.returncode, done.stdout), (1, b""))
                 self.assertIn(b"needs root of the host: " + why, done.stderr)
