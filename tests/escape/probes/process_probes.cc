@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
@@ -132,11 +133,18 @@ void Reparent() {
   // A grandchild whose parents die belongs to the sandbox's init and to nobody above.
   int ends[2];
   Control(pipe2(ends, O_CLOEXEC) == 0, "pipe");
+  sigset_t orphaned;
+  sigemptyset(&orphaned);
+  sigaddset(&orphaned, SIGUSR1);
+  sigprocmask(SIG_BLOCK, &orphaned, nullptr);
   if (fork() == 0) {
+    const pid_t middle = getpid();
     if (fork() == 0) {
+      // The kernel sends it when the new parent is in place, but only for a death that is to come.
+      prctl(PR_SET_PDEATHSIG, SIGUSR1);
+      int signal;
+      if (getppid() == middle) sigwait(&orphaned, &signal);
       pid_t parent = getppid();
-      for (int i = 0; i < 1000 && parent == getppid() && parent != 1; ++i) usleep(1000);
-      parent = getppid();
       (void)!write(ends[1], &parent, sizeof(parent));
       _exit(0);
     }

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/ids.h"
+#include "base/status.h"
 #include "linux/mount.h"
 #include "linux/process.h"
 #include "tests/support/must_run.h"
@@ -83,6 +84,23 @@ class AdoptionTest : public testing::Test {
     return sandbox.ok() ? *sandbox : nullptr;
   }
 
+  // The next process has it, in that state.
+  std::shared_ptr<Sandbox> AdoptInState(const std::string& id, SandboxState state) {
+    Adopt();
+    auto sandbox = Find(id);
+    if (sandbox != nullptr) {
+      EXPECT_EQ(sandbox->state(), state);
+    }
+    return sandbox;
+  }
+
+  // A sandbox in which kTalker runs as "talker".
+  static absl::StatusOr<std::shared_ptr<Sandbox>> CreateTalking(SandboxWorld& world) {
+    ASSIGN_OR_RETURN(std::shared_ptr<Sandbox> sandbox, world.manager().Find(CreateIn(world)));
+    RETURN_IF_ERROR(sandbox->StartExec("talker", Shell(kTalker)).status());
+    return sandbox;
+  }
+
   static std::string CreateIn(SandboxWorld& world) {
     CreateOptions options;
     options.request_id = "request";
@@ -97,17 +115,12 @@ class AdoptionTest : public testing::Test {
 
 TEST_F(AdoptionTest, ARunningCommandIsTakenOverWithEveryByteAndItsEnd) {
   const std::string id = KilledAfter([](SandboxWorld& world) {
-    const std::string made = CreateIn(world);
-    const auto sandbox = world.manager().Find(made);
-    if (!sandbox.ok()) return made;
-    const auto exec = (*sandbox)->StartExec("talker", Shell(kTalker));
-    return exec.ok() ? made : std::string(exec.status().message());
+    const auto sandbox = CreateTalking(world);
+    return sandbox.ok() ? (*sandbox)->id() : std::string(sandbox.status().message());
   });
-  Adopt();
-  EXPECT_EQ(world_->adoption().running, 1u) << testing::PrintToString(world_->adoption().problems);
-  const auto sandbox = Find(id);
+  const auto sandbox = AdoptInState(id, SandboxState::kRunning);
   ASSERT_NE(sandbox, nullptr);
-  EXPECT_EQ(sandbox->state(), SandboxState::kRunning);
+  EXPECT_EQ(world_->adoption().running, 1u) << testing::PrintToString(world_->adoption().problems);
   CreateOptions again;
   again.request_id = "request";
   again.labels = {{"a", "b"}};
@@ -175,10 +188,8 @@ TEST_F(AdoptionTest, ASandboxWhoseInitDiedMeanwhileIsStoppedWithItsFilesAndResul
   ASSERT_EQ(SignalPidFd(init.get(), SIGKILL), absl::OkStatus());
   ASSERT_EQ(WaitPidFd(init.get(), 10'000), absl::OkStatus());
   for (int daemon = 0; daemon < 2; ++daemon) {
-    Adopt();
-    const auto sandbox = Find(words[0]);
+    const auto sandbox = AdoptInState(words[0], SandboxState::kStopped);
     ASSERT_NE(sandbox, nullptr);
-    EXPECT_EQ(sandbox->state(), SandboxState::kStopped);
     EXPECT_THAT(sandbox->stop_reason(), testing::HasSubstr("ended while no gloveboxd ran"));
     const auto exec = sandbox->FindExec("open");
     ASSERT_TRUE(exec.ok()) << exec.status();
@@ -193,18 +204,13 @@ TEST_F(AdoptionTest, ASandboxWhoseInitDiedMeanwhileIsStoppedWithItsFilesAndResul
 
 TEST_F(AdoptionTest, APauseOutlivesTheDaemon) {
   const std::string id = KilledAfter([](SandboxWorld& world) {
-    const std::string made = CreateIn(world);
-    const auto sandbox = world.manager().Find(made);
-    if (!sandbox.ok()) return made;
-    const auto exec = (*sandbox)->StartExec("talker", Shell(kTalker));
-    if (!exec.ok()) return std::string(exec.status().message());
+    const auto sandbox = CreateTalking(world);
+    if (!sandbox.ok()) return std::string(sandbox.status().message());
     const absl::Status paused = (*sandbox)->Pause();
-    return paused.ok() ? made : std::string(paused.message());
+    return paused.ok() ? (*sandbox)->id() : std::string(paused.message());
   });
-  Adopt();
-  const auto sandbox = Find(id);
+  const auto sandbox = AdoptInState(id, SandboxState::kPaused);
   ASSERT_NE(sandbox, nullptr);
-  EXPECT_EQ(sandbox->state(), SandboxState::kPaused);
   EXPECT_FALSE(sandbox->StartExec("e", Shell("true")).ok());
   ASSERT_EQ(sandbox->Resume(), absl::OkStatus());
   ExpectThatItTalksOn(*sandbox);
@@ -213,11 +219,9 @@ TEST_F(AdoptionTest, APauseOutlivesTheDaemon) {
 // It died in a pause that it had not recorded, and while it copied the disk.
 TEST_F(AdoptionTest, WhatADeadDaemonHadStoppedWithoutARecordGoesOn) {
   const std::string id = KilledAfter([](SandboxWorld& world) {
-    const std::string made = CreateIn(world);
-    const auto sandbox = world.manager().Find(made);
-    if (!sandbox.ok()) return made;
-    const auto exec = (*sandbox)->StartExec("talker", Shell(kTalker));
-    if (!exec.ok()) return std::string(exec.status().message());
+    const auto sandbox = CreateTalking(world);
+    if (!sandbox.ok()) return std::string(sandbox.status().message());
+    const std::string made = (*sandbox)->id();
     SandboxRow row;
     (*sandbox)->Describe(&row);
     const auto cgroup = world.cgroups().AdoptSandbox(made, row.host_id_first);
@@ -226,10 +230,8 @@ TEST_F(AdoptionTest, WhatADeadDaemonHadStoppedWithoutARecordGoesOn) {
     const absl::Status all = (*cgroup)->Freeze();
     return commands.ok() && all.ok() ? made : absl::StrCat(commands.message(), all.message());
   });
-  Adopt();
-  const auto sandbox = Find(id);
+  const auto sandbox = AdoptInState(id, SandboxState::kRunning);
   ASSERT_NE(sandbox, nullptr);
-  EXPECT_EQ(sandbox->state(), SandboxState::kRunning);
   ExpectThatItTalksOn(*sandbox);
 }
 
@@ -248,11 +250,9 @@ TEST_F(AdoptionTest, AForkIsTakenOverAsAnyOther) {
   });
   const std::vector<std::string> words = absl::StrSplit(said, ' ');
   ASSERT_EQ(words.size(), 2u) << said;
-  Adopt();
-  EXPECT_EQ(world_->manager().List().size(), 1u) << "the parent is gone";
-  const auto child = Find(words[1]);
+  const auto child = AdoptInState(words[1], SandboxState::kRunning);
   ASSERT_NE(child, nullptr);
-  EXPECT_EQ(child->state(), SandboxState::kRunning);
+  EXPECT_EQ(world_->manager().List().size(), 1u) << "the parent is gone";
   EXPECT_EQ(world_->manager().Get(words[1])->parent, words[0]);
   const auto kept = RunIn(*child, Shell("cat ~/file"));
   ASSERT_TRUE(kept.ok()) << kept.status();
@@ -263,10 +263,8 @@ TEST_F(AdoptionTest, AWorldThatIsLeftInOrderIsTakenOverToo) {
   Adopt();
   const std::string id = CreateIn(*world_);
   ASSERT_TRUE(Find(id)->StartExec("talker", Shell(kTalker)).ok());
-  Adopt();
-  const auto sandbox = Find(id);
+  const auto sandbox = AdoptInState(id, SandboxState::kRunning);
   ASSERT_NE(sandbox, nullptr);
-  EXPECT_EQ(sandbox->state(), SandboxState::kRunning);
   ExpectThatItTalksOn(*sandbox);
 }
 
