@@ -73,7 +73,7 @@ TEST_F(ProbeTest, WithoutTheFiltersTheOtherLayersHold) {
 }
 
 TEST_F(ProbeTest, WithoutLandlockTheOtherLayersHold) {
-  SKIP_UNLESS(LandlockAbi() >= kLandlockAbiFull, "a kernel with Landlock ABI 6");
+  SKIP_BEFORE_LINUX(6, 12, LandlockAbi() >= kLandlockAbiFull, "Landlock ABI 6");
   SandboxWorld::Without without;
   without.landlock = true;
   Compare(RunIn(without, {}, ""), ProbePlace::kNoLandlock);

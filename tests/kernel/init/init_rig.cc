@@ -427,7 +427,9 @@ InitRig::InitRig(const std::string& init_bytes, Hooks hooks) {
   if (mkdtemp(base) == nullptr) throw std::runtime_error("mkdtemp");
   base_ = base;
   MustRaw(raw::Mount("tmpfs", base, "tmpfs", 0, "mode=755"), "tmpfs");
-  cgroup_base_ = "/sys/fs/cgroup/unified/" + std::string(base + strlen("/tmp/"));
+  const std::string hybrid = "/sys/fs/cgroup/unified";  // beside the controllers of version 1
+  cgroup_base_ = (std::filesystem::exists(hybrid) ? hybrid : "/sys/fs/cgroup") +
+                 std::string(base + strlen("/tmp"));
   Must(mkdir(cgroup_base_.c_str(), 0755), cgroup_base_);
   MakeLower();
   StartSpawner(init_bytes, hooks);

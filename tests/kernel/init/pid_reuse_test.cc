@@ -68,7 +68,7 @@ class PidReuseTest : public ::testing::Test {
     std::string output;
     const bool written = sandbox_->Run(shrink, &output).exit_code == 0;
     ASSERT_EQ(ReadWholeFile("/proc/sys/kernel/pid_max"), before) << "the host's own";
-    SKIP_UNLESS(written, "a kernel whose pid_max is of a pid namespace (Linux 6.14)");
+    SKIP_BEFORE_LINUX(6, 14, written, "a pid_max of each pid namespace");
     sandbox_->Run(Script("i=0; while [ $i -lt 340 ]; do true & wait; i=$((i+1)); done"));
   }
   static Spec Script(const std::string& text) {

@@ -143,7 +143,7 @@ int TryParent(uint64_t scoped, const sockaddr_un& address, socklen_t size) {
 }
 
 TEST_F(LandlockTest, ScopesAloneKeepSignalsAndAbstractSocketsInside) {
-  SKIP_UNLESS(LandlockAbi() >= kLandlockAbiFull, "a kernel with Landlock ABI 6");
+  SKIP_BEFORE_LINUX(6, 12, LandlockAbi() >= kLandlockAbiFull, "Landlock ABI 6");
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   const std::string name = "glovebox-landlock-" + std::to_string(::getpid());
