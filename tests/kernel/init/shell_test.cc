@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "tests/kernel/init/init_rig.h"
 
 namespace glovebox {
@@ -21,9 +22,16 @@ constexpr char kLoop[] =
 
 class ShellTest : public testing::Test {
  protected:
+  virtual std::string Program() const { return kLoop; }
+  static Spec Script(const std::string& text) {
+    Spec spec;
+    spec.argv = {"/bin/sh", "-c", text};
+    return spec;
+  }
+
   void SetUp() override {
     Spec spec;
-    spec.argv = {"/bin/sh", "-c", kLoop};
+    spec.argv = {"/bin/sh", "-c", Program()};
     spec.wire.shell = 1;
     shell_ = sandbox_->Start(spec);
     sandbox_->NextOf(FrameKind::kStarted);
@@ -167,6 +175,37 @@ TEST_F(ShellTest, WhatIsNoStatusEndsTheShell) {
 
 TEST_F(ShellTest, AShellCanLieAboutItsOwnCommand) {
   EXPECT_EQ(Run(1, "(echo 9 >&10); while :; do sleep 1; done").exit_code, 9);
+}
+
+// An interrupt is for the command that the shell has read; before that it is the shell's own.
+class StartingShellTest : public ShellTest {
+ protected:
+  std::string Program() const override {
+    return absl::StrCat("echo starting; while [ ! -e /tmp/go ]; do sleep 0.01; done\n", kLoop);
+  }
+};
+
+TEST_F(StartingShellTest, AnInterruptEndsItAndTheCommandThatItHadNotRead) {
+  sandbox_->AwaitOutput(shell_.get(), "starting\n");
+  Send(1, "echo never");
+  sandbox_->Send(FrameKind::kSignal, shell_->exec_no, SignalBody{SIGINT, SignalScope::kTree});
+  const ExecEnd exec_end = sandbox_->AwaitEnd(shell_.get());
+  EXPECT_EQ(exec_end.signal, SIGINT);
+  const CommandEndedRecord end = AwaitCommand(1);
+  EXPECT_EQ(end.cause, CommandCause::kShellEnded);
+  EXPECT_EQ(end.signal, SIGINT);
+  EXPECT_EQ(end.shell_ended, 1u);
+  EXPECT_EQ(OutputOf(1), "");
+}
+
+TEST_F(StartingShellTest, ALimitWaitsUntilTheCommandIsRead) {
+  sandbox_->AwaitOutput(shell_.get(), "starting\n");
+  Send(1, "sleep 1000", 1, 30000);
+  sandbox_->Run(Script("touch /tmp/go"));
+  const CommandEndedRecord end = AwaitCommand(1);
+  EXPECT_EQ(end.cause, CommandCause::kTimedOut);
+  EXPECT_EQ(end.shell_ended, 0u);
+  EXPECT_EQ(Run(2, "true").exit_code, 0);
 }
 
 TEST_F(ShellTest, CommandsGoOnOverANewConnection) {
