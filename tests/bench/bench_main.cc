@@ -31,7 +31,7 @@ struct Options {
   std::vector<std::string> only;
   int creates = 200;
   int idle_sandboxes = 200;
-  uint64_t stream_mib = 1024;
+  uint64_t stream_mib = 256;
 };
 
 struct Experiment {
@@ -69,7 +69,7 @@ int ParseOptions(int argc, char** argv, Options* options) {
       ->check(CLI::Range(1, 5000));
   app.add_option("--sandboxes", options->idle_sandboxes, "sandboxes in \"memory\"")
       ->check(CLI::Range(1, 1000));
-  app.add_option("--stream-mib", options->stream_mib, "output in \"stream\"")
+  app.add_option("--stream-mib", options->stream_mib, "each output in \"stream\", of ten pairs")
       ->check(CLI::Range(1, 65536));
   try {
     app.parse(argc, argv);

@@ -113,6 +113,14 @@ void Report::AddFigure(const std::string& id, const std::string& what, double va
   document_["figures"].push_back({{"id", id}, {"what", what}, {"value", value}, {"unit", unit}});
 }
 
+void Report::AddFigure(const std::string& id, const std::string& what, const Samples& samples,
+                       const std::string& unit) {
+  AddFigure(id, what, samples.Median(), unit);
+  document_["figures"].back().update({{"low", samples.Percentile(0)},
+                                      {"high", samples.Percentile(1)},
+                                      {"samples", samples.size()}});
+}
+
 void Report::AddNote(const std::string& text) { document_["notes"].push_back(text); }
 
 void Report::SetPeers(const std::map<std::string, std::string>& versions) {

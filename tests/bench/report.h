@@ -27,6 +27,10 @@ class Report {
   void AddFigure(const std::string& id, const std::string& what, double value,
                  const std::string& unit);
 
+  // The median of several samples, with the least and the greatest of them.
+  void AddFigure(const std::string& id, const std::string& what, const Samples& samples,
+                 const std::string& unit);
+
   // Something that the reader must know, e.g. a case that could not be measured.
   void AddNote(const std::string& text);
 

@@ -31,9 +31,16 @@ std::string Verdict(const json& target) {
   return target["met"].get<bool>() ? "met" : "**missed**";
 }
 
+// Of what was measured several times; empty of what was not.
+std::string Spread(const json& measured) {
+  if (!measured.contains("low")) return "";
+  return absl::StrCat(" (", Number(measured["low"]), " to ", Number(measured["high"]), ", ",
+                      Text(measured, "samples"), " times)");
+}
+
 std::string Measured(const json& target) {
   if (target["measured"].is_null()) return "-";
-  return Number(target["measured"]) + Text(target, "unit");
+  return Number(target["measured"]) + Text(target, "unit") + Spread(target);
 }
 
 std::string FormatMarkdownTable(const json& table) {
@@ -138,8 +145,9 @@ std::string FormatTables(const json& document) {
   }
   out += "\n";
   for (const json& figure : document["figures"]) {
-    (void)snprintf(line, sizeof line, "%-70s %10s %s\n", Text(figure, "what").c_str(),
-                   Number(figure["value"]).c_str(), Text(figure, "unit").c_str());
+    (void)snprintf(line, sizeof line, "%-70s %10s %s%s\n", Text(figure, "what").c_str(),
+                   Number(figure["value"]).c_str(), Text(figure, "unit").c_str(),
+                   Spread(figure).c_str());
     out += line;
   }
   out += "\n";
@@ -168,7 +176,7 @@ std::string FormatDocument(const json& document) {
   absl::StrAppend(&out, "\n## Load and memory\n\n| what | value |\n|---|---|\n");
   for (const json& figure : document["figures"]) {
     absl::StrAppend(&out, "| ", Text(figure, "what"), " | ", Number(figure["value"]), " ",
-                    Text(figure, "unit"), " |\n");
+                    Text(figure, "unit"), Spread(figure), " |\n");
   }
   if (!document["notes"].empty()) absl::StrAppend(&out, "\n## Notes\n\n");
   for (const json& note : document["notes"]) {
