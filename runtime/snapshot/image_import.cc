@@ -32,6 +32,7 @@ for directory in dev proc sys run tmp mnt media srv opt home root var; do
 done
 chmod 1777 tmp || exit 21
 touch -a etc/passwd etc/group || exit 21
+[ -f etc/passwd ] && [ -f etc/group ] || exit 22  # a FIFO would be waited for
 grep -q '^[^:]*:[^:]*:1000:' etc/group || echo 'agent:x:1000:' >>etc/group || exit 21
 grep -q '^[^:]*:[^:]*:1000:' etc/passwd ||
   echo 'agent:x:1000:1000::/home/agent:/bin/sh' >>etc/passwd || exit 21
@@ -40,9 +41,11 @@ grep -q '^[^:]*:[^:]*:1000:' etc/passwd ||
 
 absl::Status TarFailure(const WorkerResult& result, const ImportSource& source) {
   if (result.exit_code == kTarMissing) return HostToolMissing("tar");
-  const std::string words = result.exit_code == kNotARoot
-                                ? "it has no /usr and /etc: not a root file system"
-                                : absl::StrCat("tar failed: ", LastWords(result.stderr_tail));
+  const std::string words =
+      result.exit_code == kNotARoot
+          ? "it has no /usr and /etc, or an /etc/passwd or /etc/group that is "
+            "no file: not a root file system"
+          : absl::StrCat("tar failed: ", LastWords(result.stderr_tail));
   return DetailedError(absl::StatusCode::kFailedPrecondition,
                        absl::StrCat(source.path, ": ", words),
                        {"ARCHIVE_INVALID", {{"path", source.path}}});

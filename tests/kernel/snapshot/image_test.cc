@@ -131,5 +131,19 @@ TEST_F(ImageTest, ArchiveThatDoesNotFitIsTooLarge) {
   EXPECT_EQ(Count("images"), 0);
 }
 
+TEST_F(ImageTest, BombsOfCompressionAndOfCountAreTooLarge) {
+  Sh("head -c 200000000 /dev/zero >" + directory_ + "/tree/usr/zeros && tar -C " + directory_ +
+     "/tree -czf " + Archive("ratio") + " . && rm " + directory_ + "/tree/usr/zeros");
+  ASSERT_LT(std::filesystem::file_size(Archive("ratio")), 1u << 20);
+  EXPECT_EQ(ReasonOf(Import("x", Archive("ratio")).status()), "IMPORT_TOO_LARGE");
+  Sh("mkdir " + directory_ + "/tree/usr/many && cd " + directory_ +
+     "/tree/usr/many && seq 3000 | xargs touch && tar -C " + directory_ + "/tree -czf " +
+     Archive("count") + " .");
+  limits_.disk_inodes = 1000;
+  EXPECT_EQ(ReasonOf(Import("x", Archive("count")).status()), "IMPORT_TOO_LARGE");
+  limits_.disk_inodes = 8000;
+  EXPECT_TRUE(Import("x", Archive("count")).ok()) << "the control";
+}
+
 }  // namespace
 }  // namespace glovebox
