@@ -59,8 +59,9 @@ absl::StatusOr<Json> ParseDocument(absl::string_view json, const char* what) {
     return absl::ResourceExhaustedError(
         absl::StrCat(what, " has more than ", kDocumentBytesMax, " bytes"));
   }
-  if (IsTooDeep(json))
+  if (IsTooDeep(json)) {
     return absl::ResourceExhaustedError(absl::StrCat(what, " is nested too deep"));
+  }
   Json parsed = Json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
   if (parsed.is_discarded()) return Wrong(absl::StrCat(what, " is not JSON"));
   return parsed;

@@ -28,8 +28,9 @@ absl::StatusOr<std::string> ReadBlob(const OciSource& source, const std::string&
   const std::string name = BlobName(digest);
   absl::StatusOr<std::string> bytes = source.Read(name, kDocumentBytesMax);
   if (absl::IsNotFound(bytes.status())) return RefuseEntry(name, "is missing");
-  if (bytes.ok() && DigestOf(*bytes) != digest)
+  if (bytes.ok() && DigestOf(*bytes) != digest) {
     return RefuseEntry(name, "is not what its digest says");
+  }
   return bytes;
 }
 
@@ -82,7 +83,8 @@ class Resolver {
     ASSIGN_OR_RETURN(const std::string text, ReadBlob(source_, manifest.config));
     ASSIGN_OR_RETURN(OciConfigFile config, ParseOciConfig(text));
     if (!config.platform.empty() && config.platform != platform_) return absl::OkStatus();
-    found_.push_back({{digest, std::move(manifest.layers), /*digests=*/true}, std::move(config)});
+    found_.emplace_back(Blobs{digest, std::move(manifest.layers), /*digests=*/true},
+                        std::move(config));
     return absl::OkStatus();
   }
 

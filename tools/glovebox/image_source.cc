@@ -34,8 +34,9 @@ std::string FirstMember(const std::string& path) {
   (void)::archive_read_support_filter_gzip(reader.get());
   (void)::archive_read_support_filter_xz(reader.get());
   (void)::archive_read_support_filter_zstd(reader.get());
-  if (::archive_read_open_filename(reader.get(), path.c_str(), kBlockBytes) != ARCHIVE_OK)
+  if (::archive_read_open_filename(reader.get(), path.c_str(), kBlockBytes) != ARCHIVE_OK) {
     return "";
+  }
   archive_entry* entry = nullptr;
   while (::archive_read_next_header(reader.get(), &entry) == ARCHIVE_OK) {
     const char* raw = ::archive_entry_pathname(entry);
