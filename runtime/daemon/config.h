@@ -63,6 +63,10 @@ struct Config {
   // Absent: everything when nobody but the daemon's own user can connect, nothing otherwise.
   std::optional<std::vector<std::string>> import_roots;
 
+  // Of the snapshots in the store; 0: no limit. To hold it, what nobody uses is removed.
+  uint64_t store_bytes_max = 0;
+  uint64_t store_inodes_max = 0;
+
   // System call tiers that sandboxes may have, and the one of those that name none.
   std::optional<std::vector<std::string>> seccomp_tiers;  // absent: strict and build
   std::string seccomp_default = "build";

@@ -208,6 +208,8 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
   limits.seccomp_default = FindSeccompTier(config.seccomp_default).value_or(kDefaultSeccompTier);
   limits.sandboxes_max = config.sandboxes_max;
   limits.creates_at_once_max = config.creates_at_once_max;
+  if (config.store_bytes_max != 0) limits.store.bytes_max = config.store_bytes_max;
+  if (config.store_inodes_max != 0) limits.store.inodes_max = config.store_inodes_max;
   limits.import_roots = config.import_roots.value_or(std::vector<std::string>{});
   sandboxes_ =
       std::make_unique<SandboxManager>(deps, snapshots_.get(), images_.get(), std::move(limits));

@@ -216,16 +216,13 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::Assemble(const std::string
   ASSIGN_OR_RETURN(const ImageInfo image, images_->Find(options.image));
   entry.image_digest = image.digest;
   if (!image.parts.config.workdir.empty()) blueprint.workdir = image.parts.config.workdir;
-  std::string digest = options.snapshot;
   if (options.repository.has_value()) {
-    ASSIGN_OR_RETURN(const SnapshotInfo imported, ImportRepository(*options.repository, nullptr));
-    digest = imported.digest;
+    ASSIGN_OR_RETURN(entry.snapshot, ImportAndLease(*options.repository, &blueprint.snapshot));
+  } else if (!options.snapshot.empty()) {
+    ASSIGN_OR_RETURN(entry.snapshot, snapshots_->Find(options.snapshot));
+    ASSIGN_OR_RETURN(blueprint.snapshot, snapshots_->Lease(options.snapshot));
   }
-  if (!digest.empty()) {
-    ASSIGN_OR_RETURN(entry.snapshot, snapshots_->Find(digest));
-    ASSIGN_OR_RETURN(blueprint.snapshot, snapshots_->Lease(digest));
-    blueprint.workdir = kWorkspace;
-  }
+  if (entry.snapshot.has_value()) blueprint.workdir = kWorkspace;
   ASSIGN_OR_RETURN(entry.sandbox, Sandbox::Start(deps_, std::move(blueprint)));
   RETURN_IF_ERROR(RecordOrEnd(entry));
   return entry;
@@ -379,7 +376,13 @@ absl::StatusOr<SnapshotInfo> SandboxManager::ImportRepository(
   const std::string path = ResolveImportPath(source.path);
   RETURN_IF_ERROR(CheckImportPath(path));
   const auto allowed = [this](const std::string& opened) { return CheckImportPath(opened); };
-  return git_importer_.Import({path, source.revision, allowed, source.history}, progress);
+  const absl::Time begin = deps_.clock->Now();
+  RETURN_IF_ERROR(CheckStoreRoom());
+  ASSIGN_OR_RETURN(
+      SnapshotInfo info,
+      git_importer_.Import({path, source.revision, allowed, source.history}, progress));
+  RETURN_IF_ERROR(FitIntoBudget(info, begin));
+  return info;
 }
 
 absl::StatusOr<SnapshotInfo> SandboxManager::ImportTree(TreeImportRequest::Kind kind,
@@ -388,7 +391,11 @@ absl::StatusOr<SnapshotInfo> SandboxManager::ImportTree(TreeImportRequest::Kind 
   const std::string resolved = ResolveImportPath(path);
   RETURN_IF_ERROR(CheckImportPath(resolved));
   const auto allowed = [this](const std::string& opened) { return CheckImportPath(opened); };
-  return tree_importer_.Import({kind, resolved, allowed}, progress);
+  const absl::Time begin = deps_.clock->Now();
+  RETURN_IF_ERROR(CheckStoreRoom());
+  ASSIGN_OR_RETURN(SnapshotInfo info, tree_importer_.Import({kind, resolved, allowed}, progress));
+  RETURN_IF_ERROR(FitIntoBudget(info, begin));
+  return info;
 }
 
 absl::StatusOr<ImageInfo> SandboxManager::ImportImage(const std::string& name,

@@ -26,6 +26,7 @@
 #include "snapshot/image_store.h"
 #include "snapshot/oci_import.h"
 #include "snapshot/snapshot_store.h"
+#include "snapshot/store_collect.h"
 #include "snapshot/tree_import.h"
 
 namespace glovebox {
@@ -36,6 +37,7 @@ struct ManagerLimits {
   // Directories below which repositories and image archives may be imported from; "/" allows all.
   // Empty: none.
   std::vector<std::string> import_roots = {"/"};
+  StoreBudget store;  // of snapshots; what nobody uses is removed to hold it
   // The tiers that clients may ask for, with the programs of each, which outlive the manager. The
   // default is of the same list; with an empty one it is that of SandboxDeps::filters.
   std::vector<const SeccompPrograms*> seccomp_tiers;
@@ -55,6 +57,11 @@ struct ManagerCounts {
   uint64_t create_failed_total = 0;
   uint64_t deleted_total = 0;
   uint64_t execs_total = 0;
+};
+
+struct CaptureOutcome {
+  SnapshotInfo snapshot;
+  absl::Duration frozen;  // how long the sandbox stood still
 };
 
 // What the owner of a fork's children may have, asked before anything of a child is made.
@@ -135,6 +142,17 @@ class SandboxManager {
   absl::StatusOr<SandboxInfo> Resume(absl::string_view id,
                                      const Viewer& viewer = Viewer(EveryOwner{}));
 
+  // A snapshot of the sandbox's /workspace as it is at one moment, over its own snapshot. NOT_FOUND
+  // as Find; FAILED_PRECONDITION with reason NO_BASE; errors of Sandbox::CopyFiles, KeepWorkspace
+  // and SnapshotStore::Commit; STORE_FULL as ImportRepository.
+  absl::StatusOr<CaptureOutcome> Capture(absl::string_view id,
+                                         const Viewer& viewer = Viewer(EveryOwner{}));
+
+  // Without a budget in the options, the configured one; INVALID_ARGUMENT when there is none.
+  absl::StatusOr<Collected> Collect(const CollectOptions& options);
+
+  // RESOURCE_EXHAUSTED with reason STORE_FULL when it does not fit into the store's budget,
+  // although all was removed that nobody uses; else errors of GitImporter::Import.
   absl::StatusOr<SnapshotInfo> ImportRepository(const RepositorySource& source,
                                                 const ImportProgressCallback& progress);
   absl::StatusOr<SnapshotInfo> ImportTree(TreeImportRequest::Kind kind, const std::string& path,
@@ -232,6 +250,16 @@ class SandboxManager {
   const Entry* FindEntry(const Viewer& viewer, absl::string_view id) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckImportPath(const std::string& path) const;
+  // The tree of a captured disk and the layers below it, on one disk.
+  absl::StatusOr<std::unique_ptr<Disk>> Flatten(const Disk& top, const std::vector<Layer>& below);
+  // Before something is put into the store: what takes too much room goes.
+  absl::Status CheckStoreRoom();
+  // After: others go for it, or else it goes itself, unless it was there before `begin`.
+  absl::Status FitIntoBudget(const SnapshotInfo& made, absl::Time begin);
+  absl::Status StoreFull(const StoreUse& use) const;
+  // The snapshot of a repository, with a lease: nobody removes it in between.
+  absl::StatusOr<SnapshotInfo> ImportAndLease(const RepositorySource& source,
+                                              std::vector<Layer>* layers);
 
   const SandboxDeps deps_;
   std::string boot_id_;  // set by Adopt

@@ -24,6 +24,18 @@ v1::ImportPhase ToProto(ImportPhase phase) {
   return v1::IMPORT_PHASE_UNSPECIFIED;
 }
 
+v1::RepositoryHistory ToProto(History history) {
+  switch (history) {
+    case History::kFull:
+      return v1::REPOSITORY_HISTORY_FULL;
+    case History::kShallow:
+      return v1::REPOSITORY_HISTORY_SHALLOW;
+    case History::kNone:
+      return v1::REPOSITORY_HISTORY_NONE;
+  }
+  return v1::REPOSITORY_HISTORY_UNSPECIFIED;
+}
+
 template <typename Uses>
 uint32_t Count(const std::vector<SandboxInfo>& sandboxes, Uses uses) {
   return static_cast<uint32_t>(std::count_if(sandboxes.begin(), sandboxes.end(), uses));
@@ -41,6 +53,12 @@ v1::Snapshot ToProto(const SnapshotInfo& info, const std::vector<SandboxInfo>& s
   proto.set_file_count(info.inodes_used);
   proto.set_sandbox_count(
       Count(sandboxes, [&](const SandboxInfo& s) { return s.snapshot == info.digest; }));
+  if (info.last_used > absl::UnixEpoch()) {
+    *proto.mutable_last_use_time() = ToProtoTime(info.last_used);
+  }
+  proto.set_parent(info.parent);
+  proto.set_layer_count(info.layers);
+  proto.set_history(ToProto(info.history));
   return proto;
 }
 

@@ -20,6 +20,12 @@ absl::Status NotOwner(const char* what) {
                        {"NOT_OWNER", {}});
 }
 
+absl::Status AdminRequired() {
+  return DetailedError(absl::StatusCode::kPermissionDenied,
+                       "only administrators (clients.admins in the configuration) may do this",
+                       {"ADMIN_REQUIRED", {}});
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<Sandbox>> SandboxAccess::Find(const Caller& caller,
@@ -167,6 +173,33 @@ absl::StatusOr<ImageInfo> SandboxAccess::ImportOci(const Caller& caller, const s
   ASSIGN_OR_RETURN(ImageInfo info, manager_->ImportOci(name, path, progress));
   (void)owners_->Set(ImageKey(name), caller.principal);  // as in NoteImporter
   return info;
+}
+
+absl::StatusOr<CaptureOutcome> SandboxAccess::Capture(const Caller& caller,
+                                                      const std::string& id) const {
+  ASSIGN_OR_RETURN(const std::string parsed, ParseSandboxId(id));
+  RETURN_IF_ERROR(manager_->Find(parsed, caller.View()).status());
+  RETURN_IF_ERROR(CheckImportQuota(caller));
+  const std::set<std::string> before = Snapshots();
+  ASSIGN_OR_RETURN(CaptureOutcome outcome, manager_->Capture(parsed, caller.View()));
+  NoteImporter(caller, before, outcome.snapshot.digest);
+  return outcome;
+}
+
+absl::StatusOr<Collected> SandboxAccess::CollectSnapshots(const Caller& caller,
+                                                          const CollectOptions& options) const {
+  if (!caller.admin) return AdminRequired();
+  ASSIGN_OR_RETURN(Collected collected, manager_->Collect(options));
+  if (options.dry_run) return collected;
+  for (const SnapshotInfo& info : collected.removed) (void)owners_->Remove(info.digest);
+  return collected;
+}
+
+absl::Status SandboxAccess::CheckSnapshots(
+    const Caller& caller, bool read_content,
+    absl::FunctionRef<absl::Status(const EntryCheck&)> tell) const {
+  if (!caller.admin) return AdminRequired();
+  return glovebox::CheckSnapshots(manager_->snapshots(), read_content, tell);
 }
 
 absl::Status SandboxAccess::DeleteSnapshot(const Caller& caller, const std::string& digest) const {

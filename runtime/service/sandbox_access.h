@@ -8,12 +8,15 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "policy/client_quota.h"
 #include "sandbox/sandbox_manager.h"
 #include "sandbox/store_owners.h"
 #include "service/caller.h"
 #include "service/client_book.h"
+#include "snapshot/store_check.h"
+#include "snapshot/store_collect.h"
 
 namespace glovebox {
 
@@ -70,6 +73,13 @@ class SandboxAccess {
   absl::StatusOr<ImageInfo> ImportOci(const Caller& caller, const std::string& name,
                                       const std::string& path,
                                       const ImportProgressCallback& progress) const;
+  // Of a sandbox that the caller sees; as an import, it is the caller's and counts in its quota.
+  absl::StatusOr<CaptureOutcome> Capture(const Caller& caller, const std::string& id) const;
+  // For administrators: PERMISSION_DENIED, ADMIN_REQUIRED.
+  absl::StatusOr<Collected> CollectSnapshots(const Caller& caller,
+                                             const CollectOptions& options) const;
+  absl::Status CheckSnapshots(const Caller& caller, bool read_content,
+                              absl::FunctionRef<absl::Status(const EntryCheck&)> tell) const;
   absl::Status DeleteSnapshot(const Caller& caller, const std::string& digest) const;
   absl::Status DeleteImage(const Caller& caller, const std::string& name) const;
   const SnapshotStore* snapshots() const { return manager_->snapshots(); }

@@ -7,10 +7,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/escape.h"
 #include "base/ids.h"
 #include "base/status.h"
 #include "service/convert_sandbox.h"
 #include "service/convert_snapshot.h"
+#include "service/convert_time.h"
 #include "service/find_sandbox.h"
 #include "service/request_error.h"
 #include "service/unary_call.h"
@@ -111,6 +113,70 @@ grpc::ServerWriteReactor<v1::ImportSnapshotResponse>* SnapshotService::ImportSna
   return SnapshotStream::Run(
       deps_, {"SnapshotService/ImportSnapshot"}, context,
       [this, request](SnapshotStream& stream) { return Import(*request, stream); });
+}
+
+grpc::ServerUnaryReactor* SnapshotService::CaptureSandbox(grpc::CallbackServerContext* context,
+                                                          const v1::CaptureSandboxRequest* request,
+                                                          v1::CaptureSandboxResponse* response) {
+  return UnaryCall::Run(
+      deps_, *context, {"SnapshotService/CaptureSandbox", request->sandbox_id()}, deps_.transfers,
+      [this, request, response](const UnaryCall& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const CaptureOutcome outcome,
+                         deps_.sandboxes->Capture(call.caller(), request->sandbox_id()));
+        *response->mutable_snapshot() =
+            ToProto(outcome.snapshot, deps_.sandboxes->List(call.caller()));
+        *response->mutable_frozen_time() = ToProtoDuration(outcome.frozen);
+        return absl::OkStatus();
+      });
+}
+
+absl::Status SnapshotService::Collect(const v1::CollectGarbageRequest& request,
+                                      CollectStream& stream) const {
+  CollectOptions options;
+  options.dry_run = request.dry_run();
+  if (request.has_bytes_max()) options.budget.bytes_max = request.bytes_max();
+  if (request.has_files_max()) options.budget.inodes_max = request.files_max();
+  if (request.has_idle_min()) {
+    ASSIGN_OR_RETURN(const uint32_t idle_ms, MillisFromProto(request.idle_min(), 0, "idle_min"));
+    options.idle_min = absl::Milliseconds(idle_ms);
+  }
+  ASSIGN_OR_RETURN(const Collected collected,
+                   deps_.sandboxes->CollectSnapshots(stream.caller(), options));
+  v1::CollectGarbageResponse last;
+  v1::CollectGarbageSummary& summary = *last.mutable_summary();
+  for (const SnapshotInfo& info : collected.removed) {
+    v1::CollectGarbageResponse response;
+    *response.mutable_removed() = ToProto(info, {});
+    summary.set_bytes_freed(summary.bytes_freed() + info.host_bytes);
+    RETURN_IF_ERROR(stream.Write(std::move(response)));
+  }
+  summary.set_removed_count(static_cast<uint32_t>(collected.removed.size()));
+  summary.set_bytes_used(collected.use.bytes);
+  summary.set_files_used(collected.use.inodes);
+  return stream.Write(std::move(last));
+}
+
+grpc::ServerWriteReactor<v1::CollectGarbageResponse>* SnapshotService::CollectGarbage(
+    grpc::CallbackServerContext* context, const v1::CollectGarbageRequest* request) {
+  return CollectStream::Run(
+      deps_, {"SnapshotService/CollectGarbage"}, context,
+      [this, request](CollectStream& stream) { return Collect(*request, stream); });
+}
+
+grpc::ServerWriteReactor<v1::CheckStoreResponse>* SnapshotService::CheckStore(
+    grpc::CallbackServerContext* context, const v1::CheckStoreRequest* request) {
+  return CheckStream::Run(
+      deps_, {"SnapshotService/CheckStore"}, context, [this, request](CheckStream& stream) {
+        return deps_.sandboxes->CheckSnapshots(
+            stream.caller(), request->read_content(), [&](const EntryCheck& check) {
+              v1::CheckStoreResponse response;
+              response.set_name(EscapeForPeople(check.name, 200));
+              response.set_damaged(!check.problem.empty());
+              response.set_problem(EscapeForPeople(check.problem, 1000));
+              response.set_remedy(check.remedy);
+              return stream.Write(std::move(response));
+            });
+      });
 }
 
 grpc::ServerUnaryReactor* SnapshotService::GetSnapshot(grpc::CallbackServerContext* context,

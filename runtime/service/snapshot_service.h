@@ -16,6 +16,13 @@ class SnapshotService final : public v1::SnapshotService::CallbackService {
 
   grpc::ServerWriteReactor<v1::ImportSnapshotResponse>* ImportSnapshot(
       grpc::CallbackServerContext* context, const v1::ImportSnapshotRequest* request) override;
+  grpc::ServerUnaryReactor* CaptureSandbox(grpc::CallbackServerContext* context,
+                                           const v1::CaptureSandboxRequest* request,
+                                           v1::CaptureSandboxResponse* response) override;
+  grpc::ServerWriteReactor<v1::CollectGarbageResponse>* CollectGarbage(
+      grpc::CallbackServerContext* context, const v1::CollectGarbageRequest* request) override;
+  grpc::ServerWriteReactor<v1::CheckStoreResponse>* CheckStore(
+      grpc::CallbackServerContext* context, const v1::CheckStoreRequest* request) override;
   grpc::ServerUnaryReactor* GetSnapshot(grpc::CallbackServerContext* context,
                                         const v1::GetSnapshotRequest* request,
                                         v1::GetSnapshotResponse* response) override;
@@ -36,6 +43,8 @@ class SnapshotService final : public v1::SnapshotService::CallbackService {
 
  private:
   using SnapshotStream = ProducedStream<v1::ImportSnapshotResponse>;
+  using CollectStream = ProducedStream<v1::CollectGarbageResponse>;
+  using CheckStream = ProducedStream<v1::CheckStoreResponse>;
   using ImageStream = ProducedStream<v1::ImportImageResponse>;
 
   absl::StatusOr<SnapshotInfo> ImportFrom(const v1::ImportSnapshotRequest& request,
@@ -44,6 +53,7 @@ class SnapshotService final : public v1::SnapshotService::CallbackService {
   absl::StatusOr<ImageInfo> ImportFrom(const v1::ImportImageRequest& request,
                                        const std::string& name, ImageStream& stream) const;
   absl::Status Import(const v1::ImportSnapshotRequest& request, SnapshotStream& stream) const;
+  absl::Status Collect(const v1::CollectGarbageRequest& request, CollectStream& stream) const;
   absl::Status Import(const v1::ImportImageRequest& request, ImageStream& stream) const;
   absl::Status List(const Caller& caller, const v1::ListSnapshotsRequest& request,
                     v1::ListSnapshotsResponse* response) const;

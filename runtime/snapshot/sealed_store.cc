@@ -155,6 +155,17 @@ absl::Status SealedStore::AddManifest(const std::string& name, absl::string_view
   return written;
 }
 
+bool SealedStore::IsLeased(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  const auto it = FindAttached(name);
+  return it != attached_.end() && it->disk.use_count() > 1;
+}
+
+void SealedStore::Touch(const std::string& name) const {
+  // A time that cannot be noted makes the entry look older than it is, no more.
+  (void)::utimensat(AT_FDCWD, absl::StrCat(PathOf(name), "/", kRecord).c_str(), nullptr, 0);
+}
+
 absl::StatusOr<StoredEntry> SealedStore::Look(const std::string& name) const {
   return ReadEntry(PathOf(name), name);
 }
@@ -190,8 +201,6 @@ absl::StatusOr<Layer> SealedStore::Lease(const std::string& name, uint64_t image
     attached_.splice(attached_.begin(), attached_, it);
   }
   DropIdle();  // the first counts as idle here, and is the last to go
-  // A time that cannot be noted makes the entry look older than it is, no more.
-  (void)::utimensat(AT_FDCWD, absl::StrCat(PathOf(name), "/", kRecord).c_str(), nullptr, 0);
   const std::shared_ptr<const Disk> disk = attached_.front().disk;
   return Layer{disk, disk->mount_path(), kRoot};
 }

@@ -1,7 +1,7 @@
 // What the snapshot store and the image store have in common: a directory of entries, each a
 // directory with disk.img (a sealed disk) and record.json, committed by rename, leased as layers;
-// and, where the store wants it, a manifest. The time of the last lease is that of record.json's
-// last change, which outlives the daemon and costs no write.
+// and, where the store wants it, a manifest. The time of its last use is that of record.json's last
+// change, which outlives the daemon and costs no flush.
 //
 // On disk, beside the entries: ".staged-<id>" (being written) and ".deleted-<id>" (being removed);
 // Open removes both. Everything is flushed before the rename that makes an entry, and the parent
@@ -74,7 +74,12 @@ class SealedStore {
   absl::StatusOr<std::string> ReadManifest(const std::string& name, size_t bytes_max) const;
   absl::Status AddManifest(const std::string& name, absl::string_view manifest) const;
 
-  // As of Scan, but for the record.
+  bool IsLeased(const std::string& name);
+
+  // Its time of last use is now.
+  void Touch(const std::string& name) const;
+
+  // As of Scan.
   absl::StatusOr<StoredEntry> Look(const std::string& name) const;
 
   // Attached once however many hold it; at most `idle_max` stay attached that nobody holds.

@@ -28,6 +28,8 @@ struct SnapshotSource {
   std::string tree;        // git's tree id of that commit, 40 lower-case hex digits; "": none
   std::string branch;      // the branch that is checked out; "": a detached HEAD
   History history = History::kFull;
+  // .git counts, too: the store makes the source key of the whole layer and its parent.
+  bool of_all_content = false;
 };
 
 struct SnapshotInfo {

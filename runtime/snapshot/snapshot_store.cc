@@ -7,6 +7,7 @@
 #include <mutex>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
@@ -14,6 +15,7 @@
 #include "base/status.h"
 #include "linux/file_io.h"
 #include "snapshot/sealed_store.h"
+#include "snapshot/sha256.h"
 #include "snapshot/tree_digest.h"
 
 namespace glovebox {
@@ -38,13 +40,31 @@ absl::Status Damaged(const std::string& digest, absl::string_view why) {
        {{"digest", digest}, {"remedy", "delete the snapshot and import it again"}}});
 }
 
-absl::StatusOr<Manifest> WalkDisk(const Disk& disk, bool is_delta) {
+constexpr char kGitDirectory[] = "workspace/.git";
+
+absl::StatusOr<Manifest> WalkDisk(const Disk& disk, bool is_delta, bool with_git = false) {
   ASSIGN_OR_RETURN(const UniqueFd root,
                    OpenAt(disk.root_fd(), SealedStore::kRoot, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  TreeDigestOptions options{.left_out = {}, .is_delta = is_delta};
+  if (!with_git) options.left_out.emplace_back(kGitDirectory);
   Manifest manifest;
-  RETURN_IF_ERROR(WalkTree(root.get(), {.left_out = {"workspace/.git"}, .is_delta = is_delta},
+  RETURN_IF_ERROR(WalkTree(root.get(), options,
                            [&](TreeEntry entry) { manifest.push_back(std::move(entry)); }));
   return manifest;
+}
+
+bool IsOfGit(const TreeEntry& entry) {
+  return entry.path == kGitDirectory ||
+         absl::StartsWith(entry.path, absl::StrCat(kGitDirectory, "/"));
+}
+
+// Of what comes from no repository: the same layer over the same parent is the same.
+std::string KeyOfLayer(const Manifest& layer, const std::string& parent) {
+  Sha256 key;
+  key.UpdateField("layer");
+  key.UpdateField(parent);
+  key.UpdateField(FormatManifest(layer));
+  return key.FinishHex();
 }
 
 absl::Status InUse(const std::string& digest, const std::string& children) {
@@ -90,6 +110,7 @@ struct SnapshotStore::State {
   void Adopt(std::vector<SnapshotInfo> found);
   // Digests of the snapshots that are kept as a difference to `digest`. Needs mutex.
   std::string ChildrenOf(const std::string& digest) const;
+  void NoteUse(const std::string& digest);
   absl::StatusOr<SnapshotInfo> Keep(std::unique_ptr<StagedEntry> staged, SnapshotInfo info,
                                     absl::string_view record, absl::string_view manifest);
 };
@@ -112,6 +133,16 @@ void SnapshotStore::State::Adopt(std::vector<SnapshotInfo> found) {
   for (const SnapshotInfo& info : found) {
     damaged.push_back(
         absl::StrCat(NameOf(info.digest), ": its parent ", info.parent, " is not in the store"));
+  }
+}
+
+void SnapshotStore::State::NoteUse(const std::string& digest) {
+  const absl::Time now = clock->Now();
+  const std::lock_guard lock(mutex);
+  for (auto it = snapshots.find(digest); it != snapshots.end();) {
+    it->second.last_used = now;
+    entries->Touch(NameOf(it->first));
+    it = snapshots.find(it->second.parent);
   }
 }
 
@@ -239,7 +270,12 @@ absl::StatusOr<SnapshotInfo> SnapshotStore::Commit(std::unique_ptr<Disk> disk,
                     .history = source.history,
                     .parent = parent.digest,
                     .layers = parent.digest.empty() ? 1 : parent.layers + 1};
-  ASSIGN_OR_RETURN(const Manifest own, WalkDisk(staged->disk(), !info.parent.empty()));
+  ASSIGN_OR_RETURN(Manifest own,
+                   WalkDisk(staged->disk(), !info.parent.empty(), source.of_all_content));
+  if (source.of_all_content) {
+    info.source_key = KeyOfLayer(own, info.parent);
+    own.erase(std::remove_if(own.begin(), own.end(), &IsOfGit), own.end());
+  }
   info.content_digest = DigestOf(MergeLayer(std::move(tree), own));
   ASSIGN_OR_RETURN(const DiskUsage usage, staged->disk().Usage());
   info.bytes_used = usage.bytes_used;
@@ -258,6 +294,7 @@ absl::StatusOr<SnapshotInfo> SnapshotStore::State::Keep(std::unique_ptr<StagedEn
                                                         SnapshotInfo info, absl::string_view record,
                                                         absl::string_view manifest) {
   const std::lock_guard lock(mutex);
+  if (!info.parent.empty() && !snapshots.contains(info.parent)) return NotFound(info.parent);
   const std::string name = NameOf(info.digest);
   const absl::Status committed = entries->Commit(std::move(staged), name, record, manifest);
   if (absl::IsAlreadyExists(committed)) {
@@ -273,8 +310,14 @@ absl::StatusOr<SnapshotInfo> SnapshotStore::State::Keep(std::unique_ptr<StagedEn
   return info;
 }
 
-// The uppermost one is leased first: with it held, no parent can be deleted.
 absl::StatusOr<std::vector<Layer>> SnapshotStore::Lease(absl::string_view digest) {
+  ASSIGN_OR_RETURN(std::vector<Layer> layers, LeaseUnnoted(digest));
+  state_->NoteUse(std::string(digest));
+  return layers;
+}
+
+// The uppermost one is leased first: with it held, no parent can be deleted.
+absl::StatusOr<std::vector<Layer>> SnapshotStore::LeaseUnnoted(absl::string_view digest) {
   ASSIGN_OR_RETURN(const SnapshotInfo info, Find(digest));
   std::vector<Layer> layers;
   for (SnapshotInfo next = info;;) {
@@ -300,9 +343,33 @@ absl::Status SnapshotStore::Delete(absl::string_view digest) {
   return absl::OkStatus();
 }
 
+bool SnapshotStore::IsLeased(absl::string_view digest) const {
+  return state_->entries->IsLeased(NameOf(digest));
+}
+
+absl::Status SnapshotStore::VerifyEntry(absl::string_view digest, bool content) {
+  ASSIGN_OR_RETURN(const SnapshotInfo info, Find(digest));
+  ASSIGN_OR_RETURN(const std::vector<Layer> layers, LeaseUnnoted(digest));
+  const auto entry = state_->entries->Look(NameOf(info.digest));
+  if (!entry.ok()) return Damaged(info.digest, entry.status().message());
+  const auto stored = CheckEntry(*entry);
+  if (!stored.ok()) return Damaged(info.digest, stored.status().message());
+  if (stored->parent != info.parent) return Damaged(info.digest, "has another's record");
+  RETURN_IF_ERROR(TreeOf(info).status());
+  if (!content) return absl::OkStatus();
+  const auto own = WalkDisk(*layers.front().disk, !info.parent.empty());
+  if (!own.ok()) return Damaged(info.digest, own.status().message());
+  const auto recorded = state_->entries->ReadManifest(entry->name, kManifestBytesMax);
+  if (recorded.ok() && *recorded != FormatManifest(*own)) {
+    return Damaged(info.digest, "holds something else than its manifest says");
+  }
+  if (recorded.ok() || info.parent.empty()) return absl::OkStatus();
+  return Damaged(info.digest, recorded.status().message());
+}
+
 absl::Status SnapshotStore::Verify(absl::string_view digest) {
   ASSIGN_OR_RETURN(const SnapshotInfo info, Find(digest));
-  ASSIGN_OR_RETURN(const std::vector<Layer> layers, Lease(digest));
+  ASSIGN_OR_RETURN(const std::vector<Layer> layers, LeaseUnnoted(digest));
   ASSIGN_OR_RETURN(const std::vector<SnapshotInfo> chain, Chain(info));
   Manifest tree;
   for (size_t i = layers.size(); i-- > 0;) {

@@ -16,6 +16,8 @@
 // is the same whether a tree is kept whole or as a layer: for a layer it is taken from the
 // manifests of the stack, and only the layer's own files are read.
 //
+// A snapshot's time of last use is that of its last lease; a lease is one of its parents, too.
+//
 // What is verified, and when:
 //   Open    record.json is well-formed, is in the directory its digest names, the digest follows
 //           from its fields, and disk.img has the recorded size. What fails is not listed, reported
@@ -83,11 +85,18 @@ class SnapshotStore {
 
   // DATA_LOSS with reason SNAPSHOT_DAMAGED when the content is not what was recorded.
   absl::Status Verify(absl::string_view digest);
+  // The same of one entry alone: its files as Open checks them, its manifest, and with `content`
+  // its own disk.
+  absl::Status VerifyEntry(absl::string_view digest, bool content);
+
+  // Whether somebody holds a lease; another may a moment later.
+  bool IsLeased(absl::string_view digest) const;
 
  private:
   struct State;
   // The tree of a snapshot that somebody holds a lease of.
   absl::StatusOr<Manifest> TreeOf(const SnapshotInfo& info) const;
+  absl::StatusOr<std::vector<Layer>> LeaseUnnoted(absl::string_view digest);
   // `info` and its parents, itself first.
   absl::StatusOr<std::vector<SnapshotInfo>> Chain(const SnapshotInfo& info) const;
   explicit SnapshotStore(std::unique_ptr<State> state);

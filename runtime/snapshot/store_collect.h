@@ -30,9 +30,9 @@ struct StoreUse {
 
 struct CollectOptions {
   StoreBudget budget;
-  absl::Duration idle_min;  // what was used since then stays
-  bool dry_run = false;     // tells what would go
-  std::string keep;         // a digest that stays with its parents, or ""
+  absl::Duration idle_min = absl::ZeroDuration();  // what was used since then stays
+  bool dry_run = false;                            // tells what would go
+  std::string keep = "";                           // a digest that stays with its parents, or ""
 };
 
 struct Collected {

@@ -5,6 +5,7 @@ import os
 import unittest
 
 import api_client
+import daemon
 import grpc
 from clients import OTHER, OWNER, ClientsCase
 
@@ -68,6 +69,8 @@ TABLE = {
     "Network.DeleteSecret": None,
     "Snapshot.ImportSnapshot": None,
     "Snapshot.CaptureSandbox": NAMED,
+    "Snapshot.CollectGarbage": None,
+    "Snapshot.CheckStore": None,
     "Snapshot.GetSnapshot": None,
     "Snapshot.ListSnapshots": None,
     "Snapshot.DeleteSnapshot": None,
@@ -123,6 +126,11 @@ class Answer:
 
 
 class OwnersSuite(ClientsCase):
+    def daemon_options(self):
+        config = self.daemon.root / "config.toml"
+        config.write_text(f'import_roots = ["{self.daemon.root}"]\n')
+        return "--config", str(config)
+
     def test_the_table_has_every_rpc(self):
         self.assertEqual(sorted(TABLE), sorted(name for name, _ in every_rpc()))
 
@@ -195,6 +203,32 @@ class OwnersSuite(ClientsCase):
             (f"uid:{OWNER}", parent.id, [r.sandbox.id for r in made.results]),
             ("uid:0", parent.id, [r.sandbox.id for r in made_by_admin.results]),
             (f"uid:{OTHER}", foreign, [r.sandbox.id for r in own.results])])
+
+    def test_a_capture_belongs_to_who_made_it_and_only_administrators_care_for_the_store(self):
+        owner, other, admin = self.api(OWNER), self.api(OTHER), self.api(0)
+        path, _ = daemon.repository(self.daemon.root, "shared")
+        first = admin.call("Sandbox", "CreateSandbox", repository={"path": str(path)}).sandbox
+        base = first.snapshot
+        sandbox = owner.call("Sandbox", "CreateSandbox", snapshot=base).sandbox.id
+        captured = owner.call("Snapshot", "CaptureSandbox", sandbox_id=sandbox).snapshot
+        self.assertEqual(captured.parent, base)
+
+        def refused(act):
+            with self.assertRaises(grpc.RpcError) as caught:
+                act()
+            self.assertEqual(caught.exception.code(), grpc.StatusCode.PERMISSION_DENIED)
+            return caught.exception.details()
+
+        self.assertIn("another client", refused(lambda: other.call("Snapshot", "DeleteSnapshot", digest=captured.digest)))
+        for api in (owner, other):
+            for method in ("CollectGarbage", "CheckStore"):
+                self.assertIn("only administrators", refused(lambda: list(api.stream("Snapshot", method))))
+        self.assertEqual([one.damaged for one in admin.stream("Snapshot", "CheckStore")], [False, False])
+        collected = list(admin.stream("Snapshot", "CollectGarbage", bytes_max=0))
+        self.assertEqual([one.removed.digest for one in collected[:-1]], [captured.digest], "the sandbox's own stays")
+        lines = [json.loads(line) for line in (self.daemon.state / "audit.log").read_text().splitlines()]
+        captures = [line for line in lines if line.get("method") == "SnapshotService/CaptureSandbox"]
+        self.assertEqual([(line["principal"], line["sandbox"]) for line in captures], [(f"uid:{OWNER}", sandbox)])
 
     def test_the_owner_outlives_the_daemon(self):
         owner = self.api(OWNER)

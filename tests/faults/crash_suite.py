@@ -8,6 +8,7 @@ taken; GLOVEBOX_CRASH_POINTS=all takes every one (tests/soak/crash_points).
 
 import collections
 import json
+import os
 import unittest
 
 import daemon
@@ -196,6 +197,66 @@ class Crash(daemon.FreshDaemonCase):
         """Of sandboxes and checkpoints; all others are blank ones in stock, as many as by default."""
         images = self.daemon.state / "disks" / "images"
         daemon.wait_until(lambda: len(list(images.iterdir())) == count + STOCK, f"{count} images are left")
+
+    def whole_store(self):
+        """Every snapshot is whole, down to its last byte; nothing is half there."""
+        checked = json.loads(self.ok("snapshot", "fsck", "--content", "--json"))
+        self.assertFalse([one for one in checked if one["damaged"]], checked)
+        names = {one["name"].removeprefix("sha256:") for one in checked}
+        self.assertEqual(set(os.listdir(self.daemon.state / "store" / "snapshots")), names)
+        return names
+
+    def test_import_over_a_snapshot(self):
+        path, commits = daemon.repository(self.daemon.root, "imported")
+        self.ok("snapshot", "import", f"{path}@{commits[0]}")
+
+        def check(_):
+            self.whole_store()
+            second = json.loads(self.ok("snapshot", "import", "--json", f"{path}@{commits[1]}"))
+            self.assertEqual(second["layer_count"], 2)
+            self.assertEqual(len(self.whole_store()), 2)
+            self.ok("snapshot", "rm", second["digest"])
+            self.nothing_of_sandboxes()
+
+        self.each_point(lambda: None, lambda _: self.ok("snapshot", "import", f"{path}@{commits[1]}"), check)
+
+    def test_capture(self):
+        path, _ = daemon.repository(self.daemon.root, "captured")
+        sandbox = self.create("--repo", path)
+        self.ok("exec", sandbox, "--", "sh", "-c", "echo captured > file; head -c 1000000 /dev/zero > ~/outside")
+
+        def check(_):
+            self.assertEqual(self.known(), {sandbox: "running"})
+            self.assertEqual(self.ok("exec", sandbox, "--", "cat", "file"), b"captured\n")
+            names = self.whole_store() - {self.inspect(sandbox)["snapshot"].removeprefix("sha256:")}
+            for name in names:
+                child = self.create("--snapshot", f"sha256:{name}")
+                self.assertEqual(self.ok("exec", child, "--", "cat", "file"), b"captured\n")
+                self.ok("rm", child)
+                self.ok("snapshot", "rm", name)
+
+        self.each_point(lambda: None, lambda _: self.ok("snapshot", "capture", sandbox), check)
+        self.ok("rm", sandbox)
+        self.nothing_of_sandboxes()
+
+    def test_gc(self):
+        path, commits = daemon.repository(self.daemon.root, "collected")
+        used, _ = daemon.repository(self.daemon.root, "used")
+        sandbox = self.create("--repo", used)
+
+        def prepare():
+            for commit in commits:
+                self.ok("snapshot", "import", f"{path}@{commit}")
+
+        def check(_):
+            self.assertIn(self.inspect(sandbox)["snapshot"].removeprefix("sha256:"), self.whole_store())
+            self.ok("snapshot", "gc", "--max-bytes", "0")
+            self.assertEqual(len(self.whole_store()), 1)
+            self.assertEqual(self.ok("exec", sandbox, "--", "cat", "file"), b"two\n")
+
+        self.each_point(prepare, lambda _: self.ok("snapshot", "gc", "--max-bytes", "0"), check)
+        self.ok("rm", sandbox)
+        self.nothing_of_sandboxes()
 
     def test_pause_and_resume(self):
         sandbox = self.create()

@@ -76,6 +76,7 @@ GLOVEBOX_CALL(execs, ExecService, ResizeTerminal)
 GLOVEBOX_CALL(execs, ExecService, WriteStdin)
 GLOVEBOX_CALL(changes, ChangeService, ListChanges)
 GLOVEBOX_CALL(snapshots, SnapshotService, ListSnapshots)
+GLOVEBOX_CALL(snapshots, SnapshotService, CaptureSandbox)
 GLOVEBOX_CALL(snapshots, SnapshotService, DeleteSnapshot)
 GLOVEBOX_CALL(snapshots, SnapshotService, ListImages)
 GLOVEBOX_CALL(snapshots, SnapshotService, DeleteImage)
@@ -94,6 +95,20 @@ absl::Status CallStream(Connection& connection, const v1::ImportSnapshotRequest&
   grpc::ClientContext context;
   return ReadAll(connection, *connection.stubs().snapshots->ImportSnapshot(&context, request),
                  context, each);
+}
+
+absl::Status CallStream(Connection& connection, const v1::CollectGarbageRequest& request,
+                        const std::function<absl::Status(v1::CollectGarbageResponse&)>& each) {
+  grpc::ClientContext context;
+  return ReadAll(connection, *connection.stubs().snapshots->CollectGarbage(&context, request),
+                 context, each);
+}
+
+absl::Status CallStream(Connection& connection, const v1::CheckStoreRequest& request,
+                        const std::function<absl::Status(v1::CheckStoreResponse&)>& each) {
+  grpc::ClientContext context;
+  return ReadAll(connection, *connection.stubs().snapshots->CheckStore(&context, request), context,
+                 each);
 }
 
 absl::Status CallStream(Connection& connection, const v1::ImportImageRequest& request,

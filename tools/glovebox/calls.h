@@ -20,8 +20,14 @@ namespace glovebox {
 namespace v1 {
 class AcknowledgeOutputRequest;
 class AcknowledgeOutputResponse;
+class CaptureSandboxRequest;
+class CaptureSandboxResponse;
+class CheckStoreRequest;
+class CheckStoreResponse;
 class CheckpointSandboxRequest;
 class CheckpointSandboxResponse;
+class CollectGarbageRequest;
+class CollectGarbageResponse;
 class CreateSandboxRequest;
 class CreateSandboxResponse;
 class DeleteCheckpointRequest;
@@ -120,6 +126,7 @@ GLOVEBOX_CALL(ResizeTerminal);
 GLOVEBOX_CALL(WriteStdin);
 GLOVEBOX_CALL(ListChanges);
 GLOVEBOX_CALL(ListSnapshots);
+GLOVEBOX_CALL(CaptureSandbox);
 GLOVEBOX_CALL(DeleteSnapshot);
 GLOVEBOX_CALL(ListImages);
 GLOVEBOX_CALL(DeleteImage);
@@ -132,6 +139,10 @@ absl::Status CallStream(Connection& connection, const v1::DiffSandboxRequest& re
                         const std::function<absl::Status(v1::DiffSandboxResponse&)>& each);
 absl::Status CallStream(Connection& connection, const v1::ImportSnapshotRequest& request,
                         const std::function<absl::Status(v1::ImportSnapshotResponse&)>& each);
+absl::Status CallStream(Connection& connection, const v1::CollectGarbageRequest& request,
+                        const std::function<absl::Status(v1::CollectGarbageResponse&)>& each);
+absl::Status CallStream(Connection& connection, const v1::CheckStoreRequest& request,
+                        const std::function<absl::Status(v1::CheckStoreResponse&)>& each);
 absl::Status CallStream(Connection& connection, const v1::ImportImageRequest& request,
                         const std::function<absl::Status(v1::ImportImageResponse&)>& each);
 

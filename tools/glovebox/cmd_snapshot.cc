@@ -1,4 +1,5 @@
-// glovebox snapshot ls, import, rm: prepared trees for /workspace.
+// glovebox snapshot ls, import, rm: prepared trees for /workspace. The rest of its verbs is in
+// cmd_snapshot_store.cc.
 #include <unistd.h>
 
 #include <memory>
@@ -117,6 +118,7 @@ void AddSnapshot(Verb app, Invocation& invocation) {
       AddVerb(snapshot, invocation, "rm", "Remove snapshots", "  glovebox snapshot rm sha256:3f2a",
               [&invocation, digests] { return Rm(invocation, *digests); });
   rm.AddOption("DIGEST", *digests, "Snapshots").Required();
+  AddSnapshotStore(snapshot, invocation);
 }
 
 }  // namespace glovebox

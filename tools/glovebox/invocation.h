@@ -44,6 +44,8 @@ void AddResume(Verb app, Invocation& invocation);
 void AddRm(Verb app, Invocation& invocation);
 void AddImage(Verb app, Invocation& invocation);
 void AddSnapshot(Verb app, Invocation& invocation);
+// Of the group "snapshot".
+void AddSnapshotStore(Verb snapshot, Invocation& invocation);
 void AddPreflight(Verb app, Invocation& invocation);
 void AddSeccomp(Verb app, Invocation& invocation);
 void AddVersion(Verb app, Invocation& invocation);

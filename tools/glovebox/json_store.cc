@@ -115,14 +115,18 @@ Json ImageJson(const v1::Image& image) {
 }
 
 Json SnapshotJson(const v1::Snapshot& snapshot) {
-  return {{"digest", snapshot.digest()},
-          {"create_time", TimeOrNull(snapshot.create_time())},
-          {"commit", snapshot.commit()},
-          {"source", snapshot.source()},
-          {"disk_bytes", snapshot.disk_bytes()},
-          {"file_count", snapshot.file_count()},
-          {"sandbox_count", snapshot.sandbox_count()},
-          {"last_use_time", TimeOrNull(snapshot.last_use_time())}};
+  return {
+      {"digest", snapshot.digest()},
+      {"create_time", TimeOrNull(snapshot.create_time())},
+      {"commit", snapshot.commit()},
+      {"source", snapshot.source()},
+      {"disk_bytes", snapshot.disk_bytes()},
+      {"file_count", snapshot.file_count()},
+      {"sandbox_count", snapshot.sandbox_count()},
+      {"last_use_time", TimeOrNull(snapshot.last_use_time())},
+      {"parent", snapshot.parent().empty() ? Json() : Json(snapshot.parent())},
+      {"layer_count", snapshot.layer_count()},
+      {"history", EnumWord(v1::RepositoryHistory_Name(snapshot.history()), "REPOSITORY_HISTORY_")}};
 }
 
 Json CapabilityJson(const v1::Capability& capability) {

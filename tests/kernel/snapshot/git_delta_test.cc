@@ -240,8 +240,8 @@ TEST_F(GitDeltaTest, AfterAsManyLayersAsThereMayBeOneIsWholeAgain) {
 
 TEST_F(GitDeltaTest, HostileOrBrokenSourceGivesTheSameErrorOverABase) {
   ASSERT_TRUE(Import(store_.get(), "v1").ok());
-  const std::string blob = Sh(
-      "cd $R && echo new >>file && git commit -qam new && git rev-parse HEAD:file");
+  const std::string blob =
+      Sh("cd $R && echo new >>file && git commit -qam new && git rev-parse HEAD:file");
   const std::string path =
       repository_ + "/.git/objects/" + blob.substr(0, 2) + "/" + blob.substr(2);
   fs::permissions(path, fs::perms::owner_all);

@@ -1,0 +1,28 @@
+// Whether what the snapshot store has on disk is whole.
+#ifndef GLOVEBOX_SNAPSHOT_STORE_CHECK_H_
+#define GLOVEBOX_SNAPSHOT_STORE_CHECK_H_
+
+#include <string>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "snapshot/snapshot_store.h"
+
+namespace glovebox {
+
+struct EntryCheck {
+  std::string name;     // digest, or what stands in the store's directory instead of one
+  std::string problem;  // "": it is whole
+  std::string remedy;
+};
+
+// Tells of every snapshot, oldest first, and then of what was refused when the store was opened. A
+// snapshot that is deleted meanwhile is passed over. `read_content`: every file is read and
+// compared with its manifest. An error is one of `tell`, which ends it. Blocking, thread-safe;
+// changes nothing but that a snapshot of an earlier release gets its manifest.
+absl::Status CheckSnapshots(SnapshotStore* store, bool read_content,
+                            absl::FunctionRef<absl::Status(const EntryCheck&)> tell);
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_SNAPSHOT_STORE_CHECK_H_
