@@ -25,7 +25,7 @@ struct Config {
   std::string runtime_dir = "/run/glovebox";
   std::string socket;        // "": <runtime_dir>/glovebox.sock
   std::string socket_group;  // "": the daemon's own user alone
-  bool reflection = true;
+  bool reflection = false;
   // False: where the kernel has no Landlock, sandboxes are made without it, and say so.
   bool landlock_required = true;
 

@@ -23,7 +23,7 @@ namespace glovebox {
 struct ServerOptions {
   std::string socket;
   std::optional<gid_t> socket_group;
-  bool reflection = true;
+  bool reflection = false;
   int client_pings_apart_ms = kClientPingsApartMs;
   // Who connects is noted there; outlives the server.
   PeerRegistry* peers = nullptr;

@@ -134,6 +134,12 @@ class OwnersSuite(ClientsCase):
     def test_the_table_has_every_rpc(self):
         self.assertEqual(sorted(TABLE), sorted(name for name, _ in every_rpc()))
 
+    def test_the_server_describes_nothing_unless_it_is_configured_to(self):
+        ask = self.api(OWNER).channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+        with self.assertRaises(grpc.RpcError) as caught:
+            list(ask(iter([b""]), timeout=daemon.DEADLINE_S))
+        self.assertEqual(caught.exception.code(), grpc.StatusCode.UNIMPLEMENTED)
+
     def test_a_foreign_sandbox_is_answered_as_one_that_is_not_there(self):
         owner, other = self.api(OWNER), self.api(OTHER)
         sandbox = owner.call("Sandbox", "CreateSandbox").sandbox

@@ -169,6 +169,8 @@ TEST_F(PostureTest, DevicesAreTheHarmlessSix) {
 TEST_F(PostureTest, OnlyLoopbackExists) {
   EXPECT_THAT(Output("cat /proc/net/dev | tail -n +3 | cut -d: -f1 | tr -d ' '"), "lo\n");
   EXPECT_EQ(Output("cat /proc/net/route | wc -l"), "1\n");
+  EXPECT_EQ(Output("awk '$NF != \"lo\"' /proc/net/ipv6_route"), "") << "routes of IPv6";
+  EXPECT_EQ(Output("tail -n +2 /proc/net/arp"), "") << "neighbours";
 }
 
 TEST_F(PostureTest, InitIsOutOfReach) {

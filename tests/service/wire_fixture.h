@@ -65,6 +65,7 @@ class WireTest : public ::testing::Test {
 
   void Start(int client_pings_apart_ms = kClientPingsApartMs) {
     ServerOptions options;
+    options.reflection = true;
     options.socket = socket_;
     options.client_pings_apart_ms = client_pings_apart_ms;
     options.peers = &peers_;
