@@ -1,6 +1,5 @@
 #include "daemon/server.h"
 
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/server_builder.h>
@@ -11,6 +10,7 @@
 
 #include "base/keepalive.h"
 #include "base/status.h"
+#include "daemon/reflection.h"
 #include "daemon/tcp_endpoint.h"
 #include "glovebox/v1/change.grpc.pb.h"
 #include "glovebox/v1/exec.grpc.pb.h"
@@ -77,7 +77,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
                                                       RpcObserver* observer, const Log* log) {
   ASSIGN_OR_RETURN(UnixListener listener, UnixListener::Open(options.socket, options.socket_group));
   grpc::EnableDefaultHealthCheckService(true);
-  if (options.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  if (options.reflection) RETURN_IF_ERROR(LoadReflection());
   grpc::ServerBuilder builder;
   SetLimits(options, &builder);
   for (grpc::Service* service : services) builder.RegisterService(service);

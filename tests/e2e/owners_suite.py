@@ -14,6 +14,7 @@ EXEC = "kept"  # the exec of the sandbox under test
 NAMED = {"sandbox_id": "$ID"}
 IN_EXEC = {"sandbox_id": "$ID", "exec_id": EXEC}
 SLEEP = {"arguments": [b"/bin/sleep", b"600"]}
+LIST_SERVICES = b"\x3a\x00"  # a ServerReflectionRequest with list_services
 
 # RPC -> a request that is valid but for the sandbox it names. None: it names no sandbox. A new RPC needs a row.
 TABLE = {
@@ -134,11 +135,19 @@ class OwnersSuite(ClientsCase):
     def test_the_table_has_every_rpc(self):
         self.assertEqual(sorted(TABLE), sorted(name for name, _ in every_rpc()))
 
-    def test_the_server_describes_nothing_unless_it_is_configured_to(self):
-        ask = self.api(OWNER).channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
-        with self.assertRaises(grpc.RpcError) as caught:
-            list(ask(iter([b""]), timeout=daemon.DEADLINE_S))
-        self.assertEqual(caught.exception.code(), grpc.StatusCode.UNIMPLEMENTED)
+    def describes_itself(self):
+        ask = self.api(0).channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+        try:
+            return bool(list(ask(iter([LIST_SERVICES]), timeout=daemon.DEADLINE_S)))
+        except grpc.RpcError as error:
+            self.assertEqual(error.code(), grpc.StatusCode.UNIMPLEMENTED)
+            return False
+
+    def test_the_server_describes_itself_only_when_it_is_configured_to(self):
+        self.assertFalse(self.describes_itself())
+        self.daemon.kill()
+        self.daemon.start("--reflection", "true")
+        self.assertTrue(self.describes_itself())
 
     def test_a_foreign_sandbox_is_answered_as_one_that_is_not_there(self):
         owner, other = self.api(OWNER), self.api(OTHER)
