@@ -41,6 +41,7 @@ absl::StatusOr<LaunchBind> BindHost(const HostBind& bind) {
 
 std::vector<const Layer*> LayersOf(const std::vector<Layer>& snapshot, const RootLayers& image) {
   std::vector<const Layer*> layers;
+  layers.reserve(snapshot.size() + image.layers.size());
   for (const Layer& layer : snapshot) layers.push_back(&layer);
   for (const Layer& layer : image.layers) layers.push_back(&layer);
   return layers;
