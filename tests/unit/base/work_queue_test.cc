@@ -25,9 +25,9 @@ TEST(WorkQueueTest, OneThreadRunsWorkInOrderOfArrival) {
 TEST(WorkQueueTest, RefusesBeyondItsLimitAndRunsWhatItTook) {
   int ran = 0;
   {
-    WorkQueue queue(1, 2);
-    absl::Notification begun;
+    absl::Notification begun;  // before the queue, whose threads may still look at it when it ends
     absl::Notification go_on;
+    WorkQueue queue(1, 2);
     queue.Run([&] {
       begun.Notify();
       go_on.WaitForNotification();
@@ -43,10 +43,10 @@ TEST(WorkQueueTest, RefusesBeyondItsLimitAndRunsWhatItTook) {
 }
 
 TEST(WorkQueueTest, ThreadsRunBesideEachOther) {
-  WorkQueue queue(2, 10);
   absl::Notification first;
   absl::Notification second;
   absl::Notification done;
+  WorkQueue queue(2, 10);
   queue.Run([&] {
     first.Notify();
     second.WaitForNotification();
