@@ -17,7 +17,7 @@
 #include "linux/file_io.h"
 #include "snapshot/snapshot_store.h"
 #include "snapshot/tree_digest.h"
-#include "tests/kernel/snapshot/state_directory.h"
+#include "tests/kernel/snapshot/store_test.h"
 
 namespace glovebox {
 namespace {
@@ -80,29 +80,13 @@ class RandomEdits {
   const std::string root_;
 };
 
-class SnapshotLayersTest : public StateDirectoryTest {
+class SnapshotLayersTest : public StoreTest {
  protected:
-  SnapshotLayersTest() {
-    fs::create_directory(directory_ + "/merged");
-    OpenStore();
-  }
-  ~SnapshotLayersTest() override {
-    lease_.clear();
-    store_.reset();
-  }
+  SnapshotLayersTest() { fs::create_directory(directory_ + "/merged"); }
 
   void OpenStore() {
     lease_.clear();
-    store_.reset();
-    auto store = SnapshotStore::Open(directory_, disks_.get(), &clock_);
-    if (!store.ok()) {
-      ADD_FAILURE() << store.status();
-      std::abort();
-    }
-    store_ = *std::move(store);
-  }
-  std::string PathOf(const SnapshotInfo& info) const {
-    return directory_ + "/snapshots/" + info.digest.substr(7);
+    StoreTest::OpenStore();
   }
   // An overlay of all layers of the snapshot, without an upper unless one is given.
   std::string Mount(const std::string& digest, const std::string& disk_path = "") {
@@ -159,7 +143,6 @@ class SnapshotLayersTest : public StateDirectoryTest {
     return result;
   }
 
-  std::unique_ptr<SnapshotStore> store_;
   std::vector<Layer> lease_;
   int sources_ = 0;
 };

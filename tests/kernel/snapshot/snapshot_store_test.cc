@@ -10,25 +10,13 @@
 #include <string>
 
 #include "gtest/gtest.h"
-#include "tests/kernel/snapshot/state_directory.h"
+#include "tests/kernel/snapshot/store_test.h"
 
 namespace glovebox {
 namespace {
 
-class SnapshotStoreTest : public StateDirectoryTest {
+class SnapshotStoreTest : public StoreTest {
  protected:
-  SnapshotStoreTest() { OpenStore(); }
-  ~SnapshotStoreTest() override { store_.reset(); }
-
-  void OpenStore() {
-    store_.reset();
-    auto store = SnapshotStore::Open(directory_, disks_.get(), &clock_);
-    if (!store.ok()) {
-      ADD_FAILURE() << store.status();
-      std::abort();
-    }
-    store_ = *std::move(store);
-  }
   std::unique_ptr<Disk> DiskWith(const std::string& content) {
     auto disk = NewDisk(32 * kMiB, 0);
     const std::string root = disk->mount_path() + "/root/workspace";
@@ -51,11 +39,6 @@ class SnapshotStoreTest : public StateDirectoryTest {
     }
     return *info;
   }
-  std::string PathOf(const SnapshotInfo& info) const {
-    return directory_ + "/snapshots/" + info.digest.substr(7);
-  }
-
-  std::unique_ptr<SnapshotStore> store_;
 };
 
 TEST_F(SnapshotStoreTest, CommittedSnapshotIsFoundLeasedAndThereAfterReopening) {

@@ -9,27 +9,15 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "snapshot/store_check.h"
-#include "tests/kernel/snapshot/state_directory.h"
+#include "tests/kernel/snapshot/store_test.h"
 
 namespace glovebox {
 namespace {
 
 namespace fs = std::filesystem;
 
-class StoreCollectTest : public StateDirectoryTest {
+class StoreCollectTest : public StoreTest {
  protected:
-  StoreCollectTest() { OpenStore(); }
-  ~StoreCollectTest() override { store_.reset(); }
-
-  void OpenStore() {
-    store_.reset();
-    auto store = SnapshotStore::Open(directory_, disks_.get(), &clock_);
-    if (!store.ok()) {
-      ADD_FAILURE() << store.status();
-      std::abort();
-    }
-    store_ = *std::move(store);
-  }
   absl::StatusOr<SnapshotInfo> TryCommit(const std::string& content, const std::string& parent) {
     auto disk = NewDisk(16 * kMiB, 0);
     fs::create_directories(disk->mount_path() + "/root/workspace");
@@ -59,8 +47,6 @@ class StoreCollectTest : public StateDirectoryTest {
     return {.bytes_max = use.bytes / store_->List().size() * snapshots};
   }
   void Use(const std::string& digest) { ASSERT_TRUE(store_->Lease(digest).ok()); }
-
-  std::unique_ptr<SnapshotStore> store_;
 };
 
 TEST_F(StoreCollectTest, LeastRecentlyUsedGoesFirstAndNoMoreThanNeeded) {

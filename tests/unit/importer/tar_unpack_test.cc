@@ -11,8 +11,8 @@
 
 #include "importer/progress_report.h"
 #include "linux/file_io.h"
+#include "tests/support/tar_text.h"
 #include "tests/support/temporary_directory.h"
-#include "tests/unit/importer/tar_text.h"
 
 namespace glovebox {
 namespace {

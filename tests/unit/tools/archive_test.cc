@@ -1,6 +1,4 @@
 // Tar streams, honest and hostile, as files.
-#include <archive.h>
-#include <archive_entry.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/support/tar_text.h"
 #include "tools/glovebox/archive_pack.h"
 #include "tools/glovebox/archive_unpack.h"
 
@@ -16,42 +15,6 @@ namespace glovebox {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Member {
-  std::string name;
-  mode_t type = AE_IFREG;
-  std::string content{};   // of a file
-  std::string link{};      // of a symlink
-  std::string hardlink{};  // instead of a content
-  mode_t mode = 0644;
-};
-
-la_ssize_t Append(archive*, void* out, const void* bytes, size_t size) {
-  static_cast<std::string*>(out)->append(static_cast<const char*>(bytes), size);
-  return static_cast<la_ssize_t>(size);
-}
-
-std::string Tar(const std::vector<Member>& members) {
-  std::string out;
-  archive* writer = ::archive_write_new();
-  ::archive_write_set_format_pax_restricted(writer);
-  ::archive_write_open(writer, &out, nullptr, Append, nullptr);
-  for (const Member& member : members) {
-    archive_entry* entry = ::archive_entry_new();
-    ::archive_entry_set_pathname(entry, member.name.c_str());
-    ::archive_entry_set_filetype(entry, member.type);
-    ::archive_entry_set_perm(entry, member.mode);
-    ::archive_entry_set_size(entry, static_cast<int64_t>(member.content.size()));
-    if (!member.link.empty()) ::archive_entry_set_symlink(entry, member.link.c_str());
-    if (!member.hardlink.empty()) ::archive_entry_set_hardlink(entry, member.hardlink.c_str());
-    ::archive_write_header(writer, entry);
-    ::archive_write_data(writer, member.content.data(), member.content.size());
-    ::archive_entry_free(entry);
-  }
-  ::archive_write_close(writer);
-  ::archive_write_free(writer);
-  return out;
-}
 
 class ArchiveTest : public testing::Test {
  protected:
@@ -92,10 +55,10 @@ class ArchiveTest : public testing::Test {
 };
 
 TEST_F(ArchiveTest, AnHonestTreeArrivesUnderItsNewName) {
-  ASSERT_TRUE(Unpack(Tar({{"d", AE_IFDIR, "", "", "", 0755},
-                          {"d/run.sh", AE_IFREG, "#!/bin/sh\n", "", "", 0755},
-                          {"d/link", AE_IFLNK, "", "run.sh"},
-                          {"d/same", AE_IFREG, "", "", "d/run.sh"}}))
+  ASSERT_TRUE(Unpack(TarOf({{"d", AE_IFDIR, "", "", "", 0755},
+                            {"d/run.sh", AE_IFREG, "#!/bin/sh\n", "", "", 0755},
+                            {"d/link", AE_IFLNK, "", "run.sh"},
+                            {"d/same", AE_IFREG, "", "", "d/run.sh"}}))
                   .ok());
   EXPECT_EQ(Read(root_ / "in/new/run.sh"), "#!/bin/sh\n");
   EXPECT_NE(fs::status(root_ / "in/new/run.sh").permissions() & fs::perms::owner_exec,
@@ -107,44 +70,44 @@ TEST_F(ArchiveTest, AnHonestTreeArrivesUnderItsNewName) {
 TEST_F(ArchiveTest, NamesThatLeadOutAreRefused) {
   for (const char* name : {"/tmp/x", "../outside", "d/../../outside", "elsewhere/x"}) {
     EXPECT_TRUE(absl::IsInvalidArgument(
-        Unpack(Tar({{"d", AE_IFDIR, "", "", "", 0755}, {name, AE_IFREG, "bad"}}))))
+        Unpack(TarOf({{"d", AE_IFDIR, "", "", "", 0755}, {name, AE_IFREG, "bad"}}))))
         << name;
   }
   ExpectNothingOutside();
 }
 
 TEST_F(ArchiveTest, NothingIsWrittenThroughASymlink) {
-  EXPECT_FALSE(Unpack(Tar({{"d", AE_IFDIR, "", "", "", 0755},
-                           {"d/way", AE_IFLNK, "", "../.."},
-                           {"d/way/outside", AE_IFREG, "bad"}}))
+  EXPECT_FALSE(Unpack(TarOf({{"d", AE_IFDIR, "", "", "", 0755},
+                             {"d/way", AE_IFLNK, "", "../.."},
+                             {"d/way/outside", AE_IFREG, "bad"}}))
                    .ok() &&
                Read(root_ / "outside") != "untouched");
   ExpectNothingOutside();
 }
 
 TEST_F(ArchiveTest, AFileReplacesASymlinkInsteadOfFollowingIt) {
-  (void)Unpack(Tar({{"d", AE_IFDIR, "", "", "", 0755},
-                    {"d/f", AE_IFLNK, "", "../../outside"},
-                    {"d/f", AE_IFREG, "bad"}}));
+  (void)Unpack(TarOf({{"d", AE_IFDIR, "", "", "", 0755},
+                      {"d/f", AE_IFLNK, "", "../../outside"},
+                      {"d/f", AE_IFREG, "bad"}}));
   ExpectNothingOutside();
 }
 
 TEST_F(ArchiveTest, AHardLinkCannotReachOut) {
-  EXPECT_FALSE(Unpack(Tar({{"d", AE_IFDIR, "", "", "", 0755},
-                           {"d/h", AE_IFREG, "", "", (root_ / "outside").string()}}))
+  EXPECT_FALSE(Unpack(TarOf({{"d", AE_IFDIR, "", "", "", 0755},
+                             {"d/h", AE_IFREG, "", "", (root_ / "outside").string()}}))
                    .ok());
-  EXPECT_FALSE(Unpack(Tar({{"d", AE_IFDIR, "", "", "", 0755},
-                           {"d/way", AE_IFLNK, "", "../.."},
-                           {"d/h", AE_IFREG, "", "", "d/way/outside"}}))
+  EXPECT_FALSE(Unpack(TarOf({{"d", AE_IFDIR, "", "", "", 0755},
+                             {"d/way", AE_IFLNK, "", "../.."},
+                             {"d/h", AE_IFREG, "", "", "d/way/outside"}}))
                    .ok());
   EXPECT_EQ(fs::hard_link_count(root_ / "outside"), 1u);
 }
 
 TEST_F(ArchiveTest, DevicesAreSkippedAndSetuidIsDropped) {
-  ASSERT_TRUE(Unpack(Tar({{"d", AE_IFDIR, "", "", "", 0755},
-                          {"d/null", AE_IFCHR},
-                          {"d/pipe", AE_IFIFO},
-                          {"d/su", AE_IFREG, "x", "", "", 06755}}))
+  ASSERT_TRUE(Unpack(TarOf({{"d", AE_IFDIR, "", "", "", 0755},
+                            {"d/null", AE_IFCHR},
+                            {"d/pipe", AE_IFIFO},
+                            {"d/su", AE_IFREG, "x", "", "", 06755}}))
                   .ok());
   EXPECT_EQ(result_.skipped, 2u);
   EXPECT_FALSE(fs::exists(root_ / "in/new/null"));
@@ -155,7 +118,7 @@ TEST_F(ArchiveTest, DevicesAreSkippedAndSetuidIsDropped) {
 }
 
 TEST_F(ArchiveTest, AStreamThatIsTooLongOrNoTarIsAnError) {
-  const std::string tar = Tar({{"d", AE_IFREG, std::string(5000, 'x')}});
+  const std::string tar = TarOf({{"d", AE_IFREG, std::string(5000, 'x')}});
   EXPECT_TRUE(absl::IsResourceExhausted(Unpack(tar, 1000)));
   EXPECT_FALSE(Unpack(std::string(2000, 'x')).ok());
   EXPECT_FALSE(Unpack(tar.substr(0, 3000)).ok()) << "cut in the middle of a file";

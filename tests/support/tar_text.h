@@ -1,6 +1,6 @@
 // Tar archives as bytes, for tests of what reads them.
-#ifndef GLOVEBOX_TESTS_UNIT_IMPORTER_TAR_TEXT_H_
-#define GLOVEBOX_TESTS_UNIT_IMPORTER_TAR_TEXT_H_
+#ifndef GLOVEBOX_TESTS_SUPPORT_TAR_TEXT_H_
+#define GLOVEBOX_TESTS_SUPPORT_TAR_TEXT_H_
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -50,4 +50,4 @@ inline std::string TarOf(const std::vector<TarMember>& members) {
 
 }  // namespace glovebox
 
-#endif  // GLOVEBOX_TESTS_UNIT_IMPORTER_TAR_TEXT_H_
+#endif  // GLOVEBOX_TESTS_SUPPORT_TAR_TEXT_H_
