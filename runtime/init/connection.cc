@@ -59,7 +59,12 @@ ReceiveResult Connection::Receive(ReceivedFrame* frame) {
   message.msg_iovlen = 2;
   message.msg_control = control;
   message.msg_controllen = sizeof(control);
-  long size = raw::Call(__NR_recvmsg, fd_.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  // A peer that closed while it had frames of ours unread is reported once, ahead of what it had
+  // sent itself.
+  long size;
+  do {
+    size = raw::Call(__NR_recvmsg, fd_.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  } while (size == -ECONNRESET);
   if (size == -EAGAIN || size == -EINTR) return ReceiveResult::kNothing;
   if (size <= 0) return ReceiveResult::kBroken;
   bool fits = TakeDescriptors(&message, frame);
@@ -90,7 +95,7 @@ bool Connection::Send(FrameKind kind, uint32_t exec_no, const void* body, uint32
     __builtin_memcpy(CMSG_DATA(rights), &descriptor, sizeof(int));
   }
   long sent = raw::Call(__NR_sendmsg, fd_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (sent >= 0) return true;
+  if (sent >= 0 || sent == -EPIPE || sent == -ECONNRESET) return true;
   if (sent != -EAGAIN && sent != -EINTR) Drop();
   return false;
 }

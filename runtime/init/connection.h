@@ -39,7 +39,9 @@ class Connection {
 
   ReceiveResult Receive(ReceivedFrame* frame);
   // `descriptor` travels along unless it is -1. False when the socket takes no more now; a broken
-  // socket is dropped.
+  // socket is dropped. A frame to a peer that is gone counts as sent, since one that it has not
+  // read is as lost: the next daemon asks again, and what the old one had sent can still be
+  // received.
   bool Send(FrameKind kind, uint32_t exec_no, const void* body, uint32_t size, int descriptor = -1);
 
  private:

@@ -137,7 +137,9 @@ absl::StatusOr<Packet> ReceivePacket(int fd, size_t bytes_max, size_t fds_max, i
   ssize_t count = -1;
   do {
     count = ::recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-  } while (count < 0 && errno == EINTR);
+    // ECONNRESET: the peer closed with messages of ours unread. It is said once, ahead of what the
+    // peer itself had sent.
+  } while (count < 0 && (errno == EINTR || errno == ECONNRESET));
   if (count < 0 && errno == EAGAIN) {
     return DetailedError(absl::StatusCode::kUnavailable, "no message", {"WOULD_BLOCK", {}});
   }

@@ -98,6 +98,18 @@ TEST_F(SeqpacketTest, ClosedPeerIsAnEmptyPacketAndAnErrorOnSend) {
   EXPECT_FALSE(SendPacket(ours_.get(), "x", {}).ok()) << "and no SIGPIPE";
 }
 
+TEST_F(SeqpacketTest, WhatAPeerSentBeforeItClosedIsReadAlthoughItLeftOursUnread) {
+  ASSERT_EQ(SendPacket(ours_.get(), "unread", {}), absl::OkStatus());
+  ASSERT_EQ(SendPacket(theirs_.get(), "last words", {}), absl::OkStatus());
+  theirs_.Reset();
+  const auto words = ReceivePacket(ours_.get(), 100, 0, 1000);
+  ASSERT_TRUE(words.ok()) << words.status();
+  EXPECT_EQ(words->bytes, "last words");
+  const auto end = ReceivePacket(ours_.get(), 100, 0, 1000);
+  ASSERT_TRUE(end.ok()) << end.status();
+  EXPECT_EQ(end->bytes, "");
+}
+
 TEST_F(SeqpacketTest, NonBlockingSocketSaysWouldBlock) {
   ASSERT_EQ(::fcntl(ours_.get(), F_SETFL, O_NONBLOCK), 0);
   EXPECT_EQ(ReasonOf(ReceivePacket(ours_.get(), 10, 0, -1).status()), "WOULD_BLOCK");
