@@ -235,9 +235,7 @@ class SandboxManager {
   absl::Status BeginCopying() ABSL_LOCKS_EXCLUDED(mutex_);
   void EndCopying() ABSL_LOCKS_EXCLUDED(mutex_);
   bool IsGone(absl::string_view id) const ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::StatusOr<std::shared_ptr<absl::Mutex>> TurnOf(absl::string_view id,
-                                                      const Viewer& viewer) const
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  class CheckpointTurn;  // to take, restore or delete checkpoints of one sandbox
   absl::StatusOr<std::shared_ptr<Sandbox>> RestoreFrom(const Entry& entry,
                                                        const Checkpoint& checkpoint) const;
   void AdoptCheckpoints(const std::vector<CheckpointRow>& rows, AdoptionReport* report)

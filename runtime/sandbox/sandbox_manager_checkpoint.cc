@@ -7,7 +7,6 @@
 #include <tuple>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "base/escape.h"
 #include "base/ids.h"
@@ -45,6 +44,36 @@ void SandboxManager::EndCopying() {
   --copying_;
 }
 
+// Held by one caller at a time for each sandbox; Shutdown waits for it.
+class SandboxManager::CheckpointTurn {
+ public:
+  static absl::StatusOr<std::unique_ptr<CheckpointTurn>> Take(SandboxManager* manager,
+                                                              absl::string_view id,
+                                                              const Viewer& viewer) {
+    RETURN_IF_ERROR(manager->BeginCopying());
+    std::unique_ptr<CheckpointTurn> turn(new CheckpointTurn(manager));
+    ASSIGN_OR_RETURN(const Entry before, manager->CopyEntry(id, viewer));
+    before.turn->Lock();
+    turn->held_ = before.turn;
+    ASSIGN_OR_RETURN(turn->entry_, manager->CopyEntry(id, viewer));
+    return turn;
+  }
+  ~CheckpointTurn() {
+    if (held_ != nullptr) held_->Unlock();
+    manager_->EndCopying();
+  }
+  CheckpointTurn(const CheckpointTurn&) = delete;
+  CheckpointTurn& operator=(const CheckpointTurn&) = delete;
+
+  const Entry& entry() const { return entry_; }  // as it was when the turn came
+
+ private:
+  explicit CheckpointTurn(SandboxManager* manager) : manager_(manager) {}
+  SandboxManager* const manager_;
+  std::shared_ptr<absl::Mutex> held_;
+  Entry entry_;
+};
+
 bool SandboxManager::IsGone(absl::string_view id) const {
   absl::MutexLock lock(&mutex_);
   return shutting_down_ || entries_.find(id) == entries_.end();
@@ -53,11 +82,8 @@ bool SandboxManager::IsGone(absl::string_view id) const {
 absl::StatusOr<CheckpointInfo> SandboxManager::TakeCheckpoint(absl::string_view id,
                                                               const std::string& asked,
                                                               const Viewer& viewer) {
-  RETURN_IF_ERROR(BeginCopying());
-  const absl::Cleanup done = [this] { EndCopying(); };
-  ASSIGN_OR_RETURN(const std::shared_ptr<absl::Mutex> turn, TurnOf(id, viewer));
-  absl::MutexLock mine(turn.get());
-  ASSIGN_OR_RETURN(const Entry entry, CopyEntry(id, viewer));
+  ASSIGN_OR_RETURN(const auto turn, CheckpointTurn::Take(this, id, viewer));
+  const Entry& entry = turn->entry();
   const std::string name = asked.empty() ? NewRandomId() : asked;
   if (const auto it = entry.checkpoints.find(name); it != entry.checkpoints.end()) {
     return CheckpointInfo{name, it->second->created, it->second->bytes, std::nullopt};
@@ -93,9 +119,8 @@ absl::StatusOr<std::vector<CheckpointInfo>> SandboxManager::ListCheckpoints(
 
 absl::Status SandboxManager::DeleteCheckpoint(absl::string_view id, const std::string& name,
                                               const Viewer& viewer) {
-  ASSIGN_OR_RETURN(const std::shared_ptr<absl::Mutex> turn, TurnOf(id, viewer));
-  absl::MutexLock mine(turn.get());
-  ASSIGN_OR_RETURN(const Entry entry, CopyEntry(id, viewer));
+  ASSIGN_OR_RETURN(const auto turn, CheckpointTurn::Take(this, id, viewer));
+  const Entry& entry = turn->entry();
   if (!entry.checkpoints.contains(name)) return CheckpointNotFound(name);
   if (deps_.state != nullptr) {
     RETURN_IF_ERROR(deps_.state->EraseCheckpoint(std::string(id), name));
@@ -123,11 +148,8 @@ absl::StatusOr<std::shared_ptr<Sandbox>> SandboxManager::RestoreFrom(
 absl::StatusOr<SandboxInfo> SandboxManager::RestoreCheckpoint(absl::string_view id,
                                                               const std::string& name,
                                                               const Viewer& viewer) {
-  RETURN_IF_ERROR(BeginCopying());
-  const absl::Cleanup done = [this] { EndCopying(); };
-  ASSIGN_OR_RETURN(const std::shared_ptr<absl::Mutex> turn, TurnOf(id, viewer));
-  absl::MutexLock mine(turn.get());
-  ASSIGN_OR_RETURN(const Entry entry, CopyEntry(id, viewer));
+  ASSIGN_OR_RETURN(const auto turn, CheckpointTurn::Take(this, id, viewer));
+  const Entry& entry = turn->entry();
   const auto found = entry.checkpoints.find(name);
   if (found == entry.checkpoints.end()) return CheckpointNotFound(name);
   ASSIGN_OR_RETURN(const std::shared_ptr<Sandbox> successor, RestoreFrom(entry, *found->second));
@@ -141,12 +163,6 @@ absl::StatusOr<SandboxInfo> SandboxManager::RestoreCheckpoint(absl::string_view 
   }
   (void)successor->End(Sandbox::CleanUp::kWait);  // what is wrong with it, its deletion tells
   return SandboxNotFound(id);
-}
-
-absl::StatusOr<std::shared_ptr<absl::Mutex>> SandboxManager::TurnOf(absl::string_view id,
-                                                                    const Viewer& viewer) const {
-  ASSIGN_OR_RETURN(const Entry entry, CopyEntry(id, viewer));
-  return entry.turn;
 }
 
 // Those of a sandbox of an earlier boot of the host are gone with its files.

@@ -41,7 +41,7 @@ struct SnapshotInfo {
   uint64_t inodes_used = 0;
   uint64_t image_bytes = 0;  // apparent size of disk.img (sparse)
   History history = History::kFull;
-  std::string parent = "";  // the layer below, or ""  NOLINT(readability-redundant-string-init)
+  std::string parent = {};  // digest of the snapshot that this one's disk is a layer over; "": none
 
   // Not in the record; the store knows them.
   uint32_t layers = 1;      // its own and those of its parents

@@ -32,7 +32,7 @@ struct CollectOptions {
   StoreBudget budget;
   absl::Duration idle_min = absl::ZeroDuration();  // what was used since then stays
   bool dry_run = false;                            // tells what would go
-  std::string keep = "";  // stays with its parents  NOLINT(readability-redundant-string-init)
+  std::string keep = {};                           // a digest that stays with its parents, or ""
 };
 
 struct Collected {
