@@ -15,11 +15,11 @@ TREE = ("cd /workspace && find . ! -type d -printf '%p\\0%m %U %G %s %n %y %l %T
         "find . -type f -links +1 -printf '%i\\n' | sort | uniq -c | awk '{print $1}'")
 
 EDITS = r"""
-cd /workspace
+set -e; cd /workspace
 echo changed > file; rm gone; mkdir -p new/deep; echo x > new/deep/x; ln new/deep/x new/link; ln -s nowhere dangling
 rm -rf replaced; echo now a file > replaced; rm -rf fresh; mkdir fresh; echo y > fresh/only
 : > empty; truncate -s 20M sparse; printf '\377' > "$(printf 'odd\n\377name')"; cp /bin/true run; chmod 4755 run
-mkfifo fifo; python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("socket")' || true
+mkfifo fifo; python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("socket")'
 rm -f kept_as_fifo; mkfifo kept_as_fifo
 git add -A . ':!fifo' ':!socket' ':!kept_as_fifo'; git -c user.name=a -c user.email=a@b commit -qm inside
 echo later >> file; echo secret > ~/secret; echo secret > /tmp/secret
@@ -70,6 +70,23 @@ class Snapshots(daemon.DaemonCase):
         self.assertEqual((shallow["history"], shallow["parent"]), ("shallow", None))
         none = self.create("--repo", f"{path}@main", "--history", "none")
         self.assertEqual(self.sh(none, "ls -a | grep -c git; cat next"), b"0\nnext\n")
+
+    def test_commits_made_inside_come_out_as_a_bundle(self):
+        path, commits = daemon.repository(self.daemon.root, "bundled")
+        sandbox = self.create("--repo", path)
+        made = self.sh(sandbox, "git checkout -q -b fix; echo three > file; git -c user.name=a -c user.email=a@b commit -qam fix; "
+                                "git bundle create -q /tmp/fix.bundle main..fix; git rev-parse fix").decode().strip()
+        bundle = self.daemon.root / "fix.bundle"
+        self.ok("cp", f"{sandbox}:/tmp/fix.bundle", bundle)
+
+        def git(*arguments):
+            return subprocess.run(["git", "-C", path, *arguments], check=True, capture_output=True, text=True).stdout
+
+        git("fetch", "-q", bundle, "fix:fix")
+        self.assertEqual(git("log", "--format=%H", "fix"), f"{made}\n{commits[1]}\n{commits[0]}\n")
+        self.assertEqual(git("show", "fix:file"), "three\n")
+        again = self.create("--repo", f"{path}@fix")
+        self.assertEqual(self.sh(again, "git rev-parse HEAD; cat file"), f"{made}\nthree\n".encode())
 
     def test_a_capture_is_the_tree_of_the_moment_and_nothing_else(self):
         path, _, _ = history(self.daemon.root, "captured")
