@@ -247,6 +247,7 @@ absl::Status Daemon::OpenClients(const Config& config) {
   book_ = std::make_unique<ClientBook>(config.client_quota, &clock_);
   access_ = std::make_unique<SandboxAccess>(sandboxes_.get(), store_owners_.get(), book_.get(),
                                             config.client_quota);
+  RETURN_IF_ERROR(access_->ForgetOwnersOfWhatIsGone());
   RolePolicy roles;
   roles.own_uid = ::geteuid();
   roles.admins.insert(config.client_admins.begin(), config.client_admins.end());

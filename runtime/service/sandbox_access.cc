@@ -1,16 +1,41 @@
 #include "service/sandbox_access.h"
 
 #include <algorithm>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "base/ids.h"
 #include "base/status.h"
 
 namespace glovebox {
 namespace {
 
-std::string ImageKey(const std::string& name) { return absl::StrCat("image:", name); }
+constexpr char kImagePrefix[] = "image:";
+constexpr char kSnapshotsField[] = "snapshots";
+
+std::string ImageKey(const std::string& name) { return absl::StrCat(kImagePrefix, name); }
+
+// An administrator fills the store for everybody.
+std::string ImporterOf(const Caller& caller) {
+  return caller.admin ? StoreOwners::kEverybody : caller.principal;
+}
+
+// An error that names snapshots, those of others left out.
+absl::Status NamingOnly(const absl::Status& error, const std::vector<SnapshotInfo>& seen) {
+  std::optional<ErrorDetail> detail = GetErrorDetail(error);
+  if (!detail.has_value() || !detail->metadata.contains(kSnapshotsField)) return error;
+  std::set<std::string> digests;
+  for (const SnapshotInfo& info : seen) digests.insert(info.digest);
+  std::vector<std::string> named = absl::StrSplit(detail->metadata[kSnapshotsField], ',');
+  std::erase_if(named, [&](const std::string& digest) { return !digests.contains(digest); });
+  detail->metadata[kSnapshotsField] = absl::StrJoin(named, ",");
+  return DetailedError(error.code(), error.message(), *detail);
+}
 
 absl::Status NotOwner(const char* what) {
   return DetailedError(absl::StatusCode::kPermissionDenied,
@@ -99,11 +124,12 @@ absl::StatusOr<SandboxInfo> SandboxAccess::Create(const Caller& caller,
   RETURN_IF_ERROR(book_->AdmitCreation(caller));
   options.owner = caller.principal;
   const uint64_t owner_max = SandboxesMax(caller);
+  if (!options.snapshot.empty()) RETURN_IF_ERROR(FindSnapshot(caller, options.snapshot).status());
   if (!options.repository.has_value()) return manager_->Create(options, owner_max);
   RETURN_IF_ERROR(CheckImportQuota(caller));
-  const std::set<std::string> before = Snapshots();
   ASSIGN_OR_RETURN(SandboxInfo info, manager_->Create(options, owner_max));
-  NoteImporter(caller, before, info.snapshot);
+  // On a full disk the snapshot is the administrators'. The sandbox has it all the same.
+  (void)owners_->Add(info.snapshot, ImporterOf(caller));
   return info;
 }
 
@@ -111,27 +137,20 @@ absl::StatusOr<ClientBook::Ticket> SandboxAccess::AdmitExec(const Caller& caller
   return book_->AdmitExec(caller, [&] { return manager_->CountOpenExecs(caller.View()); });
 }
 
-std::set<std::string> SandboxAccess::Snapshots() const {
-  std::set<std::string> digests;
-  for (const SnapshotInfo& info : manager_->snapshots()->List()) digests.insert(info.digest);
-  return digests;
-}
-
-void SandboxAccess::NoteImporter(const Caller& caller, const std::set<std::string>& before,
-                                 const std::string& digest) const {
-  if (before.contains(digest)) return;
-  // On a full disk it stays with the administrators, who alone may delete it then.
-  (void)owners_->Set(digest, caller.principal);
+absl::StatusOr<SnapshotInfo> SandboxAccess::NoteImporter(
+    const Caller& caller, absl::StatusOr<SnapshotInfo> imported) const {
+  if (imported.ok()) RETURN_IF_ERROR(owners_->Add(imported->digest, ImporterOf(caller)));
+  return imported;
 }
 
 absl::Status SandboxAccess::CheckImportQuota(const Caller& caller) const {
   if (caller.admin) return absl::OkStatus();
   uint64_t bytes = 0;
   for (const SnapshotInfo& info : manager_->snapshots()->List()) {
-    if (owners_->Of(info.digest) == caller.principal) bytes += info.bytes_used;
+    if (owners_->Owns(caller.View(), info.digest)) bytes += info.bytes_used;
   }
   for (const ImageInfo& info : manager_->images()->List()) {
-    if (owners_->Of(ImageKey(info.name)) == caller.principal) bytes += info.bytes_used;
+    if (owners_->Owns(caller.View(), ImageKey(info.name))) bytes += info.bytes_used;
   }
   if (bytes < quota_.import_bytes_max) return absl::OkStatus();
   return ClientBook::QuotaError("import_bytes_max", quota_.import_bytes_max,
@@ -142,27 +161,21 @@ absl::StatusOr<SnapshotInfo> SandboxAccess::ImportRepository(
     const Caller& caller, const RepositorySource& source,
     const ImportProgressCallback& progress) const {
   RETURN_IF_ERROR(CheckImportQuota(caller));
-  const std::set<std::string> before = Snapshots();
-  ASSIGN_OR_RETURN(SnapshotInfo info, manager_->ImportRepository(source, progress));
-  NoteImporter(caller, before, info.digest);
-  return info;
+  return NoteImporter(caller, manager_->ImportRepository(source, progress));
 }
 
 absl::StatusOr<SnapshotInfo> SandboxAccess::ImportTree(
     const Caller& caller, TreeImportRequest::Kind kind, const std::string& path,
     const ImportProgressCallback& progress) const {
   RETURN_IF_ERROR(CheckImportQuota(caller));
-  const std::set<std::string> before = Snapshots();
-  ASSIGN_OR_RETURN(SnapshotInfo info, manager_->ImportTree(kind, path, progress));
-  NoteImporter(caller, before, info.digest);
-  return info;
+  return NoteImporter(caller, manager_->ImportTree(kind, path, progress));
 }
 
 absl::StatusOr<ImageInfo> SandboxAccess::ImportImage(const Caller& caller, const std::string& name,
                                                      const std::string& archive_path) const {
   RETURN_IF_ERROR(CheckImportQuota(caller));
   ASSIGN_OR_RETURN(ImageInfo info, manager_->ImportImage(name, archive_path));
-  (void)owners_->Set(ImageKey(name), caller.principal);  // as in NoteImporter
+  (void)owners_->Set(ImageKey(name), {caller.principal});  // on a full disk, administrators
   return info;
 }
 
@@ -171,7 +184,7 @@ absl::StatusOr<ImageInfo> SandboxAccess::ImportOci(const Caller& caller, const s
                                                    const ImportProgressCallback& progress) const {
   RETURN_IF_ERROR(CheckImportQuota(caller));
   ASSIGN_OR_RETURN(ImageInfo info, manager_->ImportOci(name, path, progress));
-  (void)owners_->Set(ImageKey(name), caller.principal);  // as in NoteImporter
+  (void)owners_->Set(ImageKey(name), {caller.principal});  // on a full disk, administrators
   return info;
 }
 
@@ -180,9 +193,8 @@ absl::StatusOr<CaptureOutcome> SandboxAccess::Capture(const Caller& caller,
   ASSIGN_OR_RETURN(const std::string parsed, ParseSandboxId(id));
   RETURN_IF_ERROR(manager_->Find(parsed, caller.View()).status());
   RETURN_IF_ERROR(CheckImportQuota(caller));
-  const std::set<std::string> before = Snapshots();
   ASSIGN_OR_RETURN(CaptureOutcome outcome, manager_->Capture(parsed, caller.View()));
-  NoteImporter(caller, before, outcome.snapshot.digest);
+  RETURN_IF_ERROR(owners_->Add(outcome.snapshot.digest, caller.principal));
   return outcome;
 }
 
@@ -191,7 +203,8 @@ absl::StatusOr<Collected> SandboxAccess::CollectSnapshots(const Caller& caller,
   if (!caller.admin) return AdminRequired();
   ASSIGN_OR_RETURN(Collected collected, manager_->Collect(options));
   if (options.dry_run) return collected;
-  for (const SnapshotInfo& info : collected.removed) (void)owners_->Remove(info.digest);
+  // A record of what is not there any more does no harm.
+  for (const SnapshotInfo& info : collected.removed) (void)owners_->Set(info.digest, {});
   return collected;
 }
 
@@ -202,19 +215,59 @@ absl::Status SandboxAccess::CheckSnapshots(
   return glovebox::CheckSnapshots(manager_->snapshots(), read_content, tell);
 }
 
+absl::StatusOr<SnapshotInfo> SandboxAccess::FindSnapshot(const Caller& caller,
+                                                         const std::string& digest) const {
+  if (!owners_->Sees(caller.View(), digest)) return SnapshotNotFound(digest);
+  return manager_->snapshots()->Find(digest);
+}
+
+std::vector<SnapshotInfo> SandboxAccess::ListSnapshots(const Caller& caller) const {
+  std::vector<SnapshotInfo> infos = manager_->snapshots()->List();
+  std::erase_if(
+      infos, [&](const SnapshotInfo& info) { return !owners_->Sees(caller.View(), info.digest); });
+  return infos;
+}
+
+// By a sandbox, or as the parent of a snapshot.
+bool SandboxAccess::UsesSnapshot(const Caller& caller, const std::string& digest) const {
+  const std::vector<SandboxInfo> sandboxes = manager_->List(caller.View());
+  const std::vector<SnapshotInfo> snapshots = ListSnapshots(caller);
+  return std::any_of(sandboxes.begin(), sandboxes.end(),
+                     [&](const SandboxInfo& info) { return info.snapshot == digest; }) ||
+         std::any_of(snapshots.begin(), snapshots.end(),
+                     [&](const SnapshotInfo& info) { return info.parent == digest; });
+}
+
 absl::Status SandboxAccess::DeleteSnapshot(const Caller& caller, const std::string& digest) const {
-  RETURN_IF_ERROR(manager_->snapshots()->Find(digest).status());
-  if (!caller.View().Sees(owners_->Of(digest))) return NotOwner("snapshot");
-  RETURN_IF_ERROR(manager_->snapshots()->Delete(digest));
-  (void)owners_->Remove(digest);  // a record of what is not there any more does no harm
-  return absl::OkStatus();
+  RETURN_IF_ERROR(FindSnapshot(caller, digest).status());
+  if (!owners_->Owns(caller.View(), digest)) return NotOwner("snapshot");
+  const std::set<std::string> owners = owners_->Of(digest);
+  std::set<std::string> others = owners;
+  others.erase(caller.principal);
+  if (!caller.admin && !others.empty()) return owners_->Set(digest, others);
+  // First, so that who imports the same while it goes is its owner then.
+  RETURN_IF_ERROR(owners_->Set(digest, {}));
+  const absl::Status deleted = manager_->snapshots()->Delete(digest);
+  if (deleted.ok() || absl::IsNotFound(deleted)) return absl::OkStatus();
+  const bool others_use_it = absl::IsFailedPrecondition(deleted) && !caller.admin;
+  if (others_use_it && !UsesSnapshot(caller, digest)) return absl::OkStatus();
+  RETURN_IF_ERROR(owners_->Set(digest, owners));
+  return NamingOnly(deleted, ListSnapshots(caller));
 }
 
 absl::Status SandboxAccess::DeleteImage(const Caller& caller, const std::string& name) const {
   RETURN_IF_ERROR(manager_->images()->Find(name).status());
-  if (!caller.View().Sees(owners_->Of(ImageKey(name)))) return NotOwner("image");
+  if (!owners_->Owns(caller.View(), ImageKey(name))) return NotOwner("image");
   // What is left of its record is of no use to anybody: who takes the name next sets its own.
   return manager_->images()->Delete(name);
+}
+
+absl::Status SandboxAccess::ForgetOwnersOfWhatIsGone() const {
+  return owners_->Keep([&](const std::string& key) {
+    const std::string image(absl::StripPrefix(key, kImagePrefix));
+    return image == key ? manager_->snapshots()->Find(key).ok()
+                        : manager_->images()->Find(image).ok();
+  });
 }
 
 SandboxAccess::HostUse SandboxAccess::Use() const {

@@ -4,7 +4,6 @@
 #define GLOVEBOX_SERVICE_SANDBOX_ACCESS_H_
 
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -60,8 +59,8 @@ class SandboxAccess {
   // Held until the command is among the running ones.
   absl::StatusOr<ClientBook::Ticket> AdmitExec(const Caller& caller) const;
 
-  // Snapshots and images may be read and used by all; who imported one first owns it, and only it
-  // and administrators may delete it: PERMISSION_DENIED, NOT_OWNER.
+  // A snapshot is seen and used by those who imported or captured it, and by all when an
+  // administrator imported it; to others it is one that is not there. Images are for all.
   absl::StatusOr<SnapshotInfo> ImportRepository(const Caller& caller,
                                                 const RepositorySource& source,
                                                 const ImportProgressCallback& progress) const;
@@ -80,9 +79,16 @@ class SandboxAccess {
                                              const CollectOptions& options) const;
   absl::Status CheckSnapshots(const Caller& caller, bool read_content,
                               absl::FunctionRef<absl::Status(const EntryCheck&)> tell) const;
+  // NOT_FOUND with reason SNAPSHOT_NOT_FOUND.
+  absl::StatusOr<SnapshotInfo> FindSnapshot(const Caller& caller, const std::string& digest) const;
+  std::vector<SnapshotInfo> ListSnapshots(const Caller& caller) const;
+  // Only an owner, which who imported an image is too, and administrators may: PERMISSION_DENIED,
+  // NOT_OWNER. Of several owners' snapshot, and of one that only others use, the caller ceases to
+  // be an owner, and it stays until nobody needs it.
   absl::Status DeleteSnapshot(const Caller& caller, const std::string& digest) const;
   absl::Status DeleteImage(const Caller& caller, const std::string& name) const;
-  const SnapshotStore* snapshots() const { return manager_->snapshots(); }
+  // When the daemon starts: what goes by itself, to make room, leaves its record behind.
+  absl::Status ForgetOwnersOfWhatIsGone() const;
   const ImageStore* images() const { return manager_->images(); }
 
   // Of all owners: for the capacity of the host.
@@ -98,9 +104,9 @@ class SandboxAccess {
     return caller.admin ? UINT64_MAX : quota_.sandboxes_max;
   }
   absl::Status CheckImportQuota(const Caller& caller) const;
-  std::set<std::string> Snapshots() const;
-  void NoteImporter(const Caller& caller, const std::set<std::string>& before,
-                    const std::string& digest) const;
+  bool UsesSnapshot(const Caller& caller, const std::string& digest) const;
+  absl::StatusOr<SnapshotInfo> NoteImporter(const Caller& caller,
+                                            absl::StatusOr<SnapshotInfo> imported) const;
 
   SandboxManager* const manager_;
   StoreOwners* const owners_;

@@ -182,14 +182,14 @@ grpc::ServerWriteReactor<v1::CheckStoreResponse>* SnapshotService::CheckStore(
 grpc::ServerUnaryReactor* SnapshotService::GetSnapshot(grpc::CallbackServerContext* context,
                                                        const v1::GetSnapshotRequest* request,
                                                        v1::GetSnapshotResponse* response) {
-  return UnaryCall::Run(deps_, *context, {"SnapshotService/GetSnapshot"}, deps_.calls,
-                        [this, request, response](const UnaryCall& call) -> absl::Status {
-                          ASSIGN_OR_RETURN(const SnapshotInfo info,
-                                           deps_.sandboxes->snapshots()->Find(request->digest()));
-                          *response->mutable_snapshot() =
-                              ToProto(info, deps_.sandboxes->List(call.caller()));
-                          return absl::OkStatus();
-                        });
+  return UnaryCall::Run(
+      deps_, *context, {"SnapshotService/GetSnapshot"}, deps_.calls,
+      [this, request, response](const UnaryCall& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const SnapshotInfo info,
+                         deps_.sandboxes->FindSnapshot(call.caller(), request->digest()));
+        *response->mutable_snapshot() = ToProto(info, deps_.sandboxes->List(call.caller()));
+        return absl::OkStatus();
+      });
 }
 
 absl::Status SnapshotService::List(const Caller& caller, const v1::ListSnapshotsRequest& request,
@@ -202,7 +202,7 @@ absl::Status SnapshotService::List(const Caller& caller, const v1::ListSnapshots
     return absl::StrCat(SortableKey(static_cast<uint64_t>(absl::ToUnixNanos(info.created))),
                         info.digest);
   };
-  std::vector<SnapshotInfo> infos = deps_.sandboxes->snapshots()->List();
+  std::vector<SnapshotInfo> infos = deps_.sandboxes->ListSnapshots(caller);
   std::erase_if(infos, [&](const SnapshotInfo& info) {
     return !request.commit().empty() && info.commit != request.commit();
   });

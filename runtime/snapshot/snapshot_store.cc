@@ -28,11 +28,6 @@ std::string NameOf(absl::string_view digest) {
   return std::string(absl::StripPrefix(digest, kDigestPrefix));
 }
 
-absl::Status NotFound(absl::string_view digest) {
-  return DetailedError(absl::StatusCode::kNotFound, absl::StrCat("no snapshot ", digest),
-                       {"SNAPSHOT_NOT_FOUND", {{"digest", std::string(digest)}}});
-}
-
 absl::Status Damaged(const std::string& digest, absl::string_view why) {
   return DetailedError(
       absl::StatusCode::kDataLoss, absl::StrCat("snapshot ", digest, " ", why),
@@ -98,6 +93,11 @@ absl::StatusOr<SnapshotInfo> CheckEntry(const StoredEntry& entry) {
 }
 
 }  // namespace
+
+absl::Status SnapshotNotFound(absl::string_view digest) {
+  return DetailedError(absl::StatusCode::kNotFound, absl::StrCat("no snapshot ", digest),
+                       {"SNAPSHOT_NOT_FOUND", {{"digest", std::string(digest)}}});
+}
 
 struct SnapshotStore::State {
   std::unique_ptr<SealedStore> entries;
@@ -182,7 +182,7 @@ absl::StatusOr<SnapshotInfo> SnapshotStore::Find(absl::string_view digest) const
   ASSIGN_OR_RETURN(const std::string key, ParseDigest(digest));
   const std::lock_guard lock(state_->mutex);
   const auto it = state_->snapshots.find(key);
-  if (it == state_->snapshots.end()) return NotFound(key);
+  if (it == state_->snapshots.end()) return SnapshotNotFound(key);
   return it->second;
 }
 
@@ -294,7 +294,8 @@ absl::StatusOr<SnapshotInfo> SnapshotStore::State::Keep(std::unique_ptr<StagedEn
                                                         SnapshotInfo info, absl::string_view record,
                                                         absl::string_view manifest) {
   const std::lock_guard lock(mutex);
-  if (!info.parent.empty() && !snapshots.contains(info.parent)) return NotFound(info.parent);
+  if (!info.parent.empty() && !snapshots.contains(info.parent))
+    return SnapshotNotFound(info.parent);
   const std::string name = NameOf(info.digest);
   const absl::Status committed = entries->Commit(std::move(staged), name, record, manifest);
   if (absl::IsAlreadyExists(committed)) {
@@ -322,7 +323,8 @@ absl::StatusOr<std::vector<Layer>> SnapshotStore::LeaseUnnoted(absl::string_view
   std::vector<Layer> layers;
   for (SnapshotInfo next = info;;) {
     absl::StatusOr<Layer> layer = state_->entries->Lease(NameOf(next.digest), next.image_bytes);
-    if (absl::IsNotFound(layer.status())) return NotFound(next.digest);  // deleted meanwhile
+    if (absl::IsNotFound(layer.status()))
+      return SnapshotNotFound(next.digest);  // deleted meanwhile
     RETURN_IF_ERROR(layer.status());
     layers.push_back(*std::move(layer));
     if (next.parent.empty()) return layers;
@@ -337,7 +339,7 @@ absl::Status SnapshotStore::Delete(absl::string_view digest) {
   if (!children.empty()) return InUse(info.digest, children);
   const absl::Status deleted = state_->entries->Delete(NameOf(info.digest));
   if (absl::IsAborted(deleted)) return InUse(info.digest, "");
-  if (absl::IsNotFound(deleted)) return NotFound(info.digest);
+  if (absl::IsNotFound(deleted)) return SnapshotNotFound(info.digest);
   RETURN_IF_ERROR(deleted);
   state_->snapshots.erase(info.digest);
   return absl::OkStatus();

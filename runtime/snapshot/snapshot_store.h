@@ -46,6 +46,9 @@
 
 namespace glovebox {
 
+// NOT_FOUND, SNAPSHOT_NOT_FOUND: also what is said of one that its asker may not know of.
+absl::Status SnapshotNotFound(absl::string_view digest);
+
 class SnapshotStore {
  public:
   // Idle snapshots (leased by nobody) that stay mounted, so that the next lease costs nothing.

@@ -234,7 +234,6 @@ class OwnersSuite(ClientsCase):
             self.assertEqual(caught.exception.code(), grpc.StatusCode.PERMISSION_DENIED)
             return caught.exception.details()
 
-        self.assertIn("another client", refused(lambda: other.call("Snapshot", "DeleteSnapshot", digest=captured.digest)))
         for api in (owner, other):
             for method in ("CollectGarbage", "CheckStore"):
                 self.assertIn("only administrators", refused(lambda: list(api.stream("Snapshot", method))))
@@ -244,6 +243,66 @@ class OwnersSuite(ClientsCase):
         lines = [json.loads(line) for line in (self.daemon.state / "audit.log").read_text().splitlines()]
         captures = [line for line in lines if line.get("method") == "SnapshotService/CaptureSandbox"]
         self.assertEqual([(line["principal"], line["sandbox"]) for line in captures], [(f"uid:{OWNER}", sandbox)])
+
+    def test_a_foreign_snapshot_is_answered_as_one_that_is_not_there(self):
+        owner, other, admin = self.api(OWNER), self.api(OTHER), self.api(0)
+        path, _ = daemon.repository(self.daemon.root, "private")
+        snapshot = owner.call("Sandbox", "CreateSandbox", repository={"path": str(path)}).sandbox.snapshot
+        sandbox = owner.call("Sandbox", "CreateSandbox", snapshot=snapshot).sandbox.id
+        captured = owner.call("Snapshot", "CaptureSandbox", sandbox_id=sandbox).snapshot.digest
+        asked = [("Snapshot.GetSnapshot", "digest"), ("Snapshot.DeleteSnapshot", "digest"), ("Sandbox.CreateSandbox", "snapshot")]
+        methods = dict(every_rpc())
+
+        def answers(api, digest):
+            return [Answer(api, methods[name], {field: digest}) for name, field in asked]
+
+        def digests(api):
+            return {one.digest for one in api.call("Snapshot", "ListSnapshots").snapshots}
+
+        foreign = answers(other, captured)
+        for answer in foreign:
+            self.assertEqual(answer.code, grpc.StatusCode.NOT_FOUND)
+            self.assertTrue(answer.says("SNAPSHOT_NOT_FOUND"))
+        self.assertEqual((digests(owner), digests(other), digests(admin)), ({snapshot, captured}, set(), {snapshot, captured}))
+        self.assertEqual(owner.call("Snapshot", "GetSnapshot", digest=captured).snapshot.parent, snapshot)
+        self.assertEqual(admin.call("Snapshot", "GetSnapshot", digest=captured).snapshot.digest, captured)
+        owner.call("Snapshot", "DeleteSnapshot", digest=captured)
+        self.assertEqual([answer.key() for answer in answers(other, captured)], [answer.key() for answer in foreign])
+        # Whoever imports the same has it too, and it lives as long as one of them wants it.
+        self.assertEqual(other.call("Sandbox", "CreateSandbox", repository={"path": str(path)}).sandbox.snapshot, snapshot)
+        self.assertEqual(digests(other), {snapshot})
+        owner.call("Snapshot", "DeleteSnapshot", digest=snapshot)
+        self.assertEqual((digests(owner), digests(other)), (set(), {snapshot}))
+        self.assertTrue(answers(owner, snapshot)[0].says("SNAPSHOT_NOT_FOUND"))
+        # The owner's sandboxes go on, and the last one to want it is told of its own alone.
+        own = {one.id for one in other.call("Sandbox", "ListSandboxes").sandboxes}
+        with self.assertRaises(grpc.RpcError) as caught:
+            other.call("Snapshot", "DeleteSnapshot", digest=snapshot)
+        self.assertEqual(caught.exception.code(), grpc.StatusCode.FAILED_PRECONDITION)
+        raw = dict(caught.exception.trailing_metadata())["grpc-status-details-bin"]
+        self.assertIn(own.pop().encode(), raw)
+        self.assertNotIn(sandbox.encode(), raw)
+        for one in other.call("Sandbox", "ListSandboxes").sandboxes:
+            other.call("Sandbox", "DeleteSandbox", sandbox_id=one.id)
+        other.call("Snapshot", "DeleteSnapshot", digest=snapshot)
+        self.assertEqual((digests(other), digests(admin)), (set(), {snapshot}), "the owner's sandboxes use it")
+
+    def test_what_an_administrator_imports_is_for_all_to_use_and_for_none_to_delete(self):
+        owner, admin = self.api(OWNER), self.api(0)
+        path, _ = daemon.repository(self.daemon.root, "published")
+        snapshot = admin.call("Sandbox", "CreateSandbox", repository={"path": str(path)}).sandbox.snapshot
+        self.assertEqual([one.digest for one in owner.call("Snapshot", "ListSnapshots").snapshots], [snapshot])
+        sandbox = owner.call("Sandbox", "CreateSandbox", snapshot=snapshot).sandbox.id
+        with self.assertRaises(grpc.RpcError) as caught:
+            owner.call("Snapshot", "DeleteSnapshot", digest=snapshot)
+        self.assertEqual(caught.exception.code(), grpc.StatusCode.PERMISSION_DENIED)
+        self.assertIn("another client", caught.exception.details())
+        # What an administrator captures is not for all.
+        private = admin.call("Snapshot", "CaptureSandbox", sandbox_id=sandbox).snapshot.digest
+        self.assertEqual([one.digest for one in owner.call("Snapshot", "ListSnapshots").snapshots], [snapshot])
+        self.restart("--socket-group", self.group.gr_name)
+        self.assertEqual([one.digest for one in self.api(OWNER).call("Snapshot", "ListSnapshots").snapshots], [snapshot])
+        self.assertEqual({one.digest for one in self.api(0).call("Snapshot", "ListSnapshots").snapshots}, {snapshot, private})
 
     def test_the_owner_outlives_the_daemon(self):
         owner = self.api(OWNER)
