@@ -323,6 +323,11 @@ void Exec::OpenLog(int disk_fd) {
   log_ = *std::move(log);
 }
 
+void Exec::CloseLog() {
+  absl::MutexLock lock(&mutex_);
+  log_.reset();
+}
+
 std::shared_ptr<const OutputLog> Exec::log() const {
   absl::MutexLock lock(&mutex_);
   return log_;

@@ -113,6 +113,8 @@ class Exec {
   // the full log of an exec that asked for one below the root of the sandbox's disk; without it
   // (the disk is gone) such output is a gap.
   void OpenLog(int disk_fd) ABSL_LOCKS_EXCLUDED(mutex_);
+  // When that disk goes. Who reads from it at the moment keeps it a little longer.
+  void CloseLog() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // --- for the sandbox, on its event thread ---
   // `limits`: the sandbox's, to explain an end with.

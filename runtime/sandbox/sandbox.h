@@ -196,6 +196,7 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   absl::Status WatchInit();
   absl::Status StopToBeginAnew() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status LetGoOfEstate(Estate* estate) ABSL_LOCKS_EXCLUDED(mutex_);
+  void NoteNotRestored(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex_);
   void TakeBack(Estate&& estate, std::unique_ptr<Disk> disk, const absl::Status& why)
       ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<std::shared_ptr<Sandbox>> Succeed(SandboxBlueprint blueprint,

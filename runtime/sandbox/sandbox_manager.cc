@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -353,7 +354,8 @@ absl::Status SandboxManager::Delete(absl::string_view id, Sandbox::CleanUp clean
   gone.sandbox->GiveUpCopies();
   // A checkpoint that is being restored has made another sandbox of this one, which it ends itself
   // as the entry is gone.
-  absl::MutexLock turn(gone.turn.get());
+  (void)gone.turn->Take(absl::InfiniteDuration());
+  const absl::Cleanup given = [&] { gone.turn->Give(); };
   gone.checkpoints.clear();
   return gone.sandbox->End(clean_up);
 }

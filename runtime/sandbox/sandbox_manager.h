@@ -19,6 +19,7 @@
 #include "sandbox/owner.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/sandbox_spec.h"
+#include "sandbox/timed_turn.h"
 #include "sandbox/worker.h"
 #include "snapshot/disk_copy.h"
 #include "snapshot/git_import.h"
@@ -185,7 +186,7 @@ class SandboxManager {
     std::string image_digest;
     std::map<std::string, std::shared_ptr<Checkpoint>> checkpoints = {};
     // Held by whoever takes, restores or deletes a checkpoint, and by who deletes the sandbox.
-    std::shared_ptr<absl::Mutex> turn = std::make_shared<absl::Mutex>();
+    std::shared_ptr<TimedTurn> turn = std::make_shared<TimedTurn>();
   };
 
   // A request id is its owner's own: others may use the same and learn nothing of it.
@@ -235,7 +236,7 @@ class SandboxManager {
   absl::Status BeginCopying() ABSL_LOCKS_EXCLUDED(mutex_);
   void EndCopying() ABSL_LOCKS_EXCLUDED(mutex_);
   bool IsGone(absl::string_view id) const ABSL_LOCKS_EXCLUDED(mutex_);
-  class CheckpointTurn;  // to take, restore or delete checkpoints of one sandbox
+  class CheckpointTurn;  // to take or restore checkpoints of one sandbox
   absl::StatusOr<std::shared_ptr<Sandbox>> RestoreFrom(const Entry& entry,
                                                        const Checkpoint& checkpoint) const;
   void AdoptCheckpoints(const std::vector<CheckpointRow>& rows, AdoptionReport* report)

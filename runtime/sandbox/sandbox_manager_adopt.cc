@@ -54,7 +54,9 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::AdoptOne(SandboxTraces tra
     absl::StatusOr<SnapshotInfo> info = snapshots_->Find(row.snapshot_digest);
     absl::StatusOr<std::vector<Layer>> layers = snapshots_->Lease(row.snapshot_digest);
     traces.unusable.Update(layers.status());
+    entry.snapshot.emplace();
     if (info.ok()) entry.snapshot = *std::move(info);
+    entry.snapshot->digest = row.snapshot_digest;
     if (layers.ok()) blueprint.snapshot = *std::move(layers);
   }
   entry.sandbox = Sandbox::Adopt(deps_, blueprint, devices, traces);

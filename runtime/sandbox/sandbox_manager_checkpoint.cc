@@ -17,6 +17,15 @@
 namespace glovebox {
 namespace {
 
+// Calls of one client hold few of the threads for copies, and an administrator's none for good.
+constexpr absl::Duration kTurnTimeout = absl::Seconds(20);
+
+absl::Status TakesLong() {
+  return DetailedError(absl::StatusCode::kDeadlineExceeded,
+                       "another checkpoint or rollback of this sandbox takes long; try again",
+                       {"FREEZE_TIMED_OUT", {}});
+}
+
 absl::Status CheckpointNotFound(absl::string_view id) {
   return DetailedError(absl::StatusCode::kNotFound,
                        absl::StrCat("the sandbox has no checkpoint \"", id, "\""),
@@ -53,13 +62,13 @@ class SandboxManager::CheckpointTurn {
     RETURN_IF_ERROR(manager->BeginCopying());
     std::unique_ptr<CheckpointTurn> turn(new CheckpointTurn(manager));
     ASSIGN_OR_RETURN(const Entry before, manager->CopyEntry(id, viewer));
-    before.turn->Lock();
+    if (!before.turn->Take(kTurnTimeout)) return TakesLong();
     turn->held_ = before.turn;
     ASSIGN_OR_RETURN(turn->entry_, manager->CopyEntry(id, viewer));
     return turn;
   }
   ~CheckpointTurn() {
-    if (held_ != nullptr) held_->Unlock();
+    if (held_ != nullptr) held_->Give();
     manager_->EndCopying();
   }
   CheckpointTurn(const CheckpointTurn&) = delete;
@@ -70,7 +79,7 @@ class SandboxManager::CheckpointTurn {
  private:
   explicit CheckpointTurn(SandboxManager* manager) : manager_(manager) {}
   SandboxManager* const manager_;
-  std::shared_ptr<absl::Mutex> held_;
+  std::shared_ptr<TimedTurn> held_;
   Entry entry_;
 };
 
@@ -117,10 +126,11 @@ absl::StatusOr<std::vector<CheckpointInfo>> SandboxManager::ListCheckpoints(
   return list;
 }
 
+// Waits for nobody: one that is being taken is not there yet, one that is being restored stays
+// until that is done with it.
 absl::Status SandboxManager::DeleteCheckpoint(absl::string_view id, const std::string& name,
                                               const Viewer& viewer) {
-  ASSIGN_OR_RETURN(const auto turn, CheckpointTurn::Take(this, id, viewer));
-  const Entry& entry = turn->entry();
+  ASSIGN_OR_RETURN(const Entry entry, CopyEntry(id, viewer));
   if (!entry.checkpoints.contains(name)) return CheckpointNotFound(name);
   if (deps_.state != nullptr) {
     RETURN_IF_ERROR(deps_.state->EraseCheckpoint(std::string(id), name));
@@ -136,7 +146,12 @@ absl::StatusOr<std::shared_ptr<Sandbox>> SandboxManager::RestoreFrom(
   SandboxBlueprint blueprint = entry.sandbox->blueprint();
   ASSIGN_OR_RETURN(blueprint.filters, FiltersOf(entry.options.seccomp));
   const std::string& id = entry.sandbox->id();
-  // What can fail for want of room comes before anything ends.
+  // What can fail comes before anything ends. A sandbox whose layers were not there when this
+  // daemon took it over holds none.
+  ASSIGN_OR_RETURN(blueprint.image, images_->LeaseAgain(entry.options.image, entry.image_digest));
+  if (entry.snapshot.has_value()) {
+    ASSIGN_OR_RETURN(blueprint.snapshot, snapshots_->Lease(entry.snapshot->digest));
+  }
   absl::StatusOr<DiskImage> image =
       deps_.disks->Duplicate(checkpoint.image, [&] { return IsGone(id); });
   if (!image.ok() && IsGone(id)) return IsShuttingDown() ? ShuttingDown() : SandboxNotFound(id);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -65,17 +66,24 @@ absl::Status Sandbox::LetGoOfEstate(Estate* estate) {
   return absl::OkStatus();
 }
 
+void Sandbox::NoteNotRestored(const absl::Status& why) {
+  {
+    absl::MutexLock lock(&mutex_);
+    stop_reason_ = absl::StrCat("its files could not be put back to a checkpoint: ", why.message(),
+                                "; restore it again");
+  }
+  if (deps_.state != nullptr) deps_.state->NoteStopped(id(), stop_reason());
+}
+
 void Sandbox::TakeBack(Estate&& estate, std::unique_ptr<Disk> disk, const absl::Status& why) {
   {
     absl::MutexLock lock(&mutex_);
     if (resources_ == nullptr) return;
-    stop_reason_ = absl::StrCat("its files could not be put back to a checkpoint: ", why.message(),
-                                "; restore it again");
     resources_->Inherit(&estate);
     if (disk != nullptr) resources_->disk = std::move(disk);  // as its record says
-    unrecorded_ = std::move(estate.unrecorded);
+    std::move(estate.unrecorded.begin(), estate.unrecorded.end(), std::back_inserter(unrecorded_));
   }
-  if (deps_.state != nullptr) deps_.state->NoteStopped(id(), stop_reason());
+  NoteNotRestored(why);
 }
 
 // Takes `*disk` when it fails before that is recorded.
@@ -85,7 +93,16 @@ absl::StatusOr<std::shared_ptr<Sandbox>> Sandbox::Succeed(SandboxBlueprint bluep
   ASSIGN_OR_RETURN(std::unique_ptr<Resources> resources,
                    Resources::Acquire(deps_, blueprint, std::move(*disk), estate));
   const auto give_up = [&](const absl::Status& why, bool recorded) {
-    (void)resources->cgroup->Kill();  // an init that nobody holds; the removal tells what is left
+    (void)resources->cgroup->Kill();  // an init that nobody holds
+    // Not on the clean-up queue: who tries again gives them the same names.
+    const bool ended = resources->cgroup->Remove().ok();
+    resources->cgroup.reset();
+    if (!resources->socket_path.empty()) (void)::unlink(resources->socket_path.c_str());
+    resources->socket_path.clear();
+    if (!ended) {  // a range is never leased again while a process may still have its ids
+      resources->ids->Abandon();
+      resources->ids.reset();
+    }
     resources->Bequeath(estate);
     if (recorded) *disk = std::move(resources->disk);
     Release(std::move(resources));
@@ -133,7 +150,7 @@ absl::StatusOr<std::shared_ptr<Sandbox>> Sandbox::BeginAnew(SandboxBlueprint blu
   absl::Status stopped = StopToBeginAnew();
   if (stopped.ok()) stopped = LetGoOfEstate(&estate);
   if (!stopped.ok()) {
-    if (state() == SandboxState::kStopped) TakeBack(std::move(estate), nullptr, stopped);
+    if (state() == SandboxState::kStopped) NoteNotRestored(stopped);
     return stopped;
   }
   absl::StatusOr<std::shared_ptr<Sandbox>> successor =
@@ -143,6 +160,8 @@ absl::StatusOr<std::shared_ptr<Sandbox>> Sandbox::BeginAnew(SandboxBlueprint blu
     return successor;
   }
   for (EndedExec& ended : estate.unrecorded) (*successor)->RecordEndLater(std::move(ended));
+  // An open log would keep the old disk and its room.
+  for (const auto& [exec_id, exec] : estate.execs) exec->CloseLog();
   Retire();
   return successor;
 }

@@ -67,5 +67,29 @@ class Checkpoints(daemon.DaemonCase):
         daemon.wait_until(lambda: len(set(self.daemon.descendants()) - known) <= 1, "the old processes are gone")
 
 
+class LostLayer(daemon.FreshDaemonCase):
+    def test_a_sandbox_whose_snapshot_is_lost_is_not_begun_anew_without_it(self):
+        path, _ = daemon.repository(self.daemon.root, "lost")
+        sandbox = self.create("--repo", path)
+        self.ok("exec", sandbox, "--", "sh", "-c", "echo mine > new")
+        self.ok("checkpoint", "create", sandbox, "c")
+        snapshot = self.inspect(sandbox)["snapshot"]
+        disk = self.daemon.state / "store" / "snapshots" / snapshot.removeprefix("sha256:") / "disk.img"
+        aside = disk.with_name("aside")
+        self.daemon.kill()
+        disk.rename(aside)
+        self.daemon.start()
+        found = self.inspect(sandbox)
+        self.assertEqual((found["state"], found["snapshot"]), ("stopped", snapshot))
+        self.assertIn("no snapshot", found["stop_reason"])
+        self.assertIn("no snapshot", self.fails(1, "rollback", sandbox, "c"))
+        self.assertEqual(self.inspect(sandbox)["state"], "stopped")
+        self.daemon.kill()
+        aside.rename(disk)
+        self.daemon.start()
+        self.ok("rollback", sandbox, "c")
+        self.assertEqual(self.ok("exec", sandbox, "--", "sh", "-c", "cat new file; git status --porcelain"), b"mine\ntwo\n?? new\n")
+
+
 if __name__ == "__main__":
     unittest.main()

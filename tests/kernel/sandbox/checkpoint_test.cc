@@ -9,6 +9,7 @@
 #include <atomic>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -185,6 +186,63 @@ TEST_F(CheckpointTest, NamesAreUniqueAndTheirNumberHasALimit) {
   EXPECT_EQ(list->front().id, "c1");
   EXPECT_EQ(list->back().id, "more");
   EXPECT_EQ(ReasonOf(manager.ListCheckpoints(NewRandomId()).status()), "SANDBOX_NOT_FOUND");
+}
+
+// Backing files of the loop devices that show something below `directory`.
+size_t LoopFilesBelow(const std::string& directory) {
+  size_t count = 0;
+  for (const auto& device : std::filesystem::directory_iterator("/sys/block")) {
+    std::ifstream file(device.path() / "loop/backing_file");
+    std::string backing;
+    if (std::getline(file, backing) && backing.compare(0, directory.size(), directory) == 0)
+      ++count;
+  }
+  return count;
+}
+
+TEST_F(CheckpointTest, NothingOfTheOldFilesStaysOnTheHostAfterwards) {
+  auto sandbox = Create();
+  ASSERT_NE(sandbox, nullptr);
+  const std::string id = sandbox->id();
+  Take(*sandbox, "c");
+  const size_t before = LoopFilesBelow(world_->directory());
+  for (int i = 0; i < 3; ++i) {
+    ExecSpec spec = Shell("echo line; head -c 3M /dev/urandom > ~/file");
+    spec.full_log_bytes = uint64_t{1} << 20;
+    ASSERT_TRUE(RunIn(*sandbox, spec).ok());
+    sandbox.reset();
+    sandbox = Restore(id, "c");
+    ASSERT_NE(sandbox, nullptr);
+  }
+  // The kernel takes a device away behind the last unmount.
+  for (int i = 0; i < 1000 && LoopFilesBelow(world_->directory()) > before; ++i) ::usleep(10'000);
+  EXPECT_EQ(LoopFilesBelow(world_->directory()), before);
+}
+
+TEST_F(CheckpointTest, ADeletionDoesNotWaitForACopy) {
+  auto sandbox = Create();
+  ASSERT_NE(sandbox, nullptr);
+  SandboxManager& manager = world_->manager();
+  OutputOf(*sandbox, "head -c 50M /dev/urandom > ~/file");
+  size_t most = 0;
+  for (size_t i = 0; i + 1 < kCheckpointsMax && most < 3; ++i) {  // a copy may be over at once
+    const std::string name = absl::StrCat("c", i);
+    std::atomic<bool> begun = false, over = false;
+    std::thread taker([&] {
+      begun = true;
+      Take(*sandbox, name);
+      over = true;
+    });
+    while (!begun) std::this_thread::yield();
+    size_t answered = 0;
+    for (; !over; ++answered) {
+      EXPECT_EQ(ReasonOf(manager.DeleteCheckpoint(sandbox->id(), "none")), "CHECKPOINT_NOT_FOUND");
+    }
+    taker.join();
+    EXPECT_EQ(manager.DeleteCheckpoint(sandbox->id(), name), absl::OkStatus());
+    most = std::max(most, answered);
+  }
+  EXPECT_GE(most, 3U) << "one waits for the whole copy, and there is no time for another";
 }
 
 TEST_F(CheckpointTest, AForkHasNoneOfItsParentsAndTheDiskLimitHolds) {
