@@ -1,11 +1,17 @@
 // glovebox-importer: runs in a worker sandbox and turns foreign input into trees there.
 //
-//   glovebox-importer archive FROM TO BYTES_MAX      a tar archive
-//   glovebox-importer directory FROM TO BYTES_MAX    a directory
-//   glovebox-importer oci-resolve FROM PLATFORM      which layers an OCI image has; prints
-//   oci_image.h's form glovebox-importer oci-layers FROM TO BYTES_MAX (BLOB DIGEST DIFF_ID)...
-//   layers over a tree; a DIGEST may be "-" glovebox-importer oci-finish TO WORKDIR          what
-//   every image needs; prints "workdir" when that is there
+// A tar archive, or a directory:
+//   glovebox-importer archive FROM TO BYTES_MAX
+//   glovebox-importer directory FROM TO BYTES_MAX
+//
+// Which layers an OCI image has; prints oci_image.h's form:
+//   glovebox-importer oci-resolve FROM PLATFORM
+//
+// Layers over a tree; a DIGEST may be "-":
+//   glovebox-importer oci-layers FROM TO BYTES_MAX (BLOB DIGEST DIFF_ID)...
+//
+// What every image needs; prints "workdir" when that is there:
+//   glovebox-importer oci-finish TO WORKDIR
 //
 // Exits as importer_exit.h says; stderr has progress (progress_report.h), and the reason on its
 // last line.

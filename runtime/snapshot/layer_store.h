@@ -1,8 +1,9 @@
 // Layers of OCI images: each a sealed disk with what it changes of the layers below it, kept once
 // however many images have it.
 //
-//   <directory>/image-layers/<key>/disk.img      sealed ext4 image; its root/image-root is the
-//   lowerdir <directory>/image-layers/<key>/record.json   what it is
+//   <directory>/image-layers/<key>/disk.img      sealed ext4; its root/image-root is the lowerdir
+//
+//   <directory>/image-layers/<key>/record.json   what it is
 //
 // A key is 64 hex digits that name the layer and all below it. Committed, verified and leased as
 // snapshots are (snapshot_store.h). A layer goes when the last image that has it does.

@@ -9,6 +9,8 @@ import json
 import os
 import pathlib
 import shutil
+import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -407,6 +409,24 @@ class Pull(ImagesCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"install skopeo", done.stderr)
         self.assertEqual(list(pathlib.Path("/tmp").glob("glovebox-pull-*")), [], "nothing is left of pulls")
+
+    def test_nothing_is_left_of_a_pull_that_is_interrupted_or_killed(self):
+        silent = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(silent.close)
+        top = self.daemon.root / "pulls"
+        top.mkdir()
+        reference = f"docker://127.0.0.1:{silent.getsockname()[1]}/test/image:1"
+        for number in (signal.SIGINT, signal.SIGKILL):
+            pull = subprocess.Popen(self.daemon.command("image", "import", "--plain-http", "none", reference),
+                                    env={**self.daemon.environment(), "TMPDIR": str(top)}, stdin=subprocess.DEVNULL,
+                                    stderr=subprocess.PIPE, start_new_session=True)
+            asked, _ = silent.accept()  # skopeo is there
+            self.assertEqual(len(list(top.iterdir())), 1)
+            os.killpg(pull.pid, number)  # as a terminal does
+            pull.communicate(timeout=daemon.DEADLINE_S)  # the remover has its stderr until it is done
+            asked.close()
+            self.assertEqual(pull.returncode, -number)
+            daemon.wait_until(lambda: not list(top.iterdir()), "the remover is done")
 
 
 RECIPES = pathlib.Path(__file__).resolve().parents[2] / "images"
