@@ -93,8 +93,8 @@ absl::StatusOr<std::unique_ptr<PulledImage>> PulledImage::Make() {
   // Of no terminal: what interrupts this program does not reach it.
   (void)::posix_spawnattr_setflags(&options.attributes, POSIX_SPAWN_SETSID);
   pid_t remover = -1;
-  const int error =
-      Spawn({"/bin/sh", "-c", "read -r end; /bin/rm -rf -- \"$1\"", "sh", directory}, options, &remover);
+  const int error = Spawn({"/bin/sh", "-c", "read -r end; /bin/rm -rf -- \"$1\"", "sh", directory},
+                          options, &remover);
   if (error != 0) {
     (void)::rmdir(directory.c_str());
     return ErrnoError(error, "start sh");
