@@ -19,10 +19,9 @@ struct CloseDirectory {
   void operator()(DIR* directory) const { (void)::closedir(directory); }  // nothing was written
 };
 
-}  // namespace
-
-absl::StatusOr<std::vector<std::string>> ListDirectoryAt(int directory_fd, const std::string& path,
-                                                         size_t names_max) {
+// `left`: whether there are more.
+absl::StatusOr<std::vector<std::string>> ReadNames(int directory_fd, const std::string& path,
+                                                   size_t names_max, bool* left) {
   ASSIGN_OR_RETURN(UniqueFd fd,
                    OpenAt(directory_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK));
   const std::unique_ptr<DIR, CloseDirectory> directory(::fdopendir(fd.get()));
@@ -38,14 +37,31 @@ absl::StatusOr<std::vector<std::string>> ListDirectoryAt(int directory_fd, const
     }
     const absl::string_view name = entry->d_name;
     if (name == "." || name == "..") continue;
-    if (names.size() == names_max) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("a directory has more than ", names_max, " entries"));
-    }
+    *left = names.size() == names_max;
+    if (*left) break;
     names.emplace_back(name);
+  }
+  return names;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> ListDirectoryAt(int directory_fd, const std::string& path,
+                                                         size_t names_max) {
+  bool left = false;
+  ASSIGN_OR_RETURN(std::vector<std::string> names, ReadNames(directory_fd, path, names_max, &left));
+  if (left) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("a directory has more than ", names_max, " entries"));
   }
   std::sort(names.begin(), names.end());
   return names;
+}
+
+absl::StatusOr<std::vector<std::string>> ListSomeAt(int directory_fd, const std::string& path,
+                                                    size_t names_max) {
+  bool left = false;
+  return ReadNames(directory_fd, path, names_max, &left);
 }
 
 }  // namespace glovebox

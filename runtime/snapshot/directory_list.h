@@ -16,6 +16,10 @@ namespace glovebox {
 absl::StatusOr<std::vector<std::string>> ListDirectoryAt(int directory_fd, const std::string& path,
                                                          size_t names_max);
 
+// The first `names_max` of them, in no order: to remove them, and ask again.
+absl::StatusOr<std::vector<std::string>> ListSomeAt(int directory_fd, const std::string& path,
+                                                    size_t names_max);
+
 }  // namespace glovebox
 
 #endif  // GLOVEBOX_SNAPSHOT_DIRECTORY_LIST_H_

@@ -104,25 +104,30 @@ bool WalksBefore(absl::string_view a, absl::string_view b) {
   return static_cast<unsigned char>(*at) < static_cast<unsigned char>(*bt);
 }
 
-Manifest MergeLayer(Manifest below, const Manifest& layer) {
+void LayerMerge::Add(TreeEntry entry) {
+  while (old_ != below_.end() && WalksBefore(old_->path, entry.path)) emit_(std::move(*old_++));
+  if (old_ != below_.end() && old_->path == entry.path) {
+    const bool merges = S_ISDIR(entry.mode) && entry.mark == TreeEntry::Mark::kNone;
+    ++old_;
+    while (!merges && old_ != below_.end() && IsBelow(old_->path, entry.path)) ++old_;
+    // What is no directory has nothing below it that would have to be hidden.
+  }
+  if (entry.mark == TreeEntry::Mark::kWhiteout) return;
+  entry.mark = TreeEntry::Mark::kNone;
+  emit_(std::move(entry));
+}
+
+void LayerMerge::Finish() {
+  while (old_ != below_.end()) emit_(std::move(*old_++));
+}
+
+Manifest MergeLayer(Manifest below, Manifest layer) {
   Manifest merged;
   merged.reserve(below.size() + layer.size());
-  auto old = below.begin();
-  for (const TreeEntry& entry : layer) {
-    while (old != below.end() && WalksBefore(old->path, entry.path)) {
-      merged.push_back(std::move(*old++));
-    }
-    if (old != below.end() && old->path == entry.path) {
-      const bool merges = S_ISDIR(entry.mode) && entry.mark == TreeEntry::Mark::kNone;
-      ++old;
-      while (!merges && old != below.end() && IsBelow(old->path, entry.path)) ++old;
-      // What is no directory has nothing below it that would have to be hidden.
-    }
-    if (entry.mark == TreeEntry::Mark::kWhiteout) continue;
-    merged.push_back(entry);
-    merged.back().mark = TreeEntry::Mark::kNone;
-  }
-  std::move(old, below.end(), std::back_inserter(merged));
+  const auto keep = [&merged](TreeEntry entry) { merged.push_back(std::move(entry)); };
+  LayerMerge merge(std::move(below), keep);
+  for (TreeEntry& entry : layer) merge.Add(std::move(entry));
+  merge.Finish();
   return merged;
 }
 
@@ -132,14 +137,18 @@ std::string DigestOf(const Manifest& tree) {
   return digest.FinishHex();
 }
 
+std::string ManifestHeader() { return std::string(kHeader); }
+
+void AppendToManifest(const TreeEntry& entry, std::string* text) {
+  absl::StrAppend(text, kMarks.substr(static_cast<size_t>(entry.mark), 1), " ",
+                  absl::Hex(entry.mode), " ", entry.uid, " ");
+  absl::StrAppend(text, entry.gid, " ", entry.path, absl::string_view("\0", 1), entry.data);
+  text->push_back('\0');
+}
+
 std::string FormatManifest(const Manifest& manifest) {
-  std::string text(kHeader);
-  for (const TreeEntry& entry : manifest) {
-    absl::StrAppend(&text, kMarks.substr(static_cast<size_t>(entry.mark), 1), " ",
-                    absl::Hex(entry.mode), " ", entry.uid, " ");
-    absl::StrAppend(&text, entry.gid, " ", entry.path, absl::string_view("\0", 1), entry.data);
-    text.push_back('\0');
-  }
+  std::string text = ManifestHeader();
+  for (const TreeEntry& entry : manifest) AppendToManifest(entry, &text);
   return text;
 }
 

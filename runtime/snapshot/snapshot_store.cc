@@ -7,6 +7,7 @@
 #include <mutex>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -37,14 +38,19 @@ absl::Status Damaged(const std::string& digest, absl::string_view why) {
 
 constexpr char kGitDirectory[] = "workspace/.git";
 
-absl::StatusOr<Manifest> WalkDisk(const Disk& disk, bool is_delta, bool with_git = false) {
+absl::Status WalkDisk(const Disk& disk, bool is_delta, bool with_git,
+                      absl::FunctionRef<void(const TreeEntry&)> visit) {
   ASSIGN_OR_RETURN(const UniqueFd root,
                    OpenAt(disk.root_fd(), SealedStore::kRoot, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   TreeDigestOptions options{.left_out = {}, .is_delta = is_delta};
   if (!with_git) options.left_out.emplace_back(kGitDirectory);
+  return WalkTree(root.get(), options, visit);
+}
+
+absl::StatusOr<Manifest> ManifestOf(const Disk& disk, bool is_delta) {
   Manifest manifest;
-  RETURN_IF_ERROR(WalkTree(root.get(), options,
-                           [&](TreeEntry entry) { manifest.push_back(std::move(entry)); }));
+  RETURN_IF_ERROR(WalkDisk(disk, is_delta, /*with_git=*/false,
+                           [&](const TreeEntry& entry) { manifest.push_back(entry); }));
   return manifest;
 }
 
@@ -53,13 +59,43 @@ bool IsOfGit(const TreeEntry& entry) {
          absl::StartsWith(entry.path, absl::StrCat(kGitDirectory, "/"));
 }
 
-// Of what comes from no repository: the same layer over the same parent is the same.
-std::string KeyOfLayer(const Manifest& layer, const std::string& parent) {
+// What a walk of a new layer gives. The layer's entries are not held, only the text: a tree may be
+// as large as its limit without the host taking a multiple of it.
+struct WalkedLayer {
+  std::string manifest;
+  std::string content_digest;  // over the tree below
+  std::string key;             // of what comes from no repository: the same layer, over the same
+};
+
+absl::StatusOr<WalkedLayer> WalkLayer(const Disk& disk, Manifest below, bool of_all_content,
+                                      const std::string& parent) {
+  WalkedLayer walked{.manifest = ManifestHeader(), .content_digest = "", .key = ""};
   Sha256 key;
   key.UpdateField("layer");
   key.UpdateField(parent);
-  key.UpdateField(FormatManifest(layer));
-  return key.FinishHex();
+  Sha256 content;
+  uint64_t bytes = 0;
+  const auto count = [&](const TreeEntry& entry) {
+    bytes += entry.bytes();
+    AddToDigest(entry, &content);
+  };
+  LayerMerge merge(std::move(below), count);
+  RETURN_IF_ERROR(WalkDisk(disk, !parent.empty(), of_all_content, [&](const TreeEntry& entry) {
+    if (of_all_content) {
+      std::string line;
+      AppendToManifest(entry, &line);
+      key.UpdateField(line);
+      if (IsOfGit(entry)) return;
+    }
+    AppendToManifest(entry, &walked.manifest);
+    merge.Add(entry);
+  }));
+  merge.Finish();
+  // Who uses it as a parent has to hold it.
+  if (bytes > kTreeBytesMax) return TreeListTooLarge();
+  walked.content_digest = content.FinishHex();
+  walked.key = key.FinishHex();
+  return walked;
 }
 
 absl::Status InUse(const std::string& digest, const std::string& children) {
@@ -228,20 +264,24 @@ absl::StatusOr<Manifest> SnapshotStore::TreeOf(const SnapshotInfo& info) const {
   Manifest tree;
   for (auto layer = chain.rbegin(); layer != chain.rend(); ++layer) {
     const std::string name = NameOf(layer->digest);
-    const auto bytes = state_->entries->ReadManifest(name, kManifestBytesMax);
+    auto bytes = state_->entries->ReadManifest(name, kManifestBytesMax);
     if (absl::IsNotFound(bytes.status()) && layer->parent.empty()) {  // of an earlier release
       ASSIGN_OR_RETURN(const Layer disk, state_->entries->Lease(name, layer->image_bytes));
-      ASSIGN_OR_RETURN(tree, WalkDisk(*disk.disk, /*is_delta=*/false));
+      ASSIGN_OR_RETURN(tree, ManifestOf(*disk.disk, /*is_delta=*/false));
       // Without it the next one walks again.
       if (DigestOf(tree) == layer->content_digest) {
         (void)state_->entries->AddManifest(name, FormatManifest(tree));
       }
       continue;
     }
+    // An earlier release kept larger ones.
+    if (absl::IsOutOfRange(bytes.status())) return TreeListTooLarge();
     if (!bytes.ok()) return Damaged(layer->digest, bytes.status().message());
-    const absl::StatusOr<Manifest> own = ParseManifest(*bytes);
+    absl::StatusOr<Manifest> own = ParseManifest(*bytes);
     if (!own.ok()) return Damaged(layer->digest, own.status().message());
-    tree = MergeLayer(std::move(tree), *own);
+    bytes->clear();
+    bytes->shrink_to_fit();  // not held beside what was made of it
+    tree = MergeLayer(std::move(tree), *std::move(own));
   }
   if (DigestOf(tree) == info.content_digest) return tree;
   return Damaged(info.digest, "has a manifest that does not give its content digest");
@@ -270,23 +310,18 @@ absl::StatusOr<SnapshotInfo> SnapshotStore::Commit(std::unique_ptr<Disk> disk,
                     .history = source.history,
                     .parent = parent.digest,
                     .layers = parent.digest.empty() ? 1 : parent.layers + 1};
-  ASSIGN_OR_RETURN(Manifest own,
-                   WalkDisk(staged->disk(), !info.parent.empty(), source.of_all_content));
-  if (source.of_all_content) {
-    info.source_key = KeyOfLayer(own, info.parent);
-    own.erase(std::remove_if(own.begin(), own.end(), &IsOfGit), own.end());
-  }
-  info.content_digest = DigestOf(MergeLayer(std::move(tree), own));
+  ASSIGN_OR_RETURN(const WalkedLayer walked,
+                   WalkLayer(staged->disk(), std::move(tree), source.of_all_content, info.parent));
+  if (source.of_all_content) info.source_key = walked.key;
+  info.content_digest = walked.content_digest;
   ASSIGN_OR_RETURN(const DiskUsage usage, staged->disk().Usage());
   info.bytes_used = usage.bytes_used;
   info.inodes_used = usage.inodes_used;
   info.digest = SnapshotDigest(info);
-  std::string manifest = FormatManifest(own);
-  if (manifest.size() > kManifestBytesMax) manifest.clear();
   const std::string record = FormatSnapshotRecord(info);
   // What the next Open would refuse must not get in.
   RETURN_IF_ERROR(ParseSnapshotRecord(record).status());
-  return state_->Keep(std::move(staged), std::move(info), record, manifest);
+  return state_->Keep(std::move(staged), std::move(info), record, walked.manifest);
 }
 
 // One lock over store and map, so that a Delete of the same digest comes before or after both.
@@ -359,10 +394,10 @@ absl::Status SnapshotStore::VerifyEntry(absl::string_view digest, bool content) 
   if (stored->parent != info.parent) return Damaged(info.digest, "has another's record");
   RETURN_IF_ERROR(TreeOf(info).status());
   if (!content) return absl::OkStatus();
-  const auto own = WalkDisk(*layers.front().disk, !info.parent.empty());
+  const auto own = WalkLayer(*layers.front().disk, {}, /*of_all_content=*/false, info.parent);
   if (!own.ok()) return Damaged(info.digest, own.status().message());
   const auto recorded = state_->entries->ReadManifest(entry->name, kManifestBytesMax);
-  if (recorded.ok() && *recorded != FormatManifest(*own)) {
+  if (recorded.ok() && *recorded != own->manifest) {
     return Damaged(info.digest, "holds something else than its manifest says");
   }
   if (recorded.ok() || info.parent.empty()) return absl::OkStatus();
@@ -375,10 +410,10 @@ absl::Status SnapshotStore::Verify(absl::string_view digest) {
   ASSIGN_OR_RETURN(const std::vector<SnapshotInfo> chain, Chain(info));
   Manifest tree;
   for (size_t i = layers.size(); i-- > 0;) {
-    const absl::StatusOr<Manifest> own =
-        WalkDisk(*layers[i].disk, /*is_delta=*/!chain[i].parent.empty());
+    absl::StatusOr<Manifest> own =
+        ManifestOf(*layers[i].disk, /*is_delta=*/!chain[i].parent.empty());
     if (!own.ok()) return Damaged(chain[i].digest, own.status().message());
-    tree = MergeLayer(std::move(tree), *own);
+    tree = MergeLayer(std::move(tree), *std::move(own));
     const std::string content = DigestOf(tree);
     if (content == chain[i].content_digest) continue;
     return Damaged(chain[i].digest,

@@ -33,7 +33,9 @@ absl::Status Refused(absl::string_view path, absl::string_view why) {
 }
 
 absl::Status TooLarge(const std::string& message) {
-  return DetailedError(absl::StatusCode::kResourceExhausted, message, {"TREE_TOO_LARGE", {}});
+  return DetailedError(
+      absl::StatusCode::kResourceExhausted, message,
+      {"TREE_TOO_LARGE", {{"remedy", "leave files out, shorten their paths, or split the tree"}}});
 }
 
 bool IsRefused(absl::string_view attribute) {
@@ -62,25 +64,47 @@ absl::StatusOr<bool> CheckAttributes(int fd, absl::string_view path) {
 
 class Walk {
  public:
-  Walk(const TreeDigestOptions& options, absl::FunctionRef<void(TreeEntry)> visit)
+  Walk(const TreeDigestOptions& options, absl::FunctionRef<void(const TreeEntry&)> visit)
       : options_(options), visit_(visit), buffer_(kBufferBytes, 0) {}
 
   // Recursion is bounded by depth_max; each level holds one descriptor and the names of its
-  // directory.
+  // directory, which count as soon as they are held.
   absl::Status Directory(int fd, const std::string& path, int depth, bool counted) {
     if (depth > options_.depth_max) {
       return TooLarge(absl::StrCat("the tree is deeper than ", options_.depth_max, " levels"));
     }
-    ASSIGN_OR_RETURN(const std::vector<std::string> names,
-                     ListDirectoryAt(fd, ".", kNamesPerDirectoryMax));
+    ASSIGN_OR_RETURN(const std::vector<std::string> names, Names(fd, path));
+    uint64_t held = 0;
+    for (const std::string& name : names) held += name.size() + TreeEntry::kOwnBytes;
+    RETURN_IF_ERROR(Count(held));
     for (const std::string& name : names) {
       RETURN_IF_ERROR(
           Entry(fd, name, path.empty() ? name : absl::StrCat(path, "/", name), depth, counted));
     }
+    if (!counted) bytes_ -= held;  // nobody keeps them
     return absl::OkStatus();
   }
 
  private:
+  static absl::StatusOr<std::vector<std::string>> Names(int fd, const std::string& path) {
+    auto names = ListDirectoryAt(fd, ".", kNamesPerDirectoryMax);
+    if (!absl::IsResourceExhausted(names.status())) return names;
+    return TooLarge(absl::StrCat("the directory /", EscapeForPeople(path, 300), " has more than ",
+                                 kNamesPerDirectoryMax, " entries"));
+  }
+
+  absl::Status Count(uint64_t bytes) {
+    bytes_ += bytes;
+    return bytes_ > options_.bytes_max ? TreeListTooLarge(options_.bytes_max) : absl::OkStatus();
+  }
+
+  // Its name has been counted.
+  absl::Status Visit(const TreeEntry& entry, size_t name_bytes) {
+    RETURN_IF_ERROR(Count(entry.path.size() - name_bytes + entry.data.size()));
+    visit_(entry);
+    return absl::OkStatus();
+  }
+
   absl::Status Entry(int parent_fd, const std::string& name, const std::string& path, int depth,
                      bool counted) {
     if (++entries_ > options_.entries_max) {
@@ -103,7 +127,7 @@ class Walk {
                          OpenAt(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
         ASSIGN_OR_RETURN(const bool opaque, CheckAttributes(fd.get(), path));
         if (opaque && options_.is_delta) entry.mark = TreeEntry::Mark::kOpaque;
-        if (counted) visit_(std::move(entry));
+        if (counted) RETURN_IF_ERROR(Visit(entry, name.size()));
         return Directory(fd.get(), path, depth + 1, counted);
       }
       case S_IFREG: {
@@ -127,8 +151,7 @@ class Walk {
       default:
         return Refused(path, "is a device");
     }
-    if (counted) visit_(std::move(entry));
-    return absl::OkStatus();
+    return counted ? Visit(entry, name.size()) : absl::OkStatus();
   }
 
   absl::StatusOr<std::string> File(int parent_fd, const std::string& name, const std::string& path,
@@ -157,16 +180,23 @@ class Walk {
   }
 
   const TreeDigestOptions& options_;
-  const absl::FunctionRef<void(TreeEntry)> visit_;
+  const absl::FunctionRef<void(const TreeEntry&)> visit_;
   std::string buffer_;
   Sha256 file_;
   uint64_t entries_ = 0;
+  uint64_t bytes_ = 0;
 };
 
 }  // namespace
 
+absl::Status TreeListTooLarge(uint64_t bytes_max) {
+  return TooLarge(absl::StrCat("the names of the tree take more than ", bytes_max,
+                               " bytes (of each file: its path, 64 for its digest, and ",
+                               TreeEntry::kOwnBytes, ")"));
+}
+
 absl::Status WalkTree(int root_fd, const TreeDigestOptions& options,
-                      absl::FunctionRef<void(TreeEntry)> visit) {
+                      absl::FunctionRef<void(const TreeEntry&)> visit) {
   RETURN_IF_ERROR(CheckAttributes(root_fd, "").status());
   return Walk(options, visit).Directory(root_fd, "", 0, /*counted=*/true);
 }

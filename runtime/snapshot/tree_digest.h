@@ -14,6 +14,10 @@
 
 namespace glovebox {
 
+// Of the names of a tree, as Walk counts them: what the host keeps of a tree in memory while it
+// looks at it is of this size, whoever made the tree. A million files with paths of 100 bytes fit.
+inline constexpr uint64_t kTreeBytesMax = uint64_t{256} << 20;
+
 // One entry of a tree, with all that counts of it.
 struct TreeEntry {
   // What an entry of a layer says of the layers below it.
@@ -24,21 +28,30 @@ struct TreeEntry {
   std::string data;  // of a regular file: SHA-256, 64 hex digits; of a symbolic link: its target
   Mark mark = Mark::kNone;  // kWhiteout: nothing else is set; kOpaque: a directory
 
+  // What it counts of kTreeBytesMax; more than its line of a manifest has.
+  uint64_t bytes() const { return path.size() + data.size() + kOwnBytes; }
+  static constexpr uint64_t kOwnBytes = 64;
+
   friend bool operator==(const TreeEntry&, const TreeEntry&) = default;
 };
 
 struct TreeDigestOptions {
   std::vector<std::string> left_out;  // paths relative to the root, e.g. "workspace/.git"
   uint64_t entries_max = 4'000'000;
+  uint64_t bytes_max = kTreeBytesMax;
   int depth_max = 256;
   // The tree is an overlay layer over others: whiteouts and opaque directories are told as marks.
   bool is_delta = false;
 };
 
+// RESOURCE_EXHAUSTED with reason TREE_TOO_LARGE: the entries of a tree count more than
+// kTreeBytesMax.
+absl::Status TreeListTooLarge(uint64_t bytes_max = kTreeBytesMax);
+
 // Calls `visit` for every entry that counts, a directory before what it holds, names in byte order.
 // Errors as of DigestTree.
 absl::Status WalkTree(int root_fd, const TreeDigestOptions& options,
-                      absl::FunctionRef<void(TreeEntry)> visit);
+                      absl::FunctionRef<void(const TreeEntry&)> visit);
 
 // What DigestTree takes of an entry without a mark.
 void AddToDigest(const TreeEntry& entry, Sha256* digest);

@@ -15,7 +15,8 @@ namespace glovebox {
 // no effect in any sandbox. When nothing below /workspace was changed, root/ is empty.
 //
 // FAILED_PRECONDITION with reason CONTENT_REFUSED when /workspace is no directory any more;
-// RESOURCE_EXHAUSTED with reason TREE_TOO_LARGE when it is deeper than a snapshot may be.
+// RESOURCE_EXHAUSTED with reason TREE_TOO_LARGE when it is deeper than a snapshot may be, or has
+// more names.
 absl::Status KeepWorkspace(const Disk& disk);
 
 }  // namespace glovebox

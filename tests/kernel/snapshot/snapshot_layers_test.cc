@@ -228,6 +228,47 @@ TEST_F(SnapshotLayersTest, NoSnapshotHasMoreLayersThanTheLimit) {
   EXPECT_EQ(Count("snapshots"), static_cast<int>(SnapshotStore::kLayersMax));
 }
 
+// Hard links take no room, and the names on the way to them count for each.
+TEST_F(SnapshotLayersTest, TreeWhoseNamesTakeTooMuchIsRefusedAndNothingStays) {
+  const auto link_below = [](const std::string& root, int files) {
+    UniqueFd at(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    for (int i = 0; i < 100; ++i) {
+      const std::string name(250, 'd');
+      ASSERT_EQ(::mkdirat(at.get(), name.c_str(), 0755), 0);
+      at = UniqueFd(::openat(at.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      ASSERT_TRUE(at.valid());
+    }
+    const std::string first = absl::StrCat(0, std::string(200, 'f'));
+    for (int i = 0; i < files; ++i) {
+      const std::string name = absl::StrCat(i, std::string(200, 'f'));
+      if (i == 0) {
+        ASSERT_TRUE(UniqueFd(::openat(at.get(), name.c_str(), O_CREAT | O_CLOEXEC, 0644)).valid());
+      } else {
+        ASSERT_EQ(::linkat(at.get(), first.c_str(), at.get(), name.c_str(), 0), 0);
+      }
+    }
+  };
+  constexpr int kTooMany = 12'000;  // times more than 25,000 bytes: more than kTreeBytesMax
+  const auto refused = TryCommit("", [&](const std::string& root) { link_below(root, kTooMany); });
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ReasonOf(refused.status()), "TREE_TOO_LARGE");
+  EXPECT_EQ(Count("snapshots"), 0);
+
+  // Half of it fits, and can be a parent; with the other half over it, it is too much.
+  const SnapshotInfo half =
+      Commit("", [&](const std::string& root) { link_below(root, kTooMany / 2); });
+  EXPECT_TRUE(Commit(half.digest, [](const std::string& root) {
+                WriteFile(root + "/f", "f");
+              }).layers == 2);
+  const auto both = TryCommit(half.digest, [&](const std::string& root) {
+    fs::create_directory(root + "/o");
+    link_below(root + "/o", kTooMany / 2);
+  });
+  EXPECT_EQ(ReasonOf(both.status()), "TREE_TOO_LARGE");
+  lease_.clear();
+  EXPECT_EQ(Count("snapshots"), 2);
+}
+
 TEST_F(SnapshotLayersTest, SnapshotWhoseParentIsGoneIsReportedAndNotServed) {
   const SnapshotInfo a = Commit("", [](const std::string& root) { WriteFile(root + "/f", "a"); });
   const SnapshotInfo b =

@@ -89,6 +89,20 @@ TEST_F(WorkspaceCaptureTest, WorkspaceThatIsNoDirectoryIsRefused) {
   EXPECT_EQ(ReasonOf(KeepWorkspace(*disk_)), "CONTENT_REFUSED") << "removed";
 }
 
+TEST_F(WorkspaceCaptureTest, ManyNamesElsewhereAreRemovedInParts) {
+  const auto disk = NewDisk(64 * kMiB, 0);
+  const std::string top = disk->mount_path();
+  fs::create_directories(top + "/upper/workspace");
+  fs::create_directories(top + "/upper/many/d");
+  WriteFile(top + "/upper/many/0", "");
+  for (int i = 1; i < 25'000; ++i) {
+    const std::string name = top + "/upper/many/" + std::to_string(i);
+    ASSERT_EQ(::link((top + "/upper/many/0").c_str(), name.c_str()), 0);
+  }
+  ASSERT_TRUE(KeepWorkspace(*disk).ok());
+  EXPECT_FALSE(fs::exists(top + "/upper"));
+}
+
 TEST_F(WorkspaceCaptureTest, DepthIsNoDangerAndTooMuchOfItIsSaid) {
   fs::create_directories(top_ + "/upper/workspace/ok");
   MakeDeep(top_ + "/upper", 3000);

@@ -104,6 +104,25 @@ TEST_F(TreeDigestTest, OverlayRedirectIsRefusedEvenWhereItIsLeftOut) {
   EXPECT_EQ(GetErrorDetail(status)->reason, "CONTENT_REFUSED");
 }
 
+// Of d, d/file and d/link: paths of 1, 6 and 6 bytes, a digest of 64, a target of 4.
+TEST_F(TreeDigestTest, ListOfNamesHasALimit) {
+  const uint64_t bytes = 3 * TreeEntry::kOwnBytes + 1 + 6 + 6 + 64 + 4;
+  EXPECT_TRUE(Digest({.left_out = {}, .bytes_max = bytes}).ok());
+  const absl::Status refused = Digest({.left_out = {}, .bytes_max = bytes - 1}).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(GetErrorDetail(refused)->reason, "TREE_TOO_LARGE");
+  EXPECT_FALSE(GetErrorDetail(refused)->metadata.at("remedy").empty());
+}
+
+TEST_F(TreeDigestTest, NamesThatAreLeftOutCountOnlyWhileTheyAreHeld) {
+  std::filesystem::create_directory(root_ + "/a");
+  Write("a/" + std::string(200, 'n'), "");
+  // "a" and "d" are held, and the name in a: more than all that counts in the end.
+  const uint64_t most = 2 * (TreeEntry::kOwnBytes + 1) + TreeEntry::kOwnBytes + 200;
+  EXPECT_TRUE(Digest({.left_out = {"a"}, .bytes_max = most}).ok());
+  EXPECT_FALSE(Digest({.left_out = {"a"}, .bytes_max = most - 1}).ok());
+}
+
 TEST_F(TreeDigestTest, LimitsHold) {
   EXPECT_EQ(Digest({.left_out = {}, .entries_max = 2}).status().code(),
             absl::StatusCode::kResourceExhausted);
