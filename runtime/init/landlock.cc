@@ -46,9 +46,10 @@ long OpenRulePath(const char* path, bool directory) {
 
 bool MayBeMissing(long error) { return error == -ENOENT || error == -ENOTDIR || error == -ELOOP; }
 
-// The spawner leaves a descriptor of the sandbox's cgroup v2 directory behind those of the binds.
+// The spawner leaves a descriptor of the sandbox's cgroup v2 directory behind those of the caches.
 void AddOwnCgroup(const LaunchPlan& plan, int ruleset_fd) {
-  UniqueFd cgroup(kInitLayersFd + static_cast<int>(plan.layer_count + plan.bind_count));
+  UniqueFd cgroup(kInitLayersFd +
+                  static_cast<int>(plan.layer_count + plan.bind_count + plan.cache_layer_count));
   if (raw::Fcntl(cgroup.get(), F_GETFD) == -EBADF) {
     (void)cgroup.Release();  // born in none
     return;

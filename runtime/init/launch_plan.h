@@ -11,9 +11,11 @@
 namespace glovebox {
 
 inline constexpr uint32_t kLaunchPlanMagic = 0x67624c50;  // "gbLP"
-inline constexpr uint32_t kLaunchPlanVersion = 4;
+inline constexpr uint32_t kLaunchPlanVersion = 5;
 inline constexpr uint32_t kLayersMax = 16;
 inline constexpr uint32_t kBindsMax = 16;
+inline constexpr uint32_t kCachesMax = 8;
+inline constexpr uint32_t kCacheLayersMax = 64;  // of all caches together
 inline constexpr uint32_t kMasksMax = 64;
 inline constexpr uint32_t kRlimitsMax = 16;
 inline constexpr uint32_t kFiltersMax = 2;
@@ -31,8 +33,9 @@ inline constexpr int kInitDiskFd =
     7;  // detached, id-mapped mount of the sandbox's disk: upper/ and work/ in it
 inline constexpr int kInitLayersFd =
     8;  // layer_count detached, id-mapped, read-only mounts, uppermost first
-// then bind_count detached mounts, in the order of `binds`, and then, where init was born into a
-// cgroup v2 directory, that directory
+// then bind_count detached mounts, in the order of `binds`; then cache_layer_count detached,
+// id-mapped, read-only mounts, those of each cache in the order of `caches`, uppermost first; and
+// then, where init was born into a cgroup v2 directory, that directory
 
 struct PlanText {  // NUL-terminated bytes in the plan; `size` counts the NUL
   uint32_t offset;
@@ -51,6 +54,17 @@ struct PlanBind {
 struct PlanLayer {
   PlanText
       subdirectory;  // directory inside the layer's mount that is the lowerdir, "" for its root
+};
+
+// A tree that many sandboxes have, shown read-only. Like a bind with a view of its own, it is an
+// overlay: locks and watches on it reach nobody else, and what its files hold is in memory once.
+struct PlanCache {
+  PlanText target;        // absolute path in the new root, through no link; directories that are
+                          // missing are made
+  PlanText subdirectory;  // directory inside each of its layers' mounts that is a lowerdir
+  PlanText shown;         // directory of the overlay of these that is mounted
+  uint32_t layer_count;   // 1..kLayersMax
+  uint32_t reserved;
 };
 
 struct PlanMask {
@@ -106,6 +120,8 @@ struct LaunchPlan {
   uint32_t root_inside;         // 1: commands may be uid 0 and keep payload_capabilities
   uint32_t exec_max;            // open execs at once; START beyond it is refused
   uint32_t namespaces_allowed;  // 1: commands may make namespaces of their own
+  uint32_t cache_count;
+  uint32_t cache_layer_count;  // the sum of those of the caches
   uint32_t reserved;
   uint64_t payload_capabilities;  // effective and permitted for uid 0 when root_inside, else 0
   uint64_t tmp_bytes;
@@ -114,6 +130,7 @@ struct LaunchPlan {
   uint64_t shm_inodes;
   PlanLayer layers[kLayersMax];
   PlanBind binds[kBindsMax];
+  PlanCache caches[kCachesMax];
   PlanMask masks[kMasksMax];
   PlanRlimit rlimits[kRlimitsMax];
   PlanFilter filters[kFiltersMax];

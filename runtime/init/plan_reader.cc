@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <initializer_list>
+
 #include "init/exec_limits.h"
 #include "init/report.h"
 #include "linux/bare_text.h"
@@ -60,6 +62,15 @@ void PlanReader::Read() {
 void PlanReader::CheckNumbers() const {
   Check(plan_->layer_count >= 1 && plan_->layer_count <= kLayersMax, "layer_count");
   Check(plan_->bind_count <= kBindsMax, "bind_count");
+  Check(plan_->cache_count <= kCachesMax, "cache_count");
+  uint32_t cache_layers = 0;
+  for (uint32_t i = 0; i < plan_->cache_count; ++i) {
+    const uint32_t count = plan_->caches[i].layer_count;
+    Check(count >= 1 && count <= kLayersMax, "layer_count of a cache");
+    cache_layers += count;
+  }
+  Check(cache_layers <= kCacheLayersMax && cache_layers == plan_->cache_layer_count,
+        "cache_layer_count");
   Check(plan_->mask_count <= kMasksMax, "mask_count");
   Check(plan_->rlimit_count <= kRlimitsMax, "rlimit_count");
   Check(plan_->filter_count <= kFiltersMax, "filter_count");
@@ -108,6 +119,14 @@ void PlanReader::CheckTexts() const {
   for (uint32_t i = 0; i < plan_->bind_count; ++i) {
     CheckPath(plan_->binds[i].target, "bind target");
     Check(plan_->binds[i].own_view <= plan_->binds[i].is_directory, "bind with a view of its own");
+  }
+  for (uint32_t i = 0; i < plan_->cache_count; ++i) {
+    const PlanCache& cache = plan_->caches[i];
+    CheckPath(cache.target, "cache target");
+    for (const PlanText* text : {&cache.subdirectory, &cache.shown}) {
+      CheckText(*text, "cache directory");
+      Check(IsLayerSubdirectory(Text(*text)), "cache directory");
+    }
   }
   for (uint32_t i = 0; i < plan_->mask_count; ++i) {
     CheckPath(plan_->masks[i].path, "mask path");

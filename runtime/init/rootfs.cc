@@ -27,6 +27,8 @@ constexpr const char* kDevices = "../d/dev";
 constexpr const char* kNull = "../d/dev/null";
 constexpr const char* kEmpty = "../d/empty";
 
+constexpr size_t kOptionBytesMax = 256;  // what fsconfig takes of a value, with the NUL
+
 int Attach(int mount_fd, const char* target, SetupStep step) {
   Require(raw::MoveMount(mount_fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH), step, target);
   return mount_fd;
@@ -40,15 +42,24 @@ long OpenInRoot(int root_fd, const char* path, uint64_t flags) {
   return raw::OpenAt2(root_fd, path, how);
 }
 
+// An O_PATH descriptor of the directory `path` below `dir_fd`; a link in it is an error.
+long OpenThroughNoLink(int dir_fd, const char* path) {
+  open_how how{};
+  how.flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+  return raw::OpenAt2(dir_fd, path, how);
+}
+
+UniqueFd OpenPlainDirectory(int dir_fd, const char* path, SetupStep step, const char* what) {
+  return UniqueFd(static_cast<int>(Require(OpenThroughNoLink(dir_fd, path), step, what)));
+}
+
 // /proc, /dev and /tmp must be plain directories of the image; one that is missing is made, one
 // that is a link or a file is refused.
 void RequireDirectory(int root_fd, const char* name, SetupStep step) {
   long made = raw::Call(__NR_mkdirat, root_fd, name, 0755);
   if (made != -EEXIST) Require(made, step, name);
-  open_how how{};
-  how.flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
-  UniqueFd fd(static_cast<int>(Require(raw::OpenAt2(root_fd, name, how), step, name)));
+  (void)OpenPlainDirectory(root_fd, name, step, name);
 }
 
 // Opens `path`, making directories, and at the end a directory or an empty file, where there is
@@ -84,28 +95,60 @@ UniqueFd OpenMountPoint(int root_fd, const char* path, bool directory) {
   }
 }
 
+// Opens the directory `path` through no link: what is there is an image's, or of an upper that a
+// payload wrote. A directory that is missing is made and belongs to whom the one it is in does, so
+// that a command may make others beside a cache in its home.
+UniqueFd OpenCacheTarget(int root_fd, const char* path) {
+  constexpr SetupStep kStep = SetupStep::kMountCaches;
+  UniqueFd parent = OpenPlainDirectory(root_fd, ".", kStep, path);
+  const size_t size = TextSize(path);
+  for (size_t at = 0;;) {
+    while (path[at] == '/') ++at;
+    if (at == size) return parent;
+    const size_t end = at + FindChar(path + at, size - at, '/');
+    TextBuffer<256> name;
+    name.Add(path + at, end - at);
+    if (name.cut()) FailSetup(kStep, ENAMETOOLONG, path);
+    at = end;
+    long fd = OpenThroughNoLink(parent.get(), name.text());
+    if (fd == -ENOENT) {
+      struct stat owner;
+      Require(raw::Call(__NR_newfstatat, parent.get(), "", &owner, AT_EMPTY_PATH), kStep, path);
+      Require(raw::Call(__NR_mkdirat, parent.get(), name.text(), 0755), kStep, path);
+      Require(raw::Call(__NR_fchownat, parent.get(), name.text(), owner.st_uid, owner.st_gid,
+                        AT_SYMLINK_NOFOLLOW),
+              kStep, path);
+      fd = OpenThroughNoLink(parent.get(), name.text());
+    }
+    parent.Reset(static_cast<int>(Require(fd, kStep, path)));
+  }
+}
+
 UniqueFd CloneTree(const char* path, SetupStep step, const char* what) {
   return UniqueFd(static_cast<int>(
       Require(raw::OpenTree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), step, what)));
 }
 
-// A detached, read-only overlay that shows what the mount `bind_fd`, consumed, has. Overlay has
-// inodes of its own, and so locks and watches of its own.
-UniqueFd OwnViewOf(int bind_fd, const char* target) {
-  constexpr SetupStep kStep = SetupStep::kMountBinds;
-  (void)raw::Close(Attach(bind_fd, kBind, kStep));  // over that of the bind before, if any
-  UniqueFd context(
-      static_cast<int>(Require(raw::FsOpen("overlay", FSOPEN_CLOEXEC), kStep, target)));
-  TextBuffer<32> lower;  // two at least, where there is no upper
-  lower.Add(kBind).Add(":").Add(kEmpty);
-  Require(raw::FsConfig(context.get(), FSCONFIG_SET_STRING, "lowerdir", lower.text(), 0), kStep,
-          target);
-  Require(raw::FsConfig(context.get(), FSCONFIG_SET_FLAG, "userxattr", nullptr, 0), kStep, target);
-  Require(raw::FsConfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0), kStep, target);
+// A detached, read-only overlay of `lowers`. Overlay has inodes of its own, and so locks and
+// watches of its own.
+UniqueFd ReadOnlyOverlay(const char* lowers, SetupStep step, const char* target) {
+  UniqueFd context(static_cast<int>(Require(raw::FsOpen("overlay", FSOPEN_CLOEXEC), step, target)));
+  Require(raw::FsConfig(context.get(), FSCONFIG_SET_STRING, "lowerdir", lowers, 0), step, target);
+  Require(raw::FsConfig(context.get(), FSCONFIG_SET_FLAG, "userxattr", nullptr, 0), step, target);
+  Require(raw::FsConfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0), step, target);
   return UniqueFd(static_cast<int>(
       Require(raw::FsMount(context.get(), FSMOUNT_CLOEXEC,
                            MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV),
-              kStep, target)));
+              step, target)));
+}
+
+// What the mount `bind_fd`, consumed, has.
+UniqueFd OwnViewOf(int bind_fd, const char* target) {
+  constexpr SetupStep kStep = SetupStep::kMountBinds;
+  (void)raw::Close(Attach(bind_fd, kBind, kStep));  // over that of the bind before, if any
+  TextBuffer<32> lowers;                            // two at least, where there is no upper
+  lowers.Add(kBind).Add(":").Add(kEmpty);
+  return ReadOnlyOverlay(lowers.text(), kStep, target);
 }
 
 void HidePath(int target_fd, const char* path) {
@@ -151,6 +194,17 @@ void RequireMask(const PlanMask& mask, const char* path) {
                                      : (static_cast<long>(fs.f_flags) & kReadOnlyFlag) != 0;
   }
   if (!covered) FailSetup(kStep, EXDEV, path);
+}
+
+// The same of a cache.
+void RequireCache(const char* path) {
+  constexpr SetupStep kStep = SetupStep::kCheckRoot;
+  constexpr long kFlags = 1 | 2 | 4;  // ST_RDONLY ST_NOSUID ST_NODEV
+  struct statfs fs;
+  Require(raw::Call(__NR_statfs, path, &fs), kStep, path);
+  const bool holds =
+      fs.f_type == OVERLAYFS_SUPER_MAGIC && (static_cast<long>(fs.f_flags) & kFlags) == kFlags;
+  if (!holds) FailSetup(kStep, EXDEV, path);
 }
 
 void MountLimitedTmpfs(const char* target, unsigned long flags, uint64_t bytes, uint64_t inodes,
@@ -218,6 +272,36 @@ void Rootfs::MountBinds() {
     const char* target = plan_.Text(bind.target);
     UniqueFd point = OpenMountPoint(root_.get(), target, bind.is_directory != 0);
     UniqueFd shown = bind.own_view != 0 ? OwnViewOf(fd, target) : UniqueFd(fd);  // consumed
+    Require(raw::MoveMount(shown.get(), "", point.get(), "",
+                           MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
+            kStep, target);
+  }
+}
+
+void Rootfs::MountCaches() {
+  constexpr SetupStep kStep = SetupStep::kMountCaches;
+  const LaunchPlan& plan = plan_.plan();
+  int fd = kInitLayersFd + static_cast<int>(plan.layer_count + plan.bind_count);
+  for (uint32_t i = 0; i < plan.cache_count; ++i) {
+    const PlanCache& cache = plan.caches[i];
+    const char* target = plan_.Text(cache.target);
+    TextBuffer<kOptionBytesMax> lowers;
+    for (uint32_t layer = 0; layer < cache.layer_count; ++layer, ++fd) {
+      TextBuffer<16> name;
+      name.Add("../l").AddNumber(layer);
+      // Over a layer of the root, or of the cache before, which their overlays hold.
+      (void)raw::Close(Attach(fd, name.text(), kStep));
+      lowers.Add(name.text(), name.size()).Add("/").Add(plan_.Text(cache.subdirectory)).Add(":");
+    }
+    lowers.Add(kEmpty);
+    if (lowers.cut()) FailSetup(kStep, ENAMETOOLONG, "layers of a cache");
+    UniqueFd whole = ReadOnlyOverlay(lowers.text(), kStep, target);
+    (void)Attach(whole.get(), kBind, kStep);  // a detached mount cannot be cloned
+    UniqueFd inner = OpenPlainDirectory(whole.get(), plan_.Text(cache.shown), kStep, target);
+    UniqueFd shown(static_cast<int>(
+        Require(raw::OpenTree(inner.get(), "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH),
+                kStep, target)));
+    UniqueFd point = OpenCacheTarget(root_.get(), target);
     Require(raw::MoveMount(shown.get(), "", point.get(), "",
                            MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
             kStep, target);
@@ -311,6 +395,9 @@ void Rootfs::CheckRoot() {
   }
   for (uint32_t i = 0; i < plan_.plan().mask_count; ++i) {
     RequireMask(plan_.plan().masks[i], plan_.Text(plan_.plan().masks[i].path));
+  }
+  for (uint32_t i = 0; i < plan_.plan().cache_count; ++i) {
+    RequireCache(plan_.Text(plan_.plan().caches[i].target));
   }
   // The spawner's descriptors of its own template give way to the sandbox's node.
   for (int fd = 0; fd < 3; ++fd) Require(raw::Dup3(null_fd.get(), fd, 0), kStep, "dup3");

@@ -18,6 +18,7 @@ class Rootfs {
   void AttachLayers();
   void MountOverlay();
   void MountBinds();
+  void MountCaches();
   void MountProc();
   void MaskProc();
   void MountDev();

@@ -57,6 +57,7 @@ void RunSetup(const PlanReader& plan) {
   rootfs.AttachLayers();
   rootfs.MountOverlay();
   rootfs.MountBinds();
+  rootfs.MountCaches();
   rootfs.MountProc();
   rootfs.MaskProc();
   rootfs.MountDev();

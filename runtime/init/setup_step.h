@@ -33,6 +33,7 @@ namespace glovebox {
   X(kMountOverlay, "mount_overlay", 'I',                                                           \
     "overlay by relative names, so that mountinfo shows no host path")                             \
   X(kMountBinds, "mount_binds", 'I', "read-only host directories of the plan, below the new root") \
+  X(kMountCaches, "mount_caches", 'I', "read-only views of snapshots; through no link")            \
   X(kMountProc, "mount_proc", 'I', "of the own pid namespace, hidepid=ptraceable")                 \
   X(kMaskProc, "mask_proc", 'I',                                                                   \
     "files under /dev/null, directories under an empty tmpfs, /proc/sys read-only")                \

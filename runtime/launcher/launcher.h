@@ -30,6 +30,7 @@ struct LaunchRequest {
   UniqueFd disk;                       // detached mount
   std::vector<UniqueFd> layers;        // detached mounts, uppermost first
   std::vector<LaunchBind> binds;       // in the plan's order
+  std::vector<UniqueFd> cache_layers;  // detached mounts, of each cache in the plan's order
   std::vector<UniqueFd> cgroup_tasks;  // cgroup v1 tasks files to join
   UniqueFd cgroup2;                    // cgroup v2 directory to be born in; may be invalid
   std::vector<UniqueFd> counters;      // as kHello passes them (init/frames.h), or none
@@ -55,7 +56,8 @@ class Launcher {
   // Returns when init is ready. A failed step is INTERNAL (or what fits its errno) with reason
   // SETUP_FAILED and metadata step, errno, detail; nothing of the sandbox runs then. The
   // disk and the cgroups stay the caller's to remove. SPAWNER_GONE (launcher/spawner_pair.h): the
-  // same, and what had begun of the sandbox ends with its cgroup.
+  // same, and what had begun of the sandbox ends with its cgroup. FAILED_PRECONDITION with reason
+  // CACHE_TARGET_REFUSED for what an image or upper has where a cache is to be.
   absl::StatusOr<LaunchedInit> Launch(LaunchRequest request);
 
  private:

@@ -53,16 +53,34 @@ absl::Status CheckAbsolute(absl::string_view field, absl::string_view path) {
 }
 
 // The name becomes part of overlay's option text, where ':' ',' and '\' have a meaning.
-absl::Status CheckLayer(const std::string& subdirectory) {
-  constexpr absl::string_view kField = "layers";
+absl::Status CheckLayer(absl::string_view field, const std::string& subdirectory) {
   if (subdirectory.empty()) return absl::OkStatus();
-  if (subdirectory.size() >= kPathBytesMax) return Refuse(kField, "has a name over 4095 bytes");
+  if (subdirectory.size() >= kPathBytesMax) return Refuse(field, "has a name over 4095 bytes");
   for (char c : subdirectory) {
     if (c == ':' || c == ',' || c == '\\' || c == '\0') {
-      return Refuse(kField, "has a name with ':', ',', '\\' or NUL in it");
+      return Refuse(field, "has a name with ':', ',', '\\' or NUL in it");
     }
   }
-  return CheckComponents(kField, subdirectory);
+  return CheckComponents(field, subdirectory);
+}
+
+absl::Status CheckCaches(const std::vector<PlanCacheInput>& caches) {
+  constexpr absl::string_view kField = "caches";
+  if (caches.size() > kCachesMax) {
+    return Refuse(kField, absl::StrCat("at most ", kCachesMax, ", got ", caches.size()));
+  }
+  uint32_t layers = 0;
+  for (const PlanCacheInput& cache : caches) {
+    RETURN_IF_ERROR(CheckAbsolute(kField, cache.target));
+    RETURN_IF_ERROR(CheckLayer(kField, cache.subdirectory));
+    RETURN_IF_ERROR(CheckLayer(kField, cache.shown));
+    if (cache.layer_count < 1 || cache.layer_count > kLayersMax) {
+      return Refuse(kField, absl::StrCat("give 1 to ", kLayersMax, " layers each"));
+    }
+    layers += cache.layer_count;
+  }
+  if (layers <= kCacheLayersMax) return absl::OkStatus();
+  return Refuse(kField, absl::StrCat("at most ", kCacheLayersMax, " layers together"));
 }
 
 absl::Status CheckEnvironment(const std::vector<std::string>& environment) {
@@ -117,10 +135,11 @@ absl::Status CheckInput(const PlanInput& input) {
     RETURN_IF_ERROR(CheckAbsolute("workdir", input.workdir));
   }
   RETURN_IF_ERROR(CheckLists(input));
-  for (const std::string& layer : input.layers) RETURN_IF_ERROR(CheckLayer(layer));
+  for (const std::string& layer : input.layers) RETURN_IF_ERROR(CheckLayer("layers", layer));
   for (const PlanBindInput& bind : input.binds) {
     RETURN_IF_ERROR(CheckAbsolute("binds", bind.target));
   }
+  RETURN_IF_ERROR(CheckCaches(input.caches));
   if (input.exec_max < 1 || input.exec_max > kExecsAtOnceMax) {
     return Refuse("exec_max", absl::StrCat("give 1 to ", kExecsAtOnceMax));
   }
@@ -216,6 +235,12 @@ void FillTexts(const PlanInput& input, PlanWriter* writer, LaunchPlan* plan) {
   for (const PlanBindInput& bind : input.binds) {
     plan->binds[plan->bind_count++] = {writer->AddText(bind.target), bind.is_directory ? 1u : 0u,
                                        bind.own_view ? 1u : 0u};
+  }
+  for (const PlanCacheInput& cache : input.caches) {
+    plan->caches[plan->cache_count++] = {writer->AddText(cache.target),
+                                         writer->AddText(cache.subdirectory),
+                                         writer->AddText(cache.shown), cache.layer_count, 0};
+    plan->cache_layer_count += cache.layer_count;
   }
   for (const ProcMask& mask : ProcMasks()) {
     const uint32_t kind = mask.kind == ProcMask::Kind::kHide ? kMaskHide : kMaskReadOnly;

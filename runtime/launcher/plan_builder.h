@@ -22,13 +22,22 @@ struct PlanBindInput {
   bool own_view = false;  // see PlanBind
 };
 
-// A value. The descriptors that belong to layers and binds travel beside it in the same order.
+struct PlanCacheInput {
+  std::string target;        // as of a bind
+  std::string subdirectory;  // lowerdir inside each of its layers' mounts
+  std::string shown;         // directory of the overlay of them that is mounted
+  uint32_t layer_count = 0;  // 1..kLayersMax, of all caches together at most kCacheLayersMax
+};
+
+// A value. The descriptors that belong to layers, binds and caches travel beside it in the same
+// order.
 struct PlanInput {
   std::string hostname;             // 1..64 of [a-zA-Z0-9.-]
   std::string workdir;              // "": "/"
   std::vector<std::string> layers;  // lowerdir inside each layer's mount, "" for its root;
                                     // uppermost first; 1..kLayersMax
   std::vector<PlanBindInput> binds;
+  std::vector<PlanCacheInput> caches;
   SandboxLimits limits;
   uint32_t exec_max = kExecsAtOnceMax;
   bool root_inside = false;

@@ -111,6 +111,12 @@ class PlanPrinter {
       const char* kind = plan_.binds[i].is_directory != 0 ? "bind directory" : "bind file";
       Line(plan_.binds[i].own_view != 0 ? "bind with a view of its own" : kind, target);
     }
+    for (uint32_t i = 0; i < plan_.cache_count; ++i) {
+      const PlanCache& cache = plan_.caches[i];
+      ASSIGN_OR_RETURN(const absl::string_view target, Text(cache.target, "cache"));
+      ASSIGN_OR_RETURN(const absl::string_view shown, Text(cache.shown, "cache"));
+      Line("cache", absl::StrCat(target, " shows ", shown, " of ", cache.layer_count, " layers"));
+    }
     for (uint32_t i = 0; i < plan_.mask_count; ++i) {
       ASSIGN_OR_RETURN(const absl::string_view path, Text(plan_.masks[i].path, "mask"));
       Line(plan_.masks[i].kind == kMaskHide ? "hide" : "read-only", path);
@@ -133,7 +139,8 @@ absl::StatusOr<std::string> DescribePlan(absl::string_view bytes) {
   std::memcpy(&plan, bytes.data(), sizeof(plan));
   if (plan.magic != kLaunchPlanMagic || plan.version != kLaunchPlanVersion) return Damaged("magic");
   if (plan.size != bytes.size()) return Damaged("size");
-  if (plan.layer_count > kLayersMax || plan.bind_count > kBindsMax || plan.mask_count > kMasksMax ||
+  if (plan.layer_count > kLayersMax || plan.bind_count > kBindsMax ||
+      plan.cache_count > kCachesMax || plan.mask_count > kMasksMax ||
       plan.rlimit_count > kRlimitsMax || plan.filter_count > kFiltersMax) {
     return Damaged("counts");
   }

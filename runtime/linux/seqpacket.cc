@@ -15,7 +15,7 @@
 namespace glovebox {
 namespace {
 
-constexpr size_t kFdsMax = 64;
+constexpr size_t kFdsMax = 128;  // the kernel takes 253
 
 absl::StatusOr<sockaddr_un> UnixAddress(const std::string& path) {
   sockaddr_un address{};

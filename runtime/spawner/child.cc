@@ -11,7 +11,8 @@ namespace {
 
 // The highest number any of init's descriptors can have; a source below is moved above first, so
 // that no target overwrites a source.
-constexpr int kTargetsEnd = kInitLayersFd + static_cast<int>(kLayersMax + kBindsMax) + 1;
+constexpr int kTargetsEnd =
+    kInitLayersFd + static_cast<int>(kLayersMax + kBindsMax + kCacheLayersMax) + 1;
 
 bool MoveUp(int* fd, SpawnFailure* failure) {
   if (*fd >= kTargetsEnd) return true;
@@ -50,6 +51,9 @@ bool PassDescriptors(const ReceivedRequest& request, int device_fd, int* init_fd
   sources[end++] = request.disk_fd();
   for (uint32_t i = 0; i < request.wire().layer_count; ++i) sources[end++] = request.layer_fd(i);
   for (uint32_t i = 0; i < request.wire().bind_count; ++i) sources[end++] = request.bind_fd(i);
+  for (uint32_t i = 0; i < request.wire().cache_layer_count; ++i) {
+    sources[end++] = request.cache_layer_fd(i);
+  }
   if (request.cgroup2_fd() >= 0) sources[end++] = request.cgroup2_fd();
   if (!MoveUp(init_fd, failure) || !MoveUp(sync_fd, failure)) return false;
   for (int i = 3; i < end; ++i) {

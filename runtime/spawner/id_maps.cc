@@ -71,6 +71,14 @@ bool SetAttributes(int mount_fd, bool read_only, int user_namespace_fd, const ch
   return Succeeded(result, SetupStep::kIdMapMounts, what, failure);
 }
 
+// What has canonical ids, and is never written to through this mount.
+bool HandleLayer(int mount_fd, int user_namespace_fd, const char* kind, uint32_t number,
+                 SpawnFailure* failure) {
+  TextBuffer<24> name;
+  name.Add(kind).AddNumber(number);
+  return SetAttributes(mount_fd, true, user_namespace_fd, name.text(), failure);
+}
+
 }  // namespace
 
 UniqueFd OpenProcess(int pid, int pidfd, SpawnFailure* failure) {
@@ -101,9 +109,10 @@ bool HandleMounts(const ReceivedRequest& request, int process_fd, SpawnFailure* 
   if (!sandbox.valid()) return false;
   if (!SetAttributes(request.disk_fd(), false, sandbox.get(), "disk", failure)) return false;
   for (uint32_t i = 0; i < wire.layer_count; ++i) {
-    TextBuffer<24> name;
-    name.Add("layer ").AddNumber(i);
-    if (!SetAttributes(request.layer_fd(i), true, sandbox.get(), name.text(), failure)) {
+    if (!HandleLayer(request.layer_fd(i), sandbox.get(), "layer ", i, failure)) return false;
+  }
+  for (uint32_t i = 0; i < wire.cache_layer_count; ++i) {
+    if (!HandleLayer(request.cache_layer_fd(i), sandbox.get(), "cache layer ", i, failure)) {
       return false;
     }
   }

@@ -68,7 +68,8 @@ bool ReceivedRequest::Receive(int socket_fd, SpawnFailure* failure) {
 
 uint32_t ReceivedRequest::FdsExpected() const {
   if (wire_.kind == SpawnRequestKind::kAnotherSpawner) return 1;
-  return 4 + wire_.layer_count + wire_.bind_count + wire_.tasks_count + wire_.has_cgroup2;
+  return 4 + wire_.layer_count + wire_.bind_count + wire_.cache_layer_count + wire_.tasks_count +
+         wire_.has_cgroup2;
 }
 
 bool ReceivedRequest::Check(size_t size, bool truncated, SpawnFailure* failure) const {
@@ -77,7 +78,8 @@ bool ReceivedRequest::Check(size_t size, bool truncated, SpawnFailure* failure) 
   if (size != sizeof(wire_) || wire_.magic != kSpawnMagic) return refuse("magic or size");
   if (wire_.request_id == 0) return refuse("request id 0");
   if (wire_.layer_count > kLayersMax || wire_.bind_count > kBindsMax ||
-      wire_.tasks_count > kCgroupTasksMax || wire_.has_cgroup2 > 1) {
+      wire_.cache_layer_count > kCacheLayersMax || wire_.tasks_count > kCgroupTasksMax ||
+      wire_.has_cgroup2 > 1) {
     return refuse("a count is over its limit");
   }
   if (fd_count_ != FdsExpected()) return refuse("number of descriptors");

@@ -26,7 +26,12 @@ class ReceivedRequest {
   int disk_fd() const { return fds_[3]; }
   int layer_fd(uint32_t i) const { return fds_[4 + i]; }
   int bind_fd(uint32_t i) const { return fds_[4 + wire_.layer_count + i]; }
-  int tasks_fd(uint32_t i) const { return fds_[4 + wire_.layer_count + wire_.bind_count + i]; }
+  int cache_layer_fd(uint32_t i) const {
+    return fds_[4 + wire_.layer_count + wire_.bind_count + i];
+  }
+  int tasks_fd(uint32_t i) const {
+    return fds_[4 + wire_.layer_count + wire_.bind_count + wire_.cache_layer_count + i];
+  }
   int cgroup2_fd() const { return wire_.has_cgroup2 != 0 ? fds_[fd_count_ - 1] : -1; }
 
  private:

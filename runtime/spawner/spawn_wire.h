@@ -22,7 +22,8 @@ inline constexpr uint32_t kSpawnMagic = 0x67625350;  // "gbSP"
 inline constexpr int kSpawnerSocketFd = 3;
 inline constexpr int kSpawnerInitFd = 4;
 inline constexpr uint32_t kCgroupTasksMax = 8;
-inline constexpr uint32_t kSpawnFdsMax = 4 + kLayersMax + kBindsMax + kCgroupTasksMax + 1;
+inline constexpr uint32_t kSpawnFdsMax =
+    4 + kLayersMax + kBindsMax + kCacheLayersMax + kCgroupTasksMax + 1;
 
 // What a request asks for; another spawner's only descriptor is its end of a new pair, and the
 // answer carries its pidfd. It says nothing at its start.
@@ -46,8 +47,9 @@ struct MountHandling {
 };
 
 // Descriptors, in this order: plan memfd, listening socket, status socket, disk mount, layer_count
-// layer mounts, bind_count bind mounts, tasks_count cgroup v1 tasks files (O_WRONLY), and, if
-// has_cgroup2, the cgroup v2 directory that the child is born in.
+// layer mounts, bind_count bind mounts, cache_layer_count layer mounts of caches, tasks_count
+// cgroup v1 tasks files (O_WRONLY), and, if has_cgroup2, the cgroup v2 directory that the child is
+// born in.
 struct SpawnRequest {
   uint32_t magic;
   uint32_t request_id;  // >= 1
@@ -56,6 +58,7 @@ struct SpawnRequest {
   uint32_t id_count;
   uint32_t layer_count;
   uint32_t bind_count;
+  uint32_t cache_layer_count;
   uint32_t tasks_count;
   uint32_t has_cgroup2;
   SpawnRequestKind kind;

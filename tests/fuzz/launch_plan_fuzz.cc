@@ -51,6 +51,12 @@ void UseTexts(const PlanReader& reader) {
   for (uint32_t i = 0; i < plan.bind_count; ++i) {
     bytes += std::strlen(reader.Text(plan.binds[i].target));
   }
+  for (uint32_t i = 0; i < plan.cache_count; ++i) {
+    for (const PlanText& text :
+         {plan.caches[i].target, plan.caches[i].subdirectory, plan.caches[i].shown}) {
+      bytes += std::strlen(reader.Text(text));
+    }
+  }
   for (uint32_t i = 0; i < plan.mask_count; ++i) {
     bytes += std::strlen(reader.Text(plan.masks[i].path));
   }
@@ -58,7 +64,8 @@ void UseTexts(const PlanReader& reader) {
     bytes += std::strlen(reader.Text(plan.landlock.rules[i].path));
   }
   // Texts may overlap, but each is inside of the plan.
-  constexpr uint64_t kTextsMax = 2 + kLayersMax + kBindsMax + kMasksMax + kPathRulesMax;
+  constexpr uint64_t kTextsMax =
+      2 + kLayersMax + kBindsMax + 3 * kCachesMax + kMasksMax + kPathRulesMax;
   Demand(bytes <= kTextsMax * kLaunchPlanBytesMax, "texts end inside of the plan");
   for (uint32_t i = 0; i < plan.filter_count; ++i) {
     const auto* filter = static_cast<const char*>(reader.Filter(plan.filters[i]));

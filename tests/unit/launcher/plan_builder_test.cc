@@ -150,6 +150,18 @@ TEST_F(PlanBuilder, RefusesWhatInitWouldRefuse) {
   EXPECT_EQ(refused([](PlanInput* in) { in->binds[0].target = "/" + std::string(256, 'x'); }),
             "binds");
   EXPECT_EQ(refused([](PlanInput* in) { in->binds.resize(kBindsMax + 1, {"/a", true}); }), "binds");
+  const PlanCacheInput cache{"/c", "root", "workspace", 8};
+  EXPECT_EQ(refused([&](PlanInput* in) { in->caches.resize(kCachesMax + 1, cache); }), "caches");
+  for (const PlanCacheInput& wrong :
+       {PlanCacheInput{"c", "root", "workspace", 1}, PlanCacheInput{"/c", "a:b", "workspace", 1},
+        PlanCacheInput{"/c", "root", "../x", 1}, PlanCacheInput{"/c", "root", "workspace", 0},
+        PlanCacheInput{"/c", "root", "workspace", kLayersMax + 1}}) {
+    EXPECT_EQ(refused([&](PlanInput* in) { in->caches.push_back(wrong); }), "caches");
+  }
+  EXPECT_EQ(refused([](PlanInput* in) {
+              in->caches.resize(kCachesMax, {"/c", "root", "workspace", 9});
+            }),
+            "caches");
   EXPECT_EQ(refused([](PlanInput* in) { in->environment = {"NOVALUE"}; }), "environment");
   EXPECT_EQ(refused([](PlanInput* in) { in->environment = {"=x"}; }), "environment");
   EXPECT_EQ(refused([](PlanInput* in) { in->environment = {std::string("A=\0", 3)}; }),
