@@ -401,11 +401,12 @@ absl::StatusOr<SnapshotInfo> SandboxManager::ImportTree(TreeImportRequest::Kind 
 }
 
 absl::StatusOr<ImageInfo> SandboxManager::ImportImage(const std::string& name,
-                                                      const std::string& archive_path) {
-  const std::string path = ResolveImportPath(archive_path);
+                                                      const std::string& asked, bool is_directory) {
+  const std::string path = ResolveImportPath(asked);
   RETURN_IF_ERROR(CheckImportPath(path));
   const auto allowed = [this](const std::string& opened) { return CheckImportPath(opened); };
-  return glovebox::ImportImage(images_, &workers_, ImportLimits{}, {name, path, allowed});
+  return glovebox::ImportImage(images_, &workers_, ImportLimits{},
+                               {name, path, allowed, is_directory});
 }
 
 absl::StatusOr<ImageInfo> SandboxManager::ImportOci(const std::string& name,

@@ -158,7 +158,8 @@ class SandboxManager {
                                                 const ImportProgressCallback& progress);
   absl::StatusOr<SnapshotInfo> ImportTree(TreeImportRequest::Kind kind, const std::string& path,
                                           const ImportProgressCallback& progress);
-  absl::StatusOr<ImageInfo> ImportImage(const std::string& name, const std::string& archive_path);
+  absl::StatusOr<ImageInfo> ImportImage(const std::string& name, const std::string& path,
+                                        bool is_directory = false);
   absl::StatusOr<ImageInfo> ImportOci(const std::string& name, const std::string& path,
                                       const ImportProgressCallback& progress);
   SnapshotStore* snapshots() const { return snapshots_; }

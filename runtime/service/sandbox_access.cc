@@ -172,9 +172,10 @@ absl::StatusOr<SnapshotInfo> SandboxAccess::ImportTree(
 }
 
 absl::StatusOr<ImageInfo> SandboxAccess::ImportImage(const Caller& caller, const std::string& name,
-                                                     const std::string& archive_path) const {
+                                                     const std::string& path,
+                                                     bool is_directory) const {
   RETURN_IF_ERROR(CheckImportQuota(caller));
-  ASSIGN_OR_RETURN(ImageInfo info, manager_->ImportImage(name, archive_path));
+  ASSIGN_OR_RETURN(ImageInfo info, manager_->ImportImage(name, path, is_directory));
   (void)owners_->Set(ImageKey(name), {caller.principal});  // on a full disk, administrators
   return info;
 }

@@ -68,7 +68,7 @@ class SandboxAccess {
                                           const std::string& path,
                                           const ImportProgressCallback& progress) const;
   absl::StatusOr<ImageInfo> ImportImage(const Caller& caller, const std::string& name,
-                                        const std::string& archive_path) const;
+                                        const std::string& path, bool is_directory) const;
   absl::StatusOr<ImageInfo> ImportOci(const Caller& caller, const std::string& name,
                                       const std::string& path,
                                       const ImportProgressCallback& progress) const;

@@ -246,19 +246,25 @@ absl::StatusOr<ImageInfo> SnapshotService::ImportFrom(const v1::ImportImageReque
                                                       const std::string& name,
                                                       ImageStream& stream) const {
   switch (request.source_case()) {
-    case v1::ImportImageRequest::kArchivePath: {
+    case v1::ImportImageRequest::kArchivePath:
       RETURN_IF_ERROR(CheckHostPath(request.archive_path(), "archive_path"));
-      v1::ImportImageResponse first;
-      first.mutable_progress()->set_phase(v1::IMPORT_PHASE_UNPACKING);
-      stream.WriteIfIdle(std::move(first));
-      return deps_.sandboxes->ImportImage(stream.caller(), name, request.archive_path());
-    }
+      return ImportRoot(name, request.archive_path(), /*is_directory=*/false, stream);
+    case v1::ImportImageRequest::kDirectoryPath:
+      RETURN_IF_ERROR(CheckHostPath(request.directory_path(), "directory_path"));
+      return ImportRoot(name, request.directory_path(), /*is_directory=*/true, stream);
     case v1::ImportImageRequest::kOciPath:
       RETURN_IF_ERROR(CheckHostPath(request.oci_path(), "oci_path"));
       return deps_.sandboxes->ImportOci(stream.caller(), name, request.oci_path(),
+absl::StatusOr<ImageInfo> SnapshotService::ImportRoot(const std::string& name,
+                                                      const std::string& path, bool is_directory,
+                                                      ImageStream& stream) const {
+  v1::ImportImageResponse first;
+  first.mutable_progress()->set_phase(v1::IMPORT_PHASE_UNPACKING);
+  stream.WriteIfIdle(std::move(first));
+  return deps_.sandboxes->ImportImage(stream.caller(), name, path, is_directory);
+}
+
                                         TellTo<v1::ImportImageResponse>(deps_.clock, stream));
-    case v1::ImportImageRequest::kDirectoryPath:
-      return FieldNotServed("directory_path");
     case v1::ImportImageRequest::kReference:
       return FieldNotServed("reference");
     case v1::ImportImageRequest::SOURCE_NOT_SET:

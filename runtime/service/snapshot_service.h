@@ -59,6 +59,8 @@ class SnapshotService final : public v1::SnapshotService::CallbackService {
                     v1::ListSnapshotsResponse* response) const;
   absl::Status List(const Caller& caller, const v1::ListImagesRequest& request,
                     v1::ListImagesResponse* response) const;
+  absl::StatusOr<ImageInfo> ImportRoot(const std::string& name, const std::string& path,
+                                       bool is_directory, ImageStream& stream) const;
 
   const ServiceDeps& deps_;
 };

@@ -1,8 +1,13 @@
 #include "snapshot/image_import.h"
 
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "base/status.h"
 #include "snapshot/import_progress.h"
 #include "snapshot/import_source.h"
@@ -14,18 +19,31 @@ namespace {
 
 enum TarScriptExit { kTarMissing = 20, kTarFailed = 21, kNotARoot = 22 };
 
-// Arguments: archive, destination (made by the script). Names under dev/ are left out: a worker can
-// make no devices, and a sandbox has a /dev of its own.
+// Arguments: archive or directory, destination (made by the script). Names under dev/ are left out:
+// a worker can make no devices, and a sandbox has a /dev of its own.
 constexpr char kTarScript[] = R"sh(
 set -u
 archive=$1 root=$2
 umask 022
 command -v tar >/dev/null || exit 20
 mkdir "$root" || exit 21
-tar --extract --file "$archive" --directory "$root" --numeric-owner --same-permissions \
-  --same-owner --delay-directory-restore --no-xattrs --no-acls --no-selinux --force-local \
-  --exclude='./dev/*' --exclude='dev/*' || exit 21
+unpack() {
+  tar --extract --file "$1" --directory "$root" --numeric-owner --same-permissions \
+    --same-owner --delay-directory-restore --no-xattrs --no-acls --no-selinux --force-local \
+    --exclude='./dev/*' --exclude='dev/*'
+}
+if [ -d "$archive" ]; then
+  # What tar cannot read, or finds changed, is an error.
+  { tar --create --file - --directory "$archive" --sparse --owner=0 --group=0 --no-xattrs \
+    --no-acls --no-selinux --one-file-system --exclude='./dev/*' . || : >/packing-failed; } |
+    unpack - || exit 21
+  [ ! -e /packing-failed ] || exit 21
+else
+  unpack "$archive" || exit 21
+fi
 cd "$root" || exit 21
+[ ! -d "$archive" ] || [ ! -d home/agent ] || [ -L home/agent ] || [ -L home ] ||
+  chown -hR 1000:1000 home/agent || exit 21
 [ -d usr ] && [ -d etc ] && [ ! -L usr ] && [ ! -L etc ] || exit 22
 for directory in dev proc sys run tmp mnt media srv opt home root var; do
   [ -e "$directory" ] || mkdir "$directory" || exit 21
@@ -39,13 +57,22 @@ grep -q '^[^:]*:[^:]*:1000:' etc/passwd ||
 [ -d home/agent ] || { mkdir home/agent && chown 1000:1000 home/agent; } || exit 21
 )sh";
 
+// What tar says at its end of an error that it went on after.
+std::string WithoutVerdict(absl::string_view words) {
+  std::vector<absl::string_view> lines = absl::StrSplit(words, '\n');
+  std::erase_if(lines, [](absl::string_view line) {
+    return absl::StrContains(line, "Exiting with failure status");
+  });
+  return absl::StrJoin(lines, "\n");
+}
+
 absl::Status TarFailure(const WorkerResult& result, const ImportSource& source) {
   if (result.exit_code == kTarMissing) return HostToolMissing("tar");
   const std::string words =
       result.exit_code == kNotARoot
           ? "it has no /usr and /etc, or an /etc/passwd or /etc/group that is "
             "no file: not a root file system"
-          : absl::StrCat("tar failed: ", LastWords(result.stderr_tail));
+          : absl::StrCat("tar failed: ", LastWords(WithoutVerdict(result.stderr_tail)));
   return DetailedError(absl::StatusCode::kFailedPrecondition,
                        absl::StrCat(source.path, ": ", words),
                        {"ARCHIVE_INVALID", {{"path", source.path}}});
@@ -62,12 +89,16 @@ absl::StatusOr<ImageInfo> ImportImage(ImageStore* store, WorkerRunner* runner,
     return DetailedError(absl::StatusCode::kAlreadyExists,
                          absl::StrCat("image \"", name, "\" exists"), {"IMAGE_EXISTS", {}});
   }
-  ASSIGN_OR_RETURN(const ImportSource source,
-                   IdentifySource(request.path, "ARCHIVE_NOT_FOUND", request.allowed));
-  if (source.is_directory) {
-    return DetailedError(absl::StatusCode::kInvalidArgument,
-                         absl::StrCat(request.path, " is a directory, not a tar archive"),
-                         {"PATH_INVALID", {{"path", request.path}}});
+  ASSIGN_OR_RETURN(
+      const ImportSource source,
+      IdentifySource(request.path, request.is_directory ? "SOURCE_NOT_FOUND" : "ARCHIVE_NOT_FOUND",
+                     request.allowed));
+  if (source.is_directory != request.is_directory) {
+    return DetailedError(
+        absl::StatusCode::kInvalidArgument,
+        absl::StrCat(request.path, request.is_directory ? " is a file, not a directory"
+                                                        : " is a directory, not a tar archive"),
+        {"PATH_INVALID", {{"path", request.path}}});
   }
   WorkerJob job;
   job.arguments = {"/bin/sh", "-c", kTarScript, "import", "/mnt/archive", "/image-root"};

@@ -295,6 +295,75 @@ HOSTILE_LAYERS = {
 }
 
 
+class DirectoryRoots(ImagesCase):
+    """A directory of the host becomes an image; who owns the directory is root there."""
+
+    def root(self):
+        path = self.top / "root"
+        path.mkdir()
+        subprocess.run(["tar", "-xf", "-", "-C", path], input=BASE, check=True)
+        return path
+
+    def test_a_directory_is_an_image(self):
+        path = self.root()
+        for name in ("var/data", "home/agent", "dev", "tmp"):
+            (path / name).mkdir(parents=True)
+        (path / "var/data/mine").write_text("mine")
+        (path / "var/data/mine").chmod(0o6755)
+        (path / "var/data/others").write_text("others")
+        os.chown(path / "var/data/others", 12345, 12345)
+        (path / "home/agent/notes").write_text("n")
+        os.link(path / "var/data/mine", path / "var/data/twin")
+        os.symlink("/etc/shadow", path / "var/data/out")
+        os.truncate(os.open(path / "var/data/sparse", os.O_CREAT | os.O_RDWR), 1 << 30)
+        os.mknod(path / "dev/sda", 0o600 | 0o060000, os.makedev(8, 0))
+        os.mkfifo(path / "var/data/fifo")
+        os.setxattr(path / "var/data/mine", "user.x", b"y")
+        image = self.imported(path)
+        self.assertLess(image["disk_bytes"], 64 << 20)
+        out = self.sh(image["name"], "cd /var/data; stat -c '%n %a %u:%g %h %s %F' *; cat mine others; readlink out; ls /dev/sda; "
+                      "stat -c '%u %a' ~/notes /tmp; echo x > ~/new && echo home", "--cpus", "1")
+        self.assertEqual(out.splitlines(), [
+            "fifo 644 0:0 1 0 fifo", "mine 6755 0:0 2 4 regular file", "others 644 0:0 1 6 regular file",
+            "out 777 0:0 1 11 symbolic link", f"sparse {os.stat(path / 'var/data/sparse').st_mode & 0o777:o} 0:0 1 {1 << 30} regular file",
+            "twin 6755 0:0 2 4 regular file", "mineothers/etc/shadow", "1000 644", "0 1777", "home"])
+        # As a tar file of the same tree.
+        archive = self.top / "root.tar"
+        subprocess.run(["tar", "-C", path, "--sparse", "-cf", archive, "."], check=True)
+        self.assertEqual(self.sh(self.imported(archive)["name"], "cat /var/data/mine; readlink /var/data/out"), "mine/etc/shadow\n")
+
+    def test_what_its_owner_cannot_read_and_what_is_no_root_is_refused(self):
+        path = self.root()
+        images = self.ok("image", "ls", "--json")
+
+        def refused(code, reason, source):
+            with self.assertRaises(grpc.RpcError) as caught:
+                list(self.api.stream("Snapshot", "ImportImage", timeout=300, name="hostile", directory_path=str(source)))
+            self.assertEqual(caught.exception.code(), code, caught.exception)
+            details = dict(caught.exception.trailing_metadata())["grpc-status-details-bin"]
+            self.assertIn(reason.encode(), details, caught.exception)
+            self.assertEqual(self.ok("image", "ls", "--json"), images)
+            return caught.exception.details()
+
+        invalid = grpc.StatusCode.FAILED_PRECONDITION
+        private = path / "private"
+        private.write_text("of another user")
+        os.chown(private, 12345, 12345)
+        private.chmod(0o600)
+        self.assertIn("private", refused(invalid, "ARCHIVE_INVALID", path))
+        private.unlink()
+        os.mknod(path / "disk", 0o600 | 0o060000, os.makedev(7, 200))
+        self.assertIn("disk", refused(invalid, "ARCHIVE_INVALID", path))
+        (path / "disk").unlink()
+        shutil.rmtree(path / "etc")
+        self.assertIn("not a root", refused(invalid, "ARCHIVE_INVALID", path))
+        os.symlink("/etc", path / "etc")
+        self.assertIn("not a root", refused(invalid, "ARCHIVE_INVALID", path))
+        refused(grpc.StatusCode.NOT_FOUND, "SOURCE_NOT_FOUND", path / "absent")
+        refused(grpc.StatusCode.INVALID_ARGUMENT, "PATH_INVALID", path / "usr/bin/busybox")
+        self.assertIn("no usr and etc", self.fails(1, "image", "import", "x", str(self.top)))
+
+
 class HostileImages(ImagesCase):
     def test_documents_and_blobs(self):
         for what, (change, words, *rest) in HOSTILE.items():

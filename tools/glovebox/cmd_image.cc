@@ -150,7 +150,8 @@ void AddImage(Verb app, Invocation& invocation) {
   import.AddOption("NAME", options->name, "Name of the image").Required();
   import
       .AddOption("PATH", options->source,
-                 "Tar file of a root (plain, gzip, xz, zstd), OCI image layout, archive of docker "
+                 "Tar file of a root (plain, gzip, xz, zstd) or its directory, OCI image layout, "
+                 "archive of docker "
                  "save, or docker://HOST/NAME:TAG, which skopeo fetches")
       .Required();
   import.AddFlag("--oci", options->oci, "It is an OCI image layout or an archive of docker save");

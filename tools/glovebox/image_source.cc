@@ -72,10 +72,17 @@ absl::StatusOr<v1::ImportImageRequest> ImageRequestFor(const std::string& source
   if (::stat(path.c_str(), &info) != 0) {
     return ErrnoError(errno, absl::StrCat("stat ", EscapeForPeople(path)));
   }
-  if (S_ISDIR(info.st_mode) && !oci &&
-      ::access(absl::StrCat(path, "/index.json").c_str(), F_OK) != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        EscapeForPeople(path), " is no OCI image layout; pack a root into a tar file"));
+  const auto has = [&](const char* name) {
+    return ::access(absl::StrCat(path, "/", name).c_str(), F_OK) == 0;
+  };
+  if (S_ISDIR(info.st_mode) && !oci && !has("index.json")) {
+    if (!has("usr") || !has("etc")) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(EscapeForPeople(path),
+                       " is no OCI image layout (no index.json) and no root (no usr and etc)"));
+    }
+    request.set_directory_path(std::move(path));
+    return request;
   }
   if (oci || S_ISDIR(info.st_mode) ||
       (S_ISREG(info.st_mode) && BeginsAnImageArchive(FirstMember(path)))) {

@@ -15,7 +15,8 @@ bool IsRegistryReference(absl::string_view source);
 
 // The request for a path: a directory or tar file with an OCI image layout or of `docker save`,
 // which is told by the name of its first member, else a tar file of a root. `oci`: it is known to
-// be the first. INVALID_ARGUMENT for a directory without a layout.
+// be the first. A directory without a layout is a root.
+// INVALID_ARGUMENT for one without /usr and /etc.
 absl::StatusOr<v1::ImportImageRequest> ImageRequestFor(const std::string& source, bool oci);
 
 // Whether an archive whose first member has this name has an image in OCI's or docker's form.
