@@ -217,15 +217,15 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
 }
 
 void Daemon::AdoptSandboxes() {
-  if (found_.sandboxes.empty() && found_.unusable.empty()) {
-    (void)sandboxes_->Adopt({}, boot_id_);  // removes what has no record
-    return;
-  }
+  const bool any = !found_.sandboxes.empty() || !found_.unusable.empty();
   const absl::Time begin = clock_.Now();
+  // Also removes what has no record.
   const AdoptionReport report = sandboxes_->Adopt(std::exchange(found_, {}), boot_id_);
   for (const std::string& problem : report.problems) {
-    log_->Write(LogLevel::kWarn, "a sandbox was not taken over", {{"what", problem}});
+    log_->Write(LogLevel::kWarn, "what an earlier daemon left was not all taken over",
+                {{"what", problem}});
   }
+  if (!any) return;
   log_->Write(LogLevel::kInfo, "took over sandboxes of an earlier daemon",
               {{"running", absl::StrCat(report.running)},
                {"stopped", absl::StrCat(report.stopped)},

@@ -14,6 +14,7 @@
 #include "linux/mount.h"
 #include "policy/landlock.h"
 #include "policy/payload_profile.h"
+#include "snapshot/sealed_store.h"
 
 namespace glovebox {
 namespace {
@@ -45,6 +46,20 @@ std::vector<const Layer*> LayersOf(const std::vector<Layer>& snapshot, const Roo
   for (const Layer& layer : snapshot) layers.push_back(&layer);
   for (const Layer& layer : image.layers) layers.push_back(&layer);
   return layers;
+}
+
+absl::Status AddCache(const CacheLayers& cache, PlanInput* plan, LaunchRequest* request) {
+  PlanCacheInput input{cache.target, SealedStore::kRoot, &kWorkspace[1],
+                       static_cast<uint32_t>(cache.layers.size())};
+  for (const Layer& layer : cache.layers) {
+    if (layer.subdirectory != input.subdirectory) {
+      return absl::InternalError(absl::StrCat("the layer of a cache is at ", layer.subdirectory));
+    }
+    ASSIGN_OR_RETURN(UniqueFd mount, CloneMount(layer.mount_path));
+    request->cache_layers.push_back(std::move(mount));
+  }
+  plan->caches.push_back(std::move(input));
+  return absl::OkStatus();
 }
 
 // Not NOT_FOUND, which would say that init has ended.
@@ -190,6 +205,9 @@ absl::StatusOr<LaunchRequest> Sandbox::Resources::MakeLaunchRequest(
     ASSIGN_OR_RETURN(LaunchBind launch, BindOwned(bind, command_id, &directory));
     request.binds.push_back(std::move(launch));
     plan.binds.push_back({bind.target, directory, /*own_view=*/false});
+  }
+  for (const CacheLayers& cache : blueprint.caches) {
+    RETURN_IF_ERROR(AddCache(cache, &plan, &request));
   }
   ASSIGN_OR_RETURN(request.plan, BuildPlan(plan));
   ASSIGN_OR_RETURN(request.disk, CloneMount(disk->mount_path()));

@@ -67,12 +67,19 @@ struct OwnedBind {
   std::shared_ptr<const UniqueFd> pinned = nullptr;  // what is shown; null: what the path leads to
 };
 
+// What is shown read-only at `target`.
+struct CacheLayers {
+  std::string target;
+  std::vector<Layer> layers;  // of a snapshot, uppermost first
+};
+
 // Everything decided, nothing made yet.
 struct SandboxBlueprint {
   std::string id;
   SandboxLimits limits;
   RootLayers image;
   std::vector<Layer> snapshot;  // uppermost first; none: it is of an image alone
+  std::vector<CacheLayers> caches;
   std::vector<OwnedBind> owned_binds;
   bool root_inside = false;
   bool commands_as_root = false;             // only with root_inside

@@ -14,6 +14,7 @@
 #include "base/ids.h"
 #include "base/status.h"
 #include "policy/payload_profile.h"
+#include "sandbox/cache_mounts.h"
 #include "sandbox/sandbox_errors.h"
 
 namespace glovebox {
@@ -59,6 +60,7 @@ SandboxManager::SandboxManager(SandboxDeps deps, SnapshotStore* snapshots, Image
       images_(images),
       limits_(std::move(limits)),
       seccomp_digests_(DigestsOf(limits_)),
+      caches_(snapshots_, deps_.state, deps_.clock),
       workers_(WithoutRecords(deps_), images_),
       git_importer_(snapshots_, &workers_, ImportLimits{}),
       tree_importer_(snapshots_, {&workers_, deps_.importer, ImportLimits{}}),
@@ -99,6 +101,7 @@ absl::Status SandboxManager::CheckOptions(const CreateOptions& options) {
                      " and values of at most ", kLabelValueBytesMax, " bytes"),
         {"INVALID_FIELD", {}});
   }
+  RETURN_IF_ERROR(CheckCacheMounts(options.caches));
   return Validate(options.limits);
 }
 
@@ -168,9 +171,7 @@ absl::StatusOr<SandboxInfo> SandboxManager::WaitForTwin(const CreateOptions& opt
     return DetailedError(absl::StatusCode::kAborted,
                          "the request with the same id failed; send it again", {"TWIN_FAILED", {}});
   }
-  CreateOptions same = options;
-  same.seccomp_digest = it->second.options.seccomp_digest;  // of the release that made it
-  if (!(it->second.options == same)) {
+  if (!IsSameRequest(options, it->second.options)) {
     return DetailedError(absl::StatusCode::kAlreadyExists,
                          absl::StrCat("request id \"", EscapeForPeople(options.request_id, 80),
                                       "\" came before with another request"),
@@ -184,6 +185,7 @@ SandboxInfo SandboxManager::Describe(const Entry& entry) {
   info.owner = entry.options.owner;
   info.created = entry.created;
   info.image = entry.options.image;
+  info.caches = entry.options.caches;
   info.labels = entry.options.labels;
   info.limits = entry.options.limits;
   info.root_inside = entry.options.root_inside;
@@ -224,6 +226,7 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::Assemble(const std::string
     ASSIGN_OR_RETURN(blueprint.snapshot, snapshots_->Lease(options.snapshot));
   }
   if (entry.snapshot.has_value()) blueprint.workdir = kWorkspace;
+  RETURN_IF_ERROR(LeaseCaches(&entry.options, &blueprint));
   ASSIGN_OR_RETURN(entry.sandbox, Sandbox::Start(deps_, std::move(blueprint)));
   RETURN_IF_ERROR(RecordOrEnd(entry));
   return entry;

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "sandbox/cache_book.h"
 #include "sandbox/owner.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/sandbox_spec.h"
@@ -162,6 +163,8 @@ class SandboxManager {
                                         bool is_directory = false);
   absl::StatusOr<ImageInfo> ImportOci(const std::string& name, const std::string& path,
                                       const ImportProgressCallback& progress);
+  // Names of caches: what they mean is up to whoever asks for them.
+  CacheBook* caches() { return &caches_; }
   SnapshotStore* snapshots() const { return snapshots_; }
   ImageStore* images() const { return images_; }
 
@@ -214,6 +217,10 @@ class SandboxManager {
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Everything that takes time; fills sandbox and snapshot.
   absl::StatusOr<Entry> Assemble(const std::string& id, const CreateOptions& options);
+  absl::Status LeaseCaches(CreateOptions* options, SandboxBlueprint* blueprint);
+  absl::Status LeaseCachesAgain(const std::vector<CacheMount>& caches,
+                                SandboxBlueprint* blueprint) const;
+  static bool IsSameRequest(CreateOptions asked, const CreateOptions& made);
   absl::Status Record(const Entry& entry) const;
   absl::Status RecordOrEnd(const Entry& entry) const;
   static absl::Status CheckOptions(const CreateOptions& options);
@@ -267,6 +274,7 @@ class SandboxManager {
   ImageStore* const images_;
   const ManagerLimits limits_;
   const std::map<SeccompTier, std::string> seccomp_digests_;
+  CacheBook caches_;
   SandboxWorkerRunner workers_;
   GitImporter git_importer_;
   TreeImporter tree_importer_;

@@ -59,6 +59,7 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::AdoptOne(SandboxTraces tra
     entry.snapshot->digest = row.snapshot_digest;
     if (layers.ok()) blueprint.snapshot = *std::move(layers);
   }
+  traces.unusable.Update(LeaseCachesAgain(row.options.caches, &blueprint));
   entry.sandbox = Sandbox::Adopt(deps_, blueprint, devices, traces);
   return entry;
 }
@@ -72,6 +73,9 @@ AdoptionReport SandboxManager::Adopt(StateDb::Contents contents, const std::stri
     devices = *std::move(listed);
   } else {
     report.problems.push_back(std::string(listed.status().message()));
+  }
+  for (std::string& problem : caches_.Restore(contents.caches)) {
+    report.problems.push_back(std::move(problem));
   }
   const std::vector<CheckpointRow> checkpoints = std::move(contents.checkpoints);
   std::map<std::string, SandboxTraces> all = GroupById(std::move(contents), boot_id);

@@ -152,6 +152,8 @@ absl::StatusOr<std::shared_ptr<Sandbox>> SandboxManager::RestoreFrom(
   if (entry.snapshot.has_value()) {
     ASSIGN_OR_RETURN(blueprint.snapshot, snapshots_->Lease(entry.snapshot->digest));
   }
+  blueprint.caches.clear();
+  RETURN_IF_ERROR(LeaseCachesAgain(entry.options.caches, &blueprint));
   absl::StatusOr<DiskImage> image =
       deps_.disks->Duplicate(checkpoint.image, [&] { return IsGone(id); });
   if (!image.ok() && IsGone(id)) return IsShuttingDown() ? ShuttingDown() : SandboxNotFound(id);

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "policy/sandbox_limits.h"
@@ -28,6 +29,17 @@ struct RepositorySource {
   friend bool operator==(const RepositorySource&, const RepositorySource&) = default;
 };
 
+inline constexpr size_t kCacheMountsMax = 8;
+inline constexpr size_t kCacheTargetBytesMax = 1024;
+
+// A snapshot that is mounted read-only.
+struct CacheMount {
+  std::string name;      // "": the request named the digest
+  std::string snapshot;  // digest; with a name, "" until the sandbox is made
+  std::string target;    // directory inside
+  friend bool operator==(const CacheMount&, const CacheMount&) = default;
+};
+
 struct CreateOptions {
   std::string owner;       // sandbox/owner.h
   std::string request_id;  // "": none. The same id of the same owner with the same options gives
@@ -35,6 +47,7 @@ struct CreateOptions {
   std::string image = "host";
   std::string snapshot;  // digest, or "" ; at most one of snapshot and repository
   std::optional<RepositorySource> repository;
+  std::vector<CacheMount> caches;
   SandboxLimits limits;
   std::map<std::string, std::string> labels;
   bool root_inside = false;
@@ -58,6 +71,7 @@ struct SandboxInfo {
   std::string snapshot;  // "" without one
   std::string commit;
   std::string source;  // where the snapshot came from
+  std::vector<CacheMount> caches;
   SandboxLimits limits;
   std::map<std::string, std::string> labels;
   bool root_inside = false;

@@ -34,6 +34,11 @@ constexpr char kLoadCheckpoints[] =
 constexpr char kPutCheckpoint[] =
     "INSERT INTO checkpoints (sandbox_id, checkpoint_id, created_us, image) "
     "SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM sandboxes WHERE id = ?1)";
+constexpr char kLoadCaches[] = "SELECT name, scope, owner, snapshot, set_us FROM caches";
+constexpr char kPutCache[] =
+    "INSERT INTO caches (name, scope, owner, snapshot, set_us) VALUES (?1, ?2, ?3, ?4, ?5) "
+    "ON CONFLICT DO UPDATE SET owner = excluded.owner, snapshot = excluded.snapshot, "
+    "set_us = excluded.set_us";
 constexpr char kNoteRestored[] =
     "UPDATE sandboxes SET disk = ?2, host_id_first = ?3, paused = 0, stop_reason = NULL "
     "WHERE id = ?1";
@@ -69,6 +74,7 @@ struct StateDb::Statements {
   SqliteStatement put_sandbox, erase_sandbox, note_stopped, note_paused;
   SqliteStatement put_exec, archive_exec, erase_exec;
   SqliteStatement put_checkpoint, erase_checkpoint, note_restored;
+  SqliteStatement put_cache, erase_cache;
 
   static absl::StatusOr<std::unique_ptr<Statements>> Prepare(sqlite3* db, const std::string& path) {
     const auto prepare = [&](const char* sql) { return SqliteStatement::Prepare(db, path, sql); };
@@ -90,11 +96,15 @@ struct StateDb::Statements {
         SqliteStatement erase_checkpoint,
         prepare("DELETE FROM checkpoints WHERE sandbox_id = ?1 AND checkpoint_id = ?2"));
     ASSIGN_OR_RETURN(SqliteStatement note_restored, prepare(kNoteRestored));
-    return std::make_unique<Statements>(Statements{
-        std::move(begin), std::move(commit), std::move(rollback), std::move(put_sandbox),
-        std::move(erase_sandbox), std::move(note_stopped), std::move(note_paused),
-        std::move(put_exec), std::move(archive_exec), std::move(erase_exec),
-        std::move(put_checkpoint), std::move(erase_checkpoint), std::move(note_restored)});
+    ASSIGN_OR_RETURN(SqliteStatement put_cache, prepare(kPutCache));
+    ASSIGN_OR_RETURN(SqliteStatement erase_cache,
+                     prepare("DELETE FROM caches WHERE name = ?1 AND scope = ?2"));
+    return std::make_unique<Statements>(
+        Statements{std::move(begin), std::move(commit), std::move(rollback), std::move(put_sandbox),
+                   std::move(erase_sandbox), std::move(note_stopped), std::move(note_paused),
+                   std::move(put_exec), std::move(archive_exec), std::move(erase_exec),
+                   std::move(put_checkpoint), std::move(erase_checkpoint), std::move(note_restored),
+                   std::move(put_cache), std::move(erase_cache)});
   }
 };
 
@@ -152,10 +162,17 @@ absl::StatusOr<StateDb::Contents> StateDb::Load() {
                    SqliteStatement::Prepare(db_.get(), path_, kLoadCheckpoints));
   for (;;) {
     ASSIGN_OR_RETURN(const bool more, checkpoints.Step());
-    if (!more) return contents;
+    if (!more) break;
     contents.checkpoints.push_back({checkpoints.Text(0), checkpoints.Text(1),
                                     absl::FromUnixMicros(checkpoints.Number(2)),
                                     checkpoints.Text(3)});
+  }
+  ASSIGN_OR_RETURN(SqliteStatement caches, SqliteStatement::Prepare(db_.get(), path_, kLoadCaches));
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool more, caches.Step());
+    if (!more) return contents;
+    contents.caches.push_back({caches.Text(0), caches.Text(1), caches.Text(2), caches.Text(3),
+                               absl::FromUnixMicros(caches.Number(4))});
   }
 }
 
@@ -220,6 +237,23 @@ absl::Status StateDb::EraseCheckpoint(const std::string& sandbox_id,
                                       const std::string& checkpoint_id) {
   return WriteAndWait([&](Statements& statements) {
     return statements.erase_checkpoint.Bind(1, sandbox_id).Bind(2, checkpoint_id).Run();
+  });
+}
+
+absl::Status StateDb::PutCache(const CacheRow& row) {
+  return WriteAndWait([&row](Statements& statements) {
+    return statements.put_cache.Bind(1, row.name)
+        .Bind(2, row.scope)
+        .Bind(3, row.owner)
+        .Bind(4, row.snapshot)
+        .Bind(5, absl::ToUnixMicros(row.set))
+        .Run();
+  });
+}
+
+absl::Status StateDb::EraseCache(const std::string& name, const std::string& scope) {
+  return WriteAndWait([&](Statements& statements) {
+    return statements.erase_cache.Bind(1, name).Bind(2, scope).Run();
   });
 }
 

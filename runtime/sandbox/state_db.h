@@ -34,7 +34,7 @@ namespace glovebox {
 // behind that failed and are tried again.
 class StateDb {
  public:
-  static constexpr int kSchemaVersion = 3;
+  static constexpr int kSchemaVersion = 4;
   static constexpr size_t kBehindMax = 65536;
 
   // Called on the writer's thread when writing begins to fail, and with OK when it works again.
@@ -51,6 +51,7 @@ class StateDb {
     std::vector<SandboxRow> sandboxes;
     std::vector<ExecRow> execs;  // by sandbox, then number
     std::vector<CheckpointRow> checkpoints;
+    std::vector<CacheRow> caches;
     std::vector<std::string> unusable;  // what could not be read, with the reason
   };
   // Before the first write. One unreadable row does not keep the others.
@@ -64,6 +65,9 @@ class StateDb {
   // Nothing is written when its sandbox has no record (any more).
   absl::Status PutCheckpoint(const CheckpointRow& row);
   absl::Status EraseCheckpoint(const std::string& sandbox_id, const std::string& checkpoint_id);
+  // In place of one of that name and scope.
+  absl::Status PutCache(const CacheRow& row);
+  absl::Status EraseCache(const std::string& name, const std::string& scope);
   // It runs anew, with the files on another disk.
   absl::Status NoteRestored(const std::string& id, const std::string& disk, uint32_t host_id_first);
   absl::Status NotePaused(const std::string& id);

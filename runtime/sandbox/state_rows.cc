@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "sandbox/cache_mounts.h"
 
 namespace glovebox {
 namespace {
@@ -48,6 +49,22 @@ absl::StatusOr<Json> TakeObject(const Json& json, const char* key) {
   return *it;
 }
 
+absl::Status TakeCaches(const Json& json, std::vector<CacheMount>* caches) {
+  const auto it = json.find("caches");
+  if (it == json.end()) return absl::OkStatus();
+  if (!it->is_array() || it->size() > kCacheMountsMax) return Wrong("caches");
+  for (const Json& item : *it) {
+    if (!item.is_object()) return Wrong("caches");
+    CacheMount cache;
+    RETURN_IF_ERROR(Take(item, "name", &cache.name));
+    RETURN_IF_ERROR(Take(item, "snapshot", &cache.snapshot));
+    RETURN_IF_ERROR(Take(item, "target", &cache.target));
+    caches->push_back(std::move(cache));
+  }
+  // A sandbox without one of its caches is not the one that was asked for.
+  return CheckCacheMounts(*caches).ok() ? absl::OkStatus() : Wrong("caches");
+}
+
 }  // namespace
 
 std::string FormatOptions(const CreateOptions& options) {
@@ -67,6 +84,10 @@ std::string FormatOptions(const CreateOptions& options) {
                           {"revision", options.repository->revision},
                           {"history", HistoryName(options.repository->history)}};
   }
+  for (const CacheMount& cache : options.caches) {
+    json["caches"].push_back(
+        {{"name", cache.name}, {"snapshot", cache.snapshot}, {"target", cache.target}});
+  }
   if (!options.seccomp_digest.empty()) json["seccomp_digest"] = options.seccomp_digest;
   if (!options.parent.empty()) json["parent"] = options.parent;
   if (options.seccomp.has_value()) json["seccomp"] = SeccompTierName(*options.seccomp);
@@ -85,6 +106,7 @@ absl::StatusOr<CreateOptions> ParseOptions(absl::string_view text) {
   RETURN_IF_ERROR(Take(json, "snapshot", &options.snapshot));
   RETURN_IF_ERROR(Take(json, "root_inside", &options.root_inside));
   RETURN_IF_ERROR(Take(json, "parent", &options.parent));
+  RETURN_IF_ERROR(TakeCaches(json, &options.caches));
   ASSIGN_OR_RETURN(const Json limits, TakeObject(json, "limits"));
   for (const LimitRange& range : SandboxLimitRanges()) {
     RETURN_IF_ERROR(Take(limits, range.field, &(options.limits.*range.member)));

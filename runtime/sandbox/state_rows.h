@@ -45,6 +45,15 @@ struct CheckpointRow {
   std::string image;  // DiskImage::name()
 };
 
+// A name of a snapshot (sandbox/cache_book.h).
+struct CacheRow {
+  std::string name;
+  std::string scope;  // whose it is; "": shared
+  std::string owner;  // who set it
+  std::string snapshot;
+  absl::Time set;
+};
+
 // CreateOptions as JSON text. Keys that a newer release wrote are passed over, missing ones have
 // their default. DATA_LOSS with reason STATE_DB_DAMAGED for what is not of this form.
 std::string FormatOptions(const CreateOptions& options);

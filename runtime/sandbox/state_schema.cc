@@ -45,6 +45,13 @@ constexpr const char* kMigrations[] = {
          created_us INTEGER NOT NULL,
          image TEXT NOT NULL,
          PRIMARY KEY (sandbox_id, checkpoint_id)) STRICT, WITHOUT ROWID;)",
+    R"(CREATE TABLE caches (
+         name TEXT NOT NULL,
+         scope TEXT NOT NULL,
+         owner TEXT NOT NULL,
+         snapshot TEXT NOT NULL,
+         set_us INTEGER NOT NULL,
+         PRIMARY KEY (name, scope)) STRICT, WITHOUT ROWID;)",
 };
 
 static_assert(std::size(kMigrations) == StateDb::kSchemaVersion);

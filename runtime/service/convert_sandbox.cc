@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/ids.h"
 #include "base/status.h"
+#include "sandbox/cache_mounts.h"
 #include "service/convert_time.h"
 #include "service/request_error.h"
 #include "service/status.h"
@@ -128,6 +129,20 @@ absl::Status CheckRequestId(const std::string& id) {
   return fits ? absl::OkStatus() : FieldError("request_id", "must be 1 to 63 of [a-zA-Z0-9._-]");
 }
 
+absl::StatusOr<std::vector<CacheMount>> CachesFromProto(
+    const google::protobuf::RepeatedPtrField<v1::CacheMount>& protos) {
+  std::vector<CacheMount> caches;
+  for (const v1::CacheMount& proto : protos) {
+    if (!proto.name().empty() && !proto.snapshot().empty()) {
+      return FieldError(absl::StrCat("caches[", caches.size(), "]"),
+                        "has a snapshot and a name; set one of them");
+    }
+    caches.push_back({proto.name(), proto.snapshot(), proto.target_path()});
+  }
+  RETURN_IF_ERROR(CheckCacheMounts(caches));
+  return caches;
+}
+
 }  // namespace
 
 absl::StatusOr<RepositorySource> FromProto(const v1::Repository& repository,
@@ -177,7 +192,7 @@ absl::StatusOr<CreateOptions> FromProto(const v1::CreateSandboxRequest& request,
   options.root_inside = request.profile().root_inside();
   ASSIGN_OR_RETURN(options.seccomp, TierFromProto(request.profile().seccomp_tier()));
   RETURN_IF_ERROR(CheckEgress(request.egress()));
-  if (request.caches_size() > 0) return FieldNotServed("caches");
+  ASSIGN_OR_RETURN(options.caches, CachesFromProto(request.caches()));
   return options;
 }
 
@@ -266,6 +281,12 @@ v1::Sandbox ToProto(const SandboxInfo& info, const std::string& host_id) {
   proto.set_commit(info.commit);
   *proto.mutable_limits() = ToProto(info.limits);
   proto.mutable_labels()->insert(info.labels.begin(), info.labels.end());
+  for (const CacheMount& cache : info.caches) {
+    v1::CacheMount& mount = *proto.add_caches();
+    mount.set_name(cache.name);
+    mount.set_snapshot(cache.snapshot);
+    mount.set_target_path(cache.target);
+  }
   proto.set_workdir(info.workdir);
   proto.set_parent_id(info.parent);
   proto.mutable_profile()->set_root_inside(info.root_inside);

@@ -43,6 +43,12 @@ uint32_t Count(const std::vector<SandboxInfo>& sandboxes, Uses uses) {
 
 }  // namespace
 
+bool UsesSnapshot(const SandboxInfo& sandbox, const std::string& digest) {
+  return sandbox.snapshot == digest ||
+         std::any_of(sandbox.caches.begin(), sandbox.caches.end(),
+                     [&](const CacheMount& cache) { return cache.snapshot == digest; });
+}
+
 v1::Snapshot ToProto(const SnapshotInfo& info, const std::vector<SandboxInfo>& sandboxes) {
   v1::Snapshot proto;
   proto.set_digest(info.digest);
@@ -52,7 +58,7 @@ v1::Snapshot ToProto(const SnapshotInfo& info, const std::vector<SandboxInfo>& s
   proto.set_disk_bytes(info.bytes_used);
   proto.set_file_count(info.inodes_used);
   proto.set_sandbox_count(
-      Count(sandboxes, [&](const SandboxInfo& s) { return s.snapshot == info.digest; }));
+      Count(sandboxes, [&](const SandboxInfo& s) { return UsesSnapshot(s, info.digest); }));
   if (info.last_used > absl::UnixEpoch()) {
     *proto.mutable_last_use_time() = ToProtoTime(info.last_used);
   }

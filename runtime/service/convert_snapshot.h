@@ -14,6 +14,9 @@
 
 namespace glovebox {
 
+// As its /workspace or as a cache.
+bool UsesSnapshot(const SandboxInfo& sandbox, const std::string& digest);
+
 // `sandboxes`: all there are, to count those that use it.
 v1::Snapshot ToProto(const SnapshotInfo& info, const std::vector<SandboxInfo>& sandboxes);
 // `images`: which layers other images have, too.

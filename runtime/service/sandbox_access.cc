@@ -125,6 +125,11 @@ absl::StatusOr<SandboxInfo> SandboxAccess::Create(const Caller& caller,
   options.owner = caller.principal;
   const uint64_t owner_max = SandboxesMax(caller);
   if (!options.snapshot.empty()) RETURN_IF_ERROR(FindSnapshot(caller, options.snapshot).status());
+  for (const CacheMount& cache : options.caches) {
+    if (!cache.snapshot.empty()) {
+      RETURN_IF_ERROR(FindSnapshot(caller, cache.snapshot).status());
+    }
+  }
   if (!options.repository.has_value()) return manager_->Create(options, owner_max);
   RETURN_IF_ERROR(CheckImportQuota(caller));
   ASSIGN_OR_RETURN(SandboxInfo info, manager_->Create(options, owner_max));
@@ -229,12 +234,19 @@ std::vector<SnapshotInfo> SandboxAccess::ListSnapshots(const Caller& caller) con
   return infos;
 }
 
-// By a sandbox, or as the parent of a snapshot.
+// By a sandbox, by a name, or as the parent of a snapshot.
 bool SandboxAccess::UsesSnapshot(const Caller& caller, const std::string& digest) const {
   const std::vector<SandboxInfo> sandboxes = manager_->List(caller.View());
   const std::vector<SnapshotInfo> snapshots = ListSnapshots(caller);
-  return std::any_of(sandboxes.begin(), sandboxes.end(),
-                     [&](const SandboxInfo& info) { return info.snapshot == digest; }) ||
+  const std::vector<CacheInfo> caches = ListCaches(caller);
+  const auto names_it = [&](const CacheInfo& info) { return info.snapshot == digest; };
+  const auto uses_it = [&](const SandboxInfo& info) {
+    return info.snapshot == digest ||
+           std::any_of(info.caches.begin(), info.caches.end(),
+                       [&](const CacheMount& cache) { return cache.snapshot == digest; });
+  };
+  return std::any_of(sandboxes.begin(), sandboxes.end(), uses_it) ||
+         std::any_of(caches.begin(), caches.end(), names_it) ||
          std::any_of(snapshots.begin(), snapshots.end(),
                      [&](const SnapshotInfo& info) { return info.parent == digest; });
 }
@@ -279,6 +291,26 @@ SandboxAccess::HostUse SandboxAccess::Use() const {
   }
   use.open_execs = manager_->CountOpenExecs(Viewer(EveryOwner{}));
   return use;
+}
+
+absl::StatusOr<CacheInfo> SandboxAccess::SetCache(const Caller& caller, const std::string& name,
+                                                  const std::string& digest, bool shared) const {
+  if (shared && !caller.admin) return AdminRequired();
+  RETURN_IF_ERROR(FindSnapshot(caller, digest).status());
+  return manager_->caches()->Set(caller.principal, name, digest, shared);
+}
+
+std::vector<CacheInfo> SandboxAccess::ListCaches(const Caller& caller) const {
+  return manager_->caches()->List(caller.View());
+}
+
+absl::Status SandboxAccess::DeleteCache(const Caller& caller, const std::string& name,
+                                        const std::string& owner) const {
+  if (owner != caller.principal && !caller.admin) return AdminRequired();
+  CacheBook& caches = *manager_->caches();
+  const bool shared = owner == caller.principal && caches.IsShared(name);
+  if (shared && !caller.admin) return AdminRequired();
+  return caches.Remove(owner, name, shared);
 }
 
 }  // namespace glovebox

@@ -91,6 +91,15 @@ class SandboxAccess {
   absl::Status ForgetOwnersOfWhatIsGone() const;
   const ImageStore* images() const { return manager_->images(); }
 
+  // Names of caches: an owner's own, or shared, which administrators alone set and delete:
+  // PERMISSION_DENIED, ADMIN_REQUIRED. Else as CacheBook's.
+  absl::StatusOr<CacheInfo> SetCache(const Caller& caller, const std::string& name,
+                                     const std::string& digest, bool shared) const;
+  std::vector<CacheInfo> ListCaches(const Caller& caller) const;
+  // `owner`'s own, or else the shared one.
+  absl::Status DeleteCache(const Caller& caller, const std::string& name,
+                           const std::string& owner) const;
+
   // Of all owners: for the capacity of the host.
   struct HostUse {
     uint32_t sandboxes = 0;

@@ -37,6 +37,19 @@ absl::Status NameUsers(const absl::Status& status, const std::vector<SandboxInfo
   return DetailedError(status.code(), status.message(), *detail);
 }
 
+// Adds the names by which the caller, or all, use the snapshot as a cache.
+absl::Status NameCaches(const absl::Status& status, const std::vector<CacheInfo>& caches,
+                        const std::string& digest) {
+  std::optional<ErrorDetail> detail = GetErrorDetail(status);
+  if (!absl::IsFailedPrecondition(status) || !detail.has_value()) return status;
+  std::vector<std::string> names;
+  for (const CacheInfo& info : caches) {
+    if (info.snapshot == digest && names.size() < kUsersNamedMax) names.push_back(info.name);
+  }
+  if (!names.empty()) detail->metadata["caches"] = absl::StrJoin(names, ",");
+  return DetailedError(status.code(), status.message(), *detail);
+}
+
 absl::Status AllowMissing(const absl::Status& status, bool allow) {
   return allow && absl::IsNotFound(status) ? absl::OkStatus() : status;
 }
@@ -234,12 +247,22 @@ grpc::ServerUnaryReactor* SnapshotService::DeleteSnapshot(
       deps_, *context, {"SnapshotService/DeleteSnapshot"}, deps_.calls,
       [this, request](const UnaryCall& call) {
         const absl::Status deleted =
-            deps_.sandboxes->DeleteSnapshot(call.caller(), request->digest());
+            NameCaches(deps_.sandboxes->DeleteSnapshot(call.caller(), request->digest()),
+                       deps_.sandboxes->ListCaches(call.caller()), request->digest());
         return AllowMissing(
             NameUsers(deleted, deps_.sandboxes->List(call.caller()),
-                      [&](const SandboxInfo& s) { return s.snapshot == request->digest(); }),
+                      [&](const SandboxInfo& s) { return UsesSnapshot(s, request->digest()); }),
             request->allow_missing());
       });
+}
+
+absl::StatusOr<ImageInfo> SnapshotService::ImportRoot(const std::string& name,
+                                                      const std::string& path, bool is_directory,
+                                                      ImageStream& stream) const {
+  v1::ImportImageResponse first;
+  first.mutable_progress()->set_phase(v1::IMPORT_PHASE_UNPACKING);
+  stream.WriteIfIdle(std::move(first));
+  return deps_.sandboxes->ImportImage(stream.caller(), name, path, is_directory);
 }
 
 absl::StatusOr<ImageInfo> SnapshotService::ImportFrom(const v1::ImportImageRequest& request,
@@ -255,15 +278,6 @@ absl::StatusOr<ImageInfo> SnapshotService::ImportFrom(const v1::ImportImageReque
     case v1::ImportImageRequest::kOciPath:
       RETURN_IF_ERROR(CheckHostPath(request.oci_path(), "oci_path"));
       return deps_.sandboxes->ImportOci(stream.caller(), name, request.oci_path(),
-absl::StatusOr<ImageInfo> SnapshotService::ImportRoot(const std::string& name,
-                                                      const std::string& path, bool is_directory,
-                                                      ImageStream& stream) const {
-  v1::ImportImageResponse first;
-  first.mutable_progress()->set_phase(v1::IMPORT_PHASE_UNPACKING);
-  stream.WriteIfIdle(std::move(first));
-  return deps_.sandboxes->ImportImage(stream.caller(), name, path, is_directory);
-}
-
                                         TellTo<v1::ImportImageResponse>(deps_.clock, stream));
     case v1::ImportImageRequest::kReference:
       return FieldNotServed("reference");

@@ -40,6 +40,15 @@ class SnapshotService final : public v1::SnapshotService::CallbackService {
   grpc::ServerUnaryReactor* DeleteImage(grpc::CallbackServerContext* context,
                                         const v1::DeleteImageRequest* request,
                                         v1::DeleteImageResponse* response) override;
+  grpc::ServerUnaryReactor* SetCache(grpc::CallbackServerContext* context,
+                                     const v1::SetCacheRequest* request,
+                                     v1::SetCacheResponse* response) override;
+  grpc::ServerUnaryReactor* ListCaches(grpc::CallbackServerContext* context,
+                                       const v1::ListCachesRequest* request,
+                                       v1::ListCachesResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteCache(grpc::CallbackServerContext* context,
+                                        const v1::DeleteCacheRequest* request,
+                                        v1::DeleteCacheResponse* response) override;
 
  private:
   using SnapshotStream = ProducedStream<v1::ImportSnapshotResponse>;
@@ -50,6 +59,8 @@ class SnapshotService final : public v1::SnapshotService::CallbackService {
   absl::StatusOr<SnapshotInfo> ImportFrom(const v1::ImportSnapshotRequest& request,
                                           const Caller& caller,
                                           const ImportProgressCallback& tell) const;
+  absl::StatusOr<ImageInfo> ImportRoot(const std::string& name, const std::string& path,
+                                       bool is_directory, ImageStream& stream) const;
   absl::StatusOr<ImageInfo> ImportFrom(const v1::ImportImageRequest& request,
                                        const std::string& name, ImageStream& stream) const;
   absl::Status Import(const v1::ImportSnapshotRequest& request, SnapshotStream& stream) const;
@@ -59,8 +70,8 @@ class SnapshotService final : public v1::SnapshotService::CallbackService {
                     v1::ListSnapshotsResponse* response) const;
   absl::Status List(const Caller& caller, const v1::ListImagesRequest& request,
                     v1::ListImagesResponse* response) const;
-  absl::StatusOr<ImageInfo> ImportRoot(const std::string& name, const std::string& path,
-                                       bool is_directory, ImageStream& stream) const;
+  absl::Status List(const Caller& caller, const v1::ListCachesRequest& request,
+                    v1::ListCachesResponse* response) const;
 
   const ServiceDeps& deps_;
 };

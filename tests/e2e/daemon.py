@@ -326,10 +326,10 @@ class FreshDaemonCase(AskingCase):
         self.daemon.kill()
         self.daemon.start(*options, **more)
 
-    def try_create(self):
+    def try_create(self, *options):
         """A client that a loaded machine keeps from connecting in time has asked for nothing: it asks again."""
         def asked():
-            done = self.daemon.cli("create")
+            done = self.daemon.cli("create", *options)
             return None if b"failed to connect" in done.stderr else done
 
         return wait_until(asked, "the daemon is asked")

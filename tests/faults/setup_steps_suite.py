@@ -37,6 +37,7 @@ PLACES = {
     "attach_layers": (INIT, r'move_mount\(\d+, "", AT_FDCWD, "l0"'),
     "mount_overlay": (INIT, r'mount\("overlay"'),
     "mount_binds": (INIT, r'openat2\(\d+, "/usr"'),
+    "mount_caches": (INIT, r'openat2\(\d+, "cache-of-steps"'),
     "mount_proc": (INIT, r'mount\("proc"'),
     "mask_proc": (INIT, r'openat2\(\d+, "/proc/'),
     "mount_dev": (INIT, r'mount\("devpts"'),
@@ -73,12 +74,19 @@ def steps():
 
 
 class SetupSteps(daemon.FreshDaemonCase):
+    def start_daemon(self):
+        super().start_daemon()
+        tree = self.daemon.root / "tree"
+        tree.mkdir()
+        digest = self.ok("snapshot", "import", "--directory", str(tree)).decode().strip()
+        self.options = ("--cache", f"{digest}:/cache-of-steps")
+
     def find_points(self):
         """Of each step: which call of that name in its process is its place."""
         trace = self.daemon.root / "trace"
         spawner = self.daemon.spawner()
         with Tracer(spawner, "-o", str(trace)):
-            created = self.try_create()
+            created = self.try_create(*self.options)
         self.assertEqual(created.returncode, 0, created.stderr)
         self.ok("rm", created.stdout.decode().strip())
         seen, points = collections.Counter(), {}
@@ -98,7 +106,7 @@ class SetupSteps(daemon.FreshDaemonCase):
         """The step fails: the error names it and nothing is left."""
         with Tracer(self.daemon.spawner(), "-o", "/dev/null", "-e", f"trace={point[0]}", "-e",
                     f"inject={point[0]}:error=EIO:when={point[1]}"):
-            done = self.try_create()
+            done = self.try_create(*self.options)
         self.assertNotEqual(done.returncode, 0, step)
         self.assertRegex(done.stderr.decode(), f"at step ({step}|{ALSO.get(step, step)}):")
         self.nothing_of_sandboxes()
@@ -108,14 +116,14 @@ class SetupSteps(daemon.FreshDaemonCase):
         trace = self.daemon.root / f"trace-{step}"
         tracer = Tracer(self.daemon.spawner(), "-o", str(trace), "-e", f"trace={point[0]}", "-e",
                         f"inject={point[0]}:signal=SIGSTOP:when={point[1]}")
-        creating = self.daemon.popen("create")
+        creating = self.daemon.popen("create", *self.options)
         stopped = re.compile(r"^(\d+) +--- (stopped by SIGSTOP|SIGSTOP)", re.MULTILINE)
 
         def stands():
             nonlocal creating
             if creating.poll() is not None:  # as in try_create
                 self.assertIn(b"failed to connect", creating.communicate()[1], step)
-                creating = self.daemon.popen("create")
+                creating = self.daemon.popen("create", *self.options)
             return stopped.search(trace.read_text(errors="replace"))
 
         match = daemon.wait_until(stands, f"it stands at {step}")

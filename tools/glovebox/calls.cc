@@ -80,6 +80,9 @@ GLOVEBOX_CALL(snapshots, SnapshotService, CaptureSandbox)
 GLOVEBOX_CALL(snapshots, SnapshotService, DeleteSnapshot)
 GLOVEBOX_CALL(snapshots, SnapshotService, ListImages)
 GLOVEBOX_CALL(snapshots, SnapshotService, DeleteImage)
+GLOVEBOX_CALL(snapshots, SnapshotService, SetCache)
+GLOVEBOX_CALL(snapshots, SnapshotService, ListCaches)
+GLOVEBOX_CALL(snapshots, SnapshotService, DeleteCache)
 GLOVEBOX_CALL(node, NodeService, GetNode)
 #undef GLOVEBOX_CALL
 

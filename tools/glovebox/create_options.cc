@@ -1,6 +1,7 @@
 #include "tools/glovebox/create_options.h"
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/escape.h"
 #include "base/status.h"
@@ -44,6 +45,23 @@ absl::Status AddLimits(const SandboxOptions& options, v1::SandboxLimits* limits)
   return absl::OkStatus();
 }
 
+// A name has no colon; a digest may be shortened.
+absl::Status AddCache(const std::string& text, v1::CacheMount* cache) {
+  const size_t path = text.find(":/");
+  if (path == std::string::npos || path == 0) {
+    return absl::InvalidArgumentError(absl::StrCat("--cache \"", EscapeForPeople(text, 80),
+                                                   "\" is not NAME:/PATH or DIGEST:/PATH"));
+  }
+  const std::string what = text.substr(0, path);
+  if (absl::StartsWith(what, "sha256:")) {
+    cache->set_snapshot(what);
+  } else {
+    cache->set_name(what);
+  }
+  cache->set_target_path(text.substr(path + 1));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 void AddHistoryOption(Verb verb, std::string& history) {
@@ -76,6 +94,10 @@ void AddCreateOptions(Verb verb, SandboxOptions& options) {
   verb.AddOption("--inodes", options.inodes, "Limit of files that can be made").TypeName("N");
   verb.AddOption("--cpus", options.cpus, "CPU limit, e.g. 1 or 0.5").TypeName("N");
   verb.AddOption("--label", options.labels, "Label; may be repeated").TypeName("K=V").Repeated();
+  verb.AddOption("--cache", options.caches,
+                 "Show a cache or snapshot read-only at a directory; may be repeated")
+      .TypeName("NAME|DIGEST:/PATH")
+      .Repeated();
   verb.AddOption("--require", options.require,
                  "Fail unless the host enforces this (glovebox preflight); may be repeated")
       .TypeName("NAME[>=N]")
@@ -107,6 +129,9 @@ absl::StatusOr<v1::CreateSandboxRequest> BuildCreateRequest(const SandboxOptions
           absl::StrCat("--label \"", EscapeForPeople(label, 80), "\" is not KEY=VALUE"));
     }
     (*request.mutable_labels())[label.substr(0, equals)] = label.substr(equals + 1);
+  }
+  for (const std::string& cache : options.caches) {
+    RETURN_IF_ERROR(AddCache(cache, request.add_caches()));
   }
   for (const std::string& one : options.require) request.add_require(one);
   if (options.root_inside) request.mutable_profile()->set_root_inside(true);

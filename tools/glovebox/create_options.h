@@ -17,6 +17,7 @@ struct SandboxOptions {
   std::string image, repository, history, snapshot;
   std::string memory, pids, disk, inodes, cpus;
   std::vector<std::string> labels;  // K=V
+  std::vector<std::string> caches;  // NAME_OR_DIGEST:/PATH
   bool root_inside = false;
   std::string seccomp;
   std::vector<std::string> require;
@@ -29,7 +30,7 @@ absl::StatusOr<v1::RepositoryHistory> ParseHistoryArgument(absl::string_view his
 
 void AddCreateOptions(Verb verb, SandboxOptions& options);
 
-// INVALID_ARGUMENT naming the option. The snapshot stays as typed; a repository's path is made
+// INVALID_ARGUMENT naming the option. Snapshots stay as typed; a repository's path is made
 // absolute.
 absl::StatusOr<v1::CreateSandboxRequest> BuildCreateRequest(const SandboxOptions& options);
 

@@ -89,6 +89,7 @@ void AddAllVerbs(Verb app, Invocation& invocation) {
   AddRm(app, invocation);
   AddImage(app, invocation);
   AddSnapshot(app, invocation);
+  AddCache(app, invocation);
   AddPreflight(app, invocation);
   AddSeccomp(app, invocation);
   AddVersion(app, invocation);

@@ -43,6 +43,7 @@ void AddPause(Verb app, Invocation& invocation);
 void AddResume(Verb app, Invocation& invocation);
 void AddRm(Verb app, Invocation& invocation);
 void AddImage(Verb app, Invocation& invocation);
+void AddCache(Verb app, Invocation& invocation);
 void AddSnapshot(Verb app, Invocation& invocation);
 // Of the group "snapshot".
 void AddSnapshotStore(Verb snapshot, Invocation& invocation);

@@ -125,6 +125,13 @@ Json SandboxJson(const v1::Sandbox& sandbox) {
   out["image_digest"] = sandbox.image_digest();
   out["snapshot"] = Optional(!sandbox.snapshot().empty(), sandbox.snapshot());
   out["commit"] = Optional(!sandbox.commit().empty(), sandbox.commit());
+  out["caches"] = Json::array();
+  for (const v1::CacheMount& cache : sandbox.caches()) {
+    Json mount = {{"snapshot", cache.snapshot()},
+                  {"name", Optional(!cache.name().empty(), cache.name())}};
+    PutBytes(mount, "target_path", cache.target_path());
+    out["caches"].push_back(std::move(mount));
+  }
   out["limits"] = LimitsJson(sandbox.limits());
   out["labels"] = MapJson(sandbox.labels());
   PutBytes(out, "workdir", sandbox.workdir());

@@ -29,6 +29,7 @@ Json FrameJson(const v1::Frame& frame);
 Json ChangeJson(const v1::Change& change);
 Json DiffSummaryJson(const v1::DiffSummary& summary);
 Json CheckpointJson(const v1::Checkpoint& checkpoint);
+Json CacheJson(const v1::Cache& cache);
 Json ImageJson(const v1::Image& image);
 Json SnapshotJson(const v1::Snapshot& snapshot);
 Json CapabilityJson(const v1::Capability& capability);

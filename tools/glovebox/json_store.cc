@@ -114,6 +114,12 @@ Json ImageJson(const v1::Image& image) {
           {"notes", image.notes()}};
 }
 
+Json CacheJson(const v1::Cache& cache) {
+  return {{"name", cache.name()},     {"snapshot", cache.snapshot()},
+          {"shared", cache.shared()}, {"owner", cache.owner()},
+          {"broken", cache.broken()}, {"set_time", TimeOrNull(cache.set_time())}};
+}
+
 Json SnapshotJson(const v1::Snapshot& snapshot) {
   return {
       {"digest", snapshot.digest()},

@@ -98,6 +98,13 @@ absl::StatusOr<std::vector<v1::Image>> AllImages(Connection& connection) {
   return out;
 }
 
+absl::StatusOr<std::vector<v1::Cache>> AllCaches(Connection& connection) {
+  std::vector<v1::Cache> out;
+  RETURN_IF_ERROR((AllPages<v1::ListCachesRequest, v1::ListCachesResponse>(
+      connection, {}, [](auto& response) { return response.mutable_caches(); }, &out)));
+  return out;
+}
+
 absl::StatusOr<std::vector<v1::Snapshot>> AllSnapshots(Connection& connection) {
   std::vector<v1::Snapshot> out;
   RETURN_IF_ERROR((AllPages<v1::ListSnapshotsRequest, v1::ListSnapshotsResponse>(

@@ -14,6 +14,10 @@ absl::StatusOr<v1::CreateSandboxRequest> PrepareCreate(Connection& connection,
     ASSIGN_OR_RETURN(const std::string digest, ResolveSnapshot(connection, request.snapshot()));
     request.set_snapshot(digest);
   }
+  for (v1::CacheMount& cache : *request.mutable_caches()) {
+    if (cache.snapshot().empty()) continue;
+    ASSIGN_OR_RETURN(*cache.mutable_snapshot(), ResolveSnapshot(connection, cache.snapshot()));
+  }
   return request;
 }
 

@@ -233,6 +233,41 @@ TEST_F(StateDbTest, ANewerSchemaIsRefusedWithTheVersions) {
   EXPECT_THAT(std::string(status.message()), testing::HasSubstr("99"));
 }
 
+TEST_F(StateDbTest, NamesOfCachesAreKeptEachInItsScope) {
+  const CacheRow own{"tools", "uid:1", "uid:1", "sha256:a", absl::FromUnixMicros(5)};
+  {
+    const auto db = Open();
+    ASSERT_EQ(db->PutCache(own), absl::OkStatus());
+    ASSERT_EQ(db->PutCache({"tools", "uid:2", "uid:2", "sha256:b", own.set}), absl::OkStatus());
+    ASSERT_EQ(db->PutCache({"all", "", "uid:0", "sha256:c", own.set}), absl::OkStatus());
+    ASSERT_EQ(db->PutCache({"all", "", "uid:9", "sha256:d", absl::FromUnixMicros(6)}),
+              absl::OkStatus());
+    EXPECT_EQ(db->EraseCache("tools", "uid:2"), absl::OkStatus());
+    EXPECT_EQ(db->EraseCache("of nothing", ""), absl::OkStatus());
+  }
+  const std::vector<CacheRow> found = Load().caches;
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].name, "all");
+  EXPECT_EQ(found[0].scope, "");
+  EXPECT_EQ(found[0].owner, "uid:9");
+  EXPECT_EQ(found[0].snapshot, "sha256:d");
+  EXPECT_EQ(found[0].set, absl::FromUnixMicros(6));
+  EXPECT_EQ(found[1].scope, "uid:1");
+  EXPECT_EQ(found[1].snapshot, "sha256:a");
+}
+
+TEST_F(StateDbTest, AFileOfTheReleaseBeforeCachesIsBroughtUpToDate) {
+  {
+    const auto db = Open();
+    ASSERT_EQ(db->PutSandbox(Row("a")), absl::OkStatus());
+  }
+  Sql("DROP TABLE caches; PRAGMA user_version = 3");
+  EXPECT_EQ(Load().sandboxes.size(), 1u);
+  ASSERT_EQ(Open()->PutCache({"all", "", "uid:0", "sha256:c", absl::FromUnixMicros(1)}),
+            absl::OkStatus());
+  EXPECT_EQ(Load().caches.size(), 1u);
+}
+
 TEST_F(StateDbTest, OneUnreadableRowDoesNotKeepTheOthers) {
   {
     const auto db = Open();

@@ -18,6 +18,8 @@ CreateOptions Unusual() {
   options.root_inside = true;
   options.seccomp = SeccompTier::kBuild;
   options.parent = "0123";
+  const std::string digest = "sha256:" + std::string(64, 'c');
+  options.caches = {{"", digest, "/c/käse"}, {"tools", digest, "/home/agent/.cache/x"}};
   return options;
 }
 
@@ -39,9 +41,12 @@ TEST(StateRowsTest, KeysOfANewerReleaseArePassedOverAndMissingOnesHaveTheirDefau
 }
 
 TEST(StateRowsTest, WhatIsNotOptionsIsRefused) {
-  for (const char* text : {"", "[]", "{", R"({"image": 1})", R"({"limits": []})",
-                           R"({"limits": {"memory_bytes": -1}})", R"({"labels": {"a": 1}})",
-                           R"({"root_inside": "yes"})", R"({"repository": "x"})"}) {
+  for (const char* text :
+       {"", "[]", "{", R"({"image": 1})", R"({"limits": []})",
+        R"({"limits": {"memory_bytes": -1}})", R"({"labels": {"a": 1}})",
+        R"({"root_inside": "yes"})", R"({"repository": "x"})", R"({"caches": {}})",
+        R"({"caches": ["x"]})", R"({"caches": [{"name": "a", "target": "/proc"}]})",
+        R"({"caches": [{"name": 1, "target": "/a"}]})", R"({"caches": [{"target": "/a"}]})"}) {
     EXPECT_EQ(ParseOptions(text).status().code(), absl::StatusCode::kDataLoss) << text;
   }
 }

@@ -49,9 +49,22 @@ TEST(CreateOptionsFromProto, WhatIsNotServedIsRefusedNeverIgnored) {
   v1::CreateSandboxRequest rules;
   rules.mutable_egress()->add_presets("pypi");
   EXPECT_EQ(RefusalOf(rules).metadata["field"], "egress.presets");
-  v1::CreateSandboxRequest caches;
-  caches.add_caches();
-  EXPECT_EQ(RefusalOf(caches).metadata["field"], "caches");
+}
+
+TEST(CreateOptionsFromProto, CachesNameASnapshotInOneWayAndTheirPlace) {
+  v1::CreateSandboxRequest request;
+  v1::CacheMount& cache = *request.add_caches();
+  EXPECT_EQ(RefusalOf(request).metadata["field"], "caches[0]");
+  cache.set_name("tools");
+  EXPECT_EQ(RefusalOf(request).metadata["field"], "caches[0].target_path");
+  cache.set_target_path("/opt/tools");
+  cache.set_snapshot("sha256:" + std::string(64, 'a'));
+  EXPECT_EQ(RefusalOf(request).metadata["field"], "caches[0]");
+  cache.clear_name();
+  const auto options = FromProto(request, Bounds());
+  ASSERT_TRUE(options.ok()) << options.status();
+  ASSERT_EQ(options->caches.size(), 1u);
+  EXPECT_EQ(options->caches[0], (CacheMount{"", cache.snapshot(), "/opt/tools"}));
 }
 
 TEST(CreateOptionsFromProto, HistoryIsFullUnlessAnotherIsNamed) {
