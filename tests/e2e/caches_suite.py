@@ -62,6 +62,23 @@ class Caches(CacheCase):
         self.assertIn("caches[0].target_path", self.fails(1, "create", "--cache", f"{one}:/proc/x"))
         self.assertIn(b"--cache", self.ok("completion", "bash"))
 
+    def test_eight_caches_of_eight_layers_each(self):
+        digest = self.imported("layered", file="0")
+        for layer in range(1, 8):
+            sandbox = self.create("--snapshot", digest)
+            self.sh(sandbox, f"echo {layer} > file; touch {layer}")
+            captured = json.loads(self.ok("snapshot", "capture", sandbox, "--json"))
+            self.ok("rm", sandbox)
+            digest = captured["digest"]
+            self.addCleanup(self.daemon.cli, "snapshot", "rm", digest)
+        self.assertEqual(captured["layer_count"], 8)
+        options = [option for n in range(8) for option in ("--cache", f"{digest}:/opt/{n}/deep")]
+        sandbox = self.create("--snapshot", digest, *options)
+        self.assertEqual(self.sh(sandbox, "cat /opt/*/deep/file; ls /opt/7/deep | wc -l"), b"7\n" * 8 + b"8\n")
+        child = self.ok("fork", sandbox).decode().strip()
+        self.addCleanup(self.daemon.cli, "rm", "--force", child)
+        self.assertEqual(self.sh(child, "cat /opt/*/deep/file"), b"7\n" * 8)
+
     def test_it_is_in_no_change_no_diff_and_no_capture(self):
         path, _ = daemon.repository(self.daemon.root, "with-caches")
         digest = self.imported("beside", file="secret of the cache")
