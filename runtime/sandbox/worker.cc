@@ -40,6 +40,12 @@ ExecSpec WorkerSpec(const WorkerJob& job) {
   return spec;
 }
 
+absl::Status Stopping() {
+  return DetailedError(absl::StatusCode::kUnavailable,
+                       "the daemon is shutting down, and the import has ended; start it again",
+                       {"SHUTTING_DOWN", {}});
+}
+
 // Takes output as it comes until the end.
 class OutputCollector {
  public:
@@ -86,14 +92,15 @@ class OutputCollector {
 SandboxWorkerRunner::SandboxWorkerRunner(SandboxDeps deps, ImageStore* images)
     : deps_(std::move(deps)), images_(images) {}
 
-absl::Status SandboxWorkerRunner::Register(const std::shared_ptr<Sandbox>& sandbox) {
+bool SandboxWorkerRunner::Register(const std::shared_ptr<Sandbox>& sandbox) {
   absl::MutexLock lock(&mutex_);
-  if (stopped_) {
-    return DetailedError(absl::StatusCode::kUnavailable, "the daemon is shutting down",
-                         {"SHUTTING_DOWN", {}});
-  }
-  running_.insert(sandbox);
-  return absl::OkStatus();
+  if (!stopped_) running_.insert(sandbox);
+  return !stopped_;
+}
+
+bool SandboxWorkerRunner::IsStopped() const {
+  absl::MutexLock lock(&mutex_);
+  return stopped_;
 }
 
 void SandboxWorkerRunner::Unregister(const std::shared_ptr<Sandbox>& sandbox) {
@@ -114,10 +121,20 @@ void SandboxWorkerRunner::Stop() {
 }
 
 absl::StatusOr<WorkerResult> SandboxWorkerRunner::Run(const WorkerJob& job) {
+  if (IsStopped()) return Stopping();
+  absl::StatusOr<WorkerResult> result = RunToTheEnd(job);
+  // How it ended then says nothing of the job.
+  if (IsStopped()) return Stopping();
+  return result;
+}
+
+absl::StatusOr<WorkerResult> SandboxWorkerRunner::RunToTheEnd(const WorkerJob& job) {
   SandboxBlueprint blueprint = WorkerBlueprint(job);
   RETURN_IF_ERROR(Validate(blueprint.limits));
   ASSIGN_OR_RETURN(blueprint.image, images_->Lease(ImageStore::kHostName));
   ASSIGN_OR_RETURN(std::shared_ptr<Sandbox> sandbox, Sandbox::Start(deps_, std::move(blueprint)));
+  if (!Register(sandbox)) return Stopping();  // it ends with the last that holds it
+  const absl::Cleanup unregister = [&] { Unregister(sandbox); };
   ASSIGN_OR_RETURN(const std::shared_ptr<Exec> exec, sandbox->StartExec("worker", WorkerSpec(job)));
   WorkerResult result;
   ASSIGN_OR_RETURN(const ExecResult end, OutputCollector(job, &result).Collect(exec));

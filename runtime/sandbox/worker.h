@@ -19,16 +19,19 @@ class SandboxWorkerRunner final : public WorkerRunner {
   SandboxWorkerRunner(SandboxDeps deps, ImageStore* images);
   absl::StatusOr<WorkerResult> Run(const WorkerJob& job) override ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Ends every job that runs (their results say so) and refuses new ones with UNAVAILABLE.
+  // Ends every job that runs, and refuses new ones: both are UNAVAILABLE with reason SHUTTING_DOWN.
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  absl::Status Register(const std::shared_ptr<Sandbox>& sandbox) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<WorkerResult> RunToTheEnd(const WorkerJob& job) ABSL_LOCKS_EXCLUDED(mutex_);
+  // What Stop ends; false after it.
+  bool Register(const std::shared_ptr<Sandbox>& sandbox) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool IsStopped() const ABSL_LOCKS_EXCLUDED(mutex_);
   void Unregister(const std::shared_ptr<Sandbox>& sandbox) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const SandboxDeps deps_;
   ImageStore* const images_;
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   std::set<std::shared_ptr<Sandbox>> running_ ABSL_GUARDED_BY(mutex_);
 };
