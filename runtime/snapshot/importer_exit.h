@@ -10,6 +10,8 @@ enum ImporterExit {
   kImporterRefused = 21,   // the source holds what is not taken, or is broken
   kImporterTooLarge = 22,  // it goes beyond a limit
   kImporterFailed = 23,    // a system call failed
+  kImporterMissing = 24,   // a blob of an upload is not there; the reason begins "blob <name> "
+  kImporterDamaged = 25,   // a blob is not what its digest says; likewise
 };
 
 }  // namespace glovebox

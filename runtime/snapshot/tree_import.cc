@@ -16,9 +16,6 @@
 namespace glovebox {
 namespace {
 
-// The command user can write only in its home; the tree is moved to /workspace afterwards.
-constexpr char kDestination[] = "/home/agent/workspace";
-
 using Kind = TreeImportRequest::Kind;
 
 // The source key of every snapshot that is known by its content alone.
@@ -51,6 +48,17 @@ absl::StatusOr<std::string> FlightKey(const ImportSource& source) {
 
 }  // namespace
 
+absl::StatusOr<SnapshotInfo> CommitTree(SnapshotStore* store, WorkerResult result,
+                                        const std::string& made_from,
+                                        const ImportProgressCallback& progress) {
+  progress({.phase = ImportPhase::kSealing});
+  RETURN_IF_ERROR(KeepWorkerTree(*result.disk, "home/agent/workspace", "workspace"));
+  SnapshotSource origin;
+  origin.source = made_from;
+  origin.source_key = ContentKey();
+  return store->Commit(std::move(result.disk), origin);
+}
+
 struct TreeImporter::State {
   SnapshotStore* store = nullptr;
   ImporterDeps deps;
@@ -59,19 +67,14 @@ struct TreeImporter::State {
   absl::StatusOr<SnapshotInfo> Run(const TreeImportRequest& request, const ImportSource& source,
                                    const ImportProgressCallback& progress) const {
     ImportProgressParser parser(progress);
-    WorkerJob job =
-        ImporterJob(deps, source,
-                    {request.kind == Kind::kDirectory ? "directory" : "archive",
-                     ImporterInput(source), kDestination, absl::StrCat(deps.limits.disk_bytes)});
+    WorkerJob job = ImporterJob(
+        deps, source,
+        {request.kind == Kind::kDirectory ? "directory" : "archive", ImporterInput(source),
+         kTreeDestination, absl::StrCat(deps.limits.disk_bytes)});
     job.on_stderr = [&](absl::string_view bytes) { parser.Feed(bytes); };
     ASSIGN_OR_RETURN(WorkerResult result, deps.runner->Run(job));
     RETURN_IF_ERROR(ImporterFailure(result, deps.limits, source.path));
-    progress({.phase = ImportPhase::kSealing});
-    RETURN_IF_ERROR(KeepWorkerTree(*result.disk, "home/agent/workspace", "workspace"));
-    SnapshotSource origin;
-    origin.source = request.path;
-    origin.source_key = ContentKey();
-    return store->Commit(std::move(result.disk), origin);
+    return CommitTree(store, std::move(result), request.path, progress);
   }
 };
 

@@ -17,6 +17,7 @@
 #include "snapshot/import_source.h"
 #include "snapshot/importer_run.h"
 #include "snapshot/snapshot_store.h"
+#include "snapshot/worker_runner.h"
 
 namespace glovebox {
 
@@ -26,6 +27,14 @@ struct TreeImportRequest {
   std::string path;  // absolute
   SourcePolicy allowed = nullptr;
 };
+
+// What a worker made below home/agent/workspace becomes a snapshot that is known by its content.
+// `made_from` is for people.
+absl::StatusOr<SnapshotInfo> CommitTree(SnapshotStore* store, WorkerResult result,
+                                        const std::string& made_from,
+                                        const ImportProgressCallback& progress);
+// Where the worker makes it: the command user can write only in its home.
+inline constexpr char kTreeDestination[] = "/home/agent/workspace";
 
 class TreeImporter {
  public:
