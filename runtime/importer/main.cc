@@ -4,6 +4,10 @@
 //   glovebox-importer archive FROM TO BYTES_MAX
 //   glovebox-importer directory FROM TO BYTES_MAX
 //
+// What was uploaded, of a directory of blobs and the name of one: a tar archive, or a Tree:
+//   glovebox-importer blob-archive BLOBS FILE TO BYTES_MAX
+//   glovebox-importer tree BLOBS FILE TO BYTES_MAX
+//
 // Which layers an OCI image has; prints oci_image.h's form:
 //   glovebox-importer oci-resolve FROM PLATFORM
 //
@@ -32,6 +36,7 @@
 #include "importer/oci_resolve.h"
 #include "importer/oci_source.h"
 #include "importer/refusal.h"
+#include "importer/uploaded_tree.h"
 #include "linux/file_io.h"
 #include "snapshot/oci_image.h"
 
@@ -55,6 +60,14 @@ absl::Status Run(const std::vector<std::string>& arguments) {
   if (arguments.size() == 4 && absl::SimpleAtoi(arguments[3], &bytes_max)) {
     if (verb == "archive") return ImportArchive(arguments[1], arguments[2], bytes_max);
     if (verb == "directory") return ImportDirectory(arguments[1], arguments[2], bytes_max);
+  }
+  if (arguments.size() == 5 && absl::SimpleAtoi(arguments[4], &bytes_max)) {
+    const std::string& blobs = arguments[1];
+    const std::string& file = arguments[2];
+    if (verb == "tree") return ImportUploadedTree(blobs, file, arguments[3], bytes_max);
+    if (verb == "blob-archive") {
+      return ImportArchive(absl::StrCat(blobs, "/", file), arguments[3], bytes_max, file);
+    }
   }
   if (verb == "oci-resolve" && arguments.size() == 3) return Resolve(arguments[1], arguments[2]);
   if (verb == "oci-finish" && arguments.size() == 3) return Finish(arguments[1], arguments[2]);

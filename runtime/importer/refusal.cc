@@ -30,9 +30,21 @@ absl::Status EntryTooLarge(absl::string_view name, absl::string_view why) {
   return absl::ResourceExhaustedError(absl::StrCat("\"", Shown(name), "\": ", why));
 }
 
+absl::Status RefuseMissingBlob(const BlobDigest& digest, absl::string_view name) {
+  return absl::AbortedError(
+      absl::StrCat("blob ", BlobFileName(digest), " is not there, for \"", Shown(name), "\""));
+}
+
+absl::Status RefuseDamagedBlob(const BlobDigest& digest, absl::string_view name) {
+  return absl::DataLossError(
+      absl::StrCat("blob ", BlobFileName(digest), " is damaged, for \"", Shown(name), "\""));
+}
+
 int ExitCodeOf(const absl::Status& status) {
   if (status.ok()) return kImporterDone;
   if (absl::IsInvalidArgument(status)) return kImporterRefused;
+  if (absl::IsAborted(status)) return kImporterMissing;
+  if (absl::IsDataLoss(status)) return kImporterDamaged;
   return absl::IsResourceExhausted(status) ? kImporterTooLarge : kImporterFailed;
 }
 

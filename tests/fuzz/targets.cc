@@ -22,6 +22,7 @@ absl::Span<const FuzzTarget> FuzzTargets() {
       {"tar_unpack", FuzzTarUnpack},
       {"text", FuzzText},
       {"text_hunks", FuzzTextHunks},
+      {"tree_message", FuzzTreeMessage},
       {"tree_unpack", FuzzTreeUnpack},
       {"upper_scan", FuzzUpperScan},
   };

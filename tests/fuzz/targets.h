@@ -17,6 +17,7 @@ void FuzzUpperScan(absl::string_view input);
 void FuzzTextHunks(absl::string_view input);
 void FuzzTarUnpack(absl::string_view input);
 void FuzzOciDocument(absl::string_view input);
+void FuzzTreeMessage(absl::string_view input);
 void FuzzTreeUnpack(absl::string_view input);
 void FuzzImportOutput(absl::string_view input);
 void FuzzSeccompCall(absl::string_view input);
