@@ -13,6 +13,7 @@
 #include "policy/client_quota.h"
 #include "policy/output_limits.h"
 #include "policy/sandbox_limits.h"
+#include "snapshot/blob_limits.h"
 
 namespace glovebox {
 
@@ -66,6 +67,7 @@ struct Config {
   // Of the snapshots in the store; 0: no limit. To hold it, what nobody uses is removed.
   uint64_t store_bytes_max = 0;
   uint64_t store_inodes_max = 0;
+  BlobLimits uploads;  // what clients may have uploaded
 
   // System call tiers that sandboxes may have, and the one of those that name none.
   std::optional<std::vector<std::string>> seccomp_tiers;  // absent: strict and build

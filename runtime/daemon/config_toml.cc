@@ -161,6 +161,35 @@ Setters OutputSetters(OutputLimits* limits) {
   return setters;
 }
 
+struct UploadField {
+  const char* name;
+  uint64_t BlobLimits::*member;
+};
+constexpr UploadField kUploadFields[] = {
+    {"bytes_max", &BlobLimits::bytes_max},
+    {"blobs_max", &BlobLimits::blobs_max},
+    {"client_bytes_max", &BlobLimits::client_bytes_max},
+    {"client_blobs_max", &BlobLimits::client_blobs_max},
+    {"client_unfinished_max", &BlobLimits::client_unfinished_max},
+    {"blob_bytes_max", &BlobLimits::blob_bytes_max},
+};
+
+Setters UploadSetters(BlobLimits* limits) {
+  Setters setters;
+  for (const UploadField& field : kUploadFields) {
+    setters[field.name] = Count(&(limits->*field.member));
+  }
+  return setters;
+}
+
+toml::table FormatUploads(const BlobLimits& limits) {
+  toml::table table;
+  for (const UploadField& field : kUploadFields) {
+    table.insert(field.name, static_cast<int64_t>(limits.*field.member));
+  }
+  return table;
+}
+
 Setters QuotaSetters(ClientQuota* quota) {
   Setters setters;
   for (const QuotaField& field : ClientQuotaFields()) {
@@ -211,6 +240,7 @@ Setters SettersOf(Config* c) {
       {"disk_stock", Count(&c->disk_stock)},
       {"store", Section({{"bytes_max", Count(&c->store_bytes_max)},
                          {"inodes_max", Count(&c->store_inodes_max)}})},
+      {"uploads", Section(UploadSetters(&c->uploads))},
       {"log", Section({{"format", Word(&ParseLogFormat, &c->log_format)},
                        {"level", Word(&ParseLogLevel, &c->log_level)}})},
       {"tcp", Section({{"listen", Text(&c->tcp_listen)},
@@ -287,6 +317,7 @@ std::string FormatConfig(const Config& c) {
       {"disk_stock", static_cast<int64_t>(c.disk_stock)},
       {"store", toml::table{{"bytes_max", static_cast<int64_t>(c.store_bytes_max)},
                             {"inodes_max", static_cast<int64_t>(c.store_inodes_max)}}},
+      {"uploads", FormatUploads(c.uploads)},
       {"log",
        toml::table{{"format", LogFormatName(c.log_format)}, {"level", LogLevelName(c.log_level)}}},
       {"tcp", toml::table{{"listen", c.tcp_listen},

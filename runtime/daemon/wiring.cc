@@ -151,6 +151,7 @@ absl::Status Daemon::OpenStore(const Config& config, const KeptTraces& kept) {
   ASSIGN_OR_RETURN(snapshots_, SnapshotStore::Open(state_.Below("store"), disks_.get(), &clock_));
   ASSIGN_OR_RETURN(
       images_, ImageStore::Open(state_.Below("store"), disks_.get(), host_image_.get(), &clock_));
+  ASSIGN_OR_RETURN(blobs_, BlobStore::Open(state_.Below("blobs"), &clock_, config.uploads));
   for (const std::string& damage : snapshots_->damaged()) {
     log_->Write(LogLevel::kError, "a snapshot is damaged and not shown", {{"what", damage}});
   }
@@ -245,8 +246,8 @@ absl::Status Daemon::OpenClients(const Config& config) {
   }
   ASSIGN_OR_RETURN(store_owners_, StoreOwners::Open(state_.Below("store-owners.json")));
   book_ = std::make_unique<ClientBook>(config.client_quota, &clock_);
-  access_ = std::make_unique<SandboxAccess>(sandboxes_.get(), store_owners_.get(), book_.get(),
-                                            config.client_quota);
+  access_ = std::make_unique<SandboxAccess>(sandboxes_.get(), store_owners_.get(), blobs_.get(),
+                                            book_.get(), config.client_quota);
   RETURN_IF_ERROR(access_->ForgetOwnersOfWhatIsGone());
   RolePolicy roles;
   roles.own_uid = ::geteuid();

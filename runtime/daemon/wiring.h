@@ -100,6 +100,7 @@ class Daemon {
   std::unique_ptr<HostImage> host_image_;
   std::unique_ptr<SnapshotStore> snapshots_;
   std::unique_ptr<ImageStore> images_;
+  std::unique_ptr<BlobStore> blobs_;
   std::unique_ptr<Launcher> launcher_;
   std::unique_ptr<ArchiveHealth> archive_health_;
   std::unique_ptr<EventLoop> events_;

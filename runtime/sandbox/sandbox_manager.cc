@@ -64,6 +64,7 @@ SandboxManager::SandboxManager(SandboxDeps deps, SnapshotStore* snapshots, Image
       workers_(WithoutRecords(deps_), images_),
       git_importer_(snapshots_, &workers_, ImportLimits{}),
       tree_importer_(snapshots_, {&workers_, deps_.importer, ImportLimits{}}),
+      upload_importer_(snapshots_, {&workers_, deps_.importer, ImportLimits{}}),
       oci_importer_(images_, {&workers_, deps_.importer, ImportLimits{}}) {}
 
 SandboxManager::~SandboxManager() {
@@ -399,6 +400,15 @@ absl::StatusOr<SnapshotInfo> SandboxManager::ImportTree(TreeImportRequest::Kind 
   const absl::Time begin = deps_.clock->Now();
   RETURN_IF_ERROR(CheckStoreRoom());
   ASSIGN_OR_RETURN(SnapshotInfo info, tree_importer_.Import({kind, resolved, allowed}, progress));
+  RETURN_IF_ERROR(FitIntoBudget(info, begin));
+  return info;
+}
+
+absl::StatusOr<SnapshotInfo> SandboxManager::ImportUpload(const UploadImportRequest& request,
+                                                          const ImportProgressCallback& progress) {
+  const absl::Time begin = deps_.clock->Now();
+  RETURN_IF_ERROR(CheckStoreRoom());
+  ASSIGN_OR_RETURN(SnapshotInfo info, upload_importer_.Import(request, progress));
   RETURN_IF_ERROR(FitIntoBudget(info, begin));
   return info;
 }

@@ -30,6 +30,7 @@
 #include "snapshot/snapshot_store.h"
 #include "snapshot/store_collect.h"
 #include "snapshot/tree_import.h"
+#include "snapshot/upload_import.h"
 
 namespace glovebox {
 
@@ -159,6 +160,8 @@ class SandboxManager {
                                                 const ImportProgressCallback& progress);
   absl::StatusOr<SnapshotInfo> ImportTree(TreeImportRequest::Kind kind, const std::string& path,
                                           const ImportProgressCallback& progress);
+  absl::StatusOr<SnapshotInfo> ImportUpload(const UploadImportRequest& request,
+                                            const ImportProgressCallback& progress);
   absl::StatusOr<ImageInfo> ImportImage(const std::string& name, const std::string& path,
                                         bool is_directory = false);
   absl::StatusOr<ImageInfo> ImportOci(const std::string& name, const std::string& path,
@@ -278,6 +281,7 @@ class SandboxManager {
   SandboxWorkerRunner workers_;
   GitImporter git_importer_;
   TreeImporter tree_importer_;
+  UploadImporter upload_importer_;
   OciImporter oci_importer_;
 
   mutable absl::Mutex mutex_;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "service/convert_time.h"
+#include "service/request_error.h"
 
 namespace glovebox {
 namespace {
@@ -105,6 +106,18 @@ v1::ImportProgress ToProto(const ImportProgress& progress) {
   if (progress.bytes_total != 0) proto.set_bytes_total(progress.bytes_total);
   proto.set_items_done(std::max(progress.objects, progress.files));
   return proto;
+}
+
+v1::Digest ToProto(const BlobDigest& digest) {
+  v1::Digest proto;
+  proto.set_hash(digest.hash);
+  proto.set_size_bytes(static_cast<int64_t>(digest.size_bytes));
+  return proto;
+}
+
+absl::StatusOr<BlobDigest> FromProto(const v1::Digest& proto, absl::string_view field) {
+  absl::StatusOr<BlobDigest> digest = MakeBlobDigest(proto.hash(), proto.size_bytes());
+  return digest.ok() ? digest : FieldError(field, digest.status().message());
 }
 
 }  // namespace glovebox

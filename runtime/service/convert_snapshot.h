@@ -5,9 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "glovebox/v1/snapshot.pb.h"
 #include "glovebox/v1/types.pb.h"
 #include "sandbox/sandbox_spec.h"
+#include "snapshot/blob_digest.h"
 #include "snapshot/git_import.h"
 #include "snapshot/image_store.h"
 #include "snapshot/snapshot_record.h"
@@ -23,6 +26,10 @@ v1::Snapshot ToProto(const SnapshotInfo& info, const std::vector<SandboxInfo>& s
 v1::Image ToProto(const ImageInfo& info, const std::vector<SandboxInfo>& sandboxes,
                   const ImageStore& images);
 v1::ImportProgress ToProto(const ImportProgress& progress);
+v1::Digest ToProto(const BlobDigest& digest);
+
+// INVALID_ARGUMENT naming `field`.
+absl::StatusOr<BlobDigest> FromProto(const v1::Digest& proto, absl::string_view field);
 
 }  // namespace glovebox
 

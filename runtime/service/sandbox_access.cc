@@ -176,6 +176,29 @@ absl::StatusOr<SnapshotInfo> SandboxAccess::ImportTree(
   return NoteImporter(caller, manager_->ImportTree(kind, path, progress));
 }
 
+absl::StatusOr<SnapshotInfo> SandboxAccess::ImportUpload(
+    const Caller& caller, UploadImportRequest::Kind kind, const BlobDigest& digest,
+    const ImportProgressCallback& progress) const {
+  RETURN_IF_ERROR(CheckImportQuota(caller));
+  return NoteImporter(caller,
+                      manager_->ImportUpload({kind, blobs_, caller.principal, digest}, progress));
+}
+
+std::vector<BlobDigest> SandboxAccess::FindMissingBlobs(
+    const Caller& caller, const std::vector<BlobDigest>& digests) const {
+  return blobs_->FindMissing(caller.principal, digests);
+}
+
+absl::Status SandboxAccess::PutBlob(const Caller& caller, const BlobDigest& digest,
+                                    absl::string_view bytes) const {
+  return blobs_->Put(caller.principal, digest, bytes);
+}
+
+absl::StatusOr<std::unique_ptr<BlobUpload>> SandboxAccess::BeginUpload(
+    const Caller& caller, const BlobDigest& digest) const {
+  return blobs_->Begin(caller.principal, digest);
+}
+
 absl::StatusOr<ImageInfo> SandboxAccess::ImportImage(const Caller& caller, const std::string& name,
                                                      const std::string& path,
                                                      bool is_directory) const {
@@ -204,6 +227,12 @@ absl::StatusOr<CaptureOutcome> SandboxAccess::Capture(const Caller& caller,
   return outcome;
 }
 
+absl::StatusOr<BlobCollection> SandboxAccess::CollectBlobs(const Caller& caller,
+                                                           bool dry_run) const {
+  if (!caller.admin) return AdminRequired();
+  return blobs_->Collect(dry_run);
+}
+
 absl::StatusOr<Collected> SandboxAccess::CollectSnapshots(const Caller& caller,
                                                           const CollectOptions& options) const {
   if (!caller.admin) return AdminRequired();
@@ -218,7 +247,14 @@ absl::Status SandboxAccess::CheckSnapshots(
     const Caller& caller, bool read_content,
     absl::FunctionRef<absl::Status(const EntryCheck&)> tell) const {
   if (!caller.admin) return AdminRequired();
-  return glovebox::CheckSnapshots(manager_->snapshots(), read_content, tell);
+  RETURN_IF_ERROR(glovebox::CheckSnapshots(manager_->snapshots(), read_content, tell));
+  return blobs_->Check(read_content, [&](const BlobCheck& check) {
+    return tell(
+        {absl::StrCat("blobs/", check.name), check.problem,
+         check.problem.empty()
+             ? ""
+             : "an import that needs it refuses and removes it; its client uploads it again"});
+  });
 }
 
 absl::StatusOr<SnapshotInfo> SandboxAccess::FindSnapshot(const Caller& caller,

@@ -14,8 +14,10 @@
 #include "sandbox/store_owners.h"
 #include "service/caller.h"
 #include "service/client_book.h"
+#include "snapshot/blob_store.h"
 #include "snapshot/store_check.h"
 #include "snapshot/store_collect.h"
+#include "snapshot/upload_import.h"
 
 namespace glovebox {
 
@@ -23,9 +25,9 @@ namespace glovebox {
 class SandboxAccess {
  public:
   // All outlive this object.
-  SandboxAccess(SandboxManager* manager, StoreOwners* owners, ClientBook* book,
+  SandboxAccess(SandboxManager* manager, StoreOwners* owners, BlobStore* blobs, ClientBook* book,
                 const ClientQuota& quota)
-      : manager_(manager), owners_(owners), book_(book), quota_(quota) {}
+      : manager_(manager), owners_(owners), blobs_(blobs), book_(book), quota_(quota) {}
 
   // NOT_FOUND with reason SANDBOX_NOT_FOUND; INVALID_ARGUMENT for what is no id.
   absl::StatusOr<std::shared_ptr<Sandbox>> Find(const Caller& caller, const std::string& id) const;
@@ -67,6 +69,16 @@ class SandboxAccess {
   absl::StatusOr<SnapshotInfo> ImportTree(const Caller& caller, TreeImportRequest::Kind kind,
                                           const std::string& path,
                                           const ImportProgressCallback& progress) const;
+  // Of the caller's own blobs; what others uploaded is as if it were not there.
+  absl::StatusOr<SnapshotInfo> ImportUpload(const Caller& caller, UploadImportRequest::Kind kind,
+                                            const BlobDigest& digest,
+                                            const ImportProgressCallback& progress) const;
+  std::vector<BlobDigest> FindMissingBlobs(const Caller& caller,
+                                           const std::vector<BlobDigest>& digests) const;
+  absl::Status PutBlob(const Caller& caller, const BlobDigest& digest,
+                       absl::string_view bytes) const;
+  absl::StatusOr<std::unique_ptr<BlobUpload>> BeginUpload(const Caller& caller,
+                                                          const BlobDigest& digest) const;
   absl::StatusOr<ImageInfo> ImportImage(const Caller& caller, const std::string& name,
                                         const std::string& path, bool is_directory) const;
   absl::StatusOr<ImageInfo> ImportOci(const Caller& caller, const std::string& name,
@@ -74,7 +86,8 @@ class SandboxAccess {
                                       const ImportProgressCallback& progress) const;
   // Of a sandbox that the caller sees; as an import, it is the caller's and counts in its quota.
   absl::StatusOr<CaptureOutcome> Capture(const Caller& caller, const std::string& id) const;
-  // For administrators: PERMISSION_DENIED, ADMIN_REQUIRED.
+  // For administrators: PERMISSION_DENIED, ADMIN_REQUIRED. Of the blobs of all clients, too.
+  absl::StatusOr<BlobCollection> CollectBlobs(const Caller& caller, bool dry_run) const;
   absl::StatusOr<Collected> CollectSnapshots(const Caller& caller,
                                              const CollectOptions& options) const;
   absl::Status CheckSnapshots(const Caller& caller, bool read_content,
@@ -119,6 +132,7 @@ class SandboxAccess {
 
   SandboxManager* const manager_;
   StoreOwners* const owners_;
+  BlobStore* const blobs_;
   ClientBook* const book_;
   const ClientQuota quota_;
 };

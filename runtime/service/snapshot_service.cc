@@ -66,6 +66,12 @@ absl::Status CheckHostPath(absl::string_view path, absl::string_view field) {
   return fits ? absl::OkStatus() : FieldError(field, "must be an absolute path on the host");
 }
 
+absl::StatusOr<BlobDigest> UploadFromProto(const v1::Digest& proto, absl::string_view field) {
+  ASSIGN_OR_RETURN(BlobDigest digest, FromProto(proto, field));
+  if (IsEmptyBlob(digest)) return FieldError(field, "is of nothing; upload an archive or a Tree");
+  return digest;
+}
+
 // Tells a client how far an import is: each phase when it begins, and now and then.
 template <typename Response>
 ImportProgressCallback TellTo(const Clock* clock, ProducedStream<Response>& stream) {
@@ -100,10 +106,17 @@ absl::StatusOr<SnapshotInfo> SnapshotService::ImportFrom(const v1::ImportSnapsho
       RETURN_IF_ERROR(CheckHostPath(request.directory_path(), "directory_path"));
       return deps_.sandboxes->ImportTree(caller, TreeImportRequest::Kind::kDirectory,
                                          request.directory_path(), tell);
-    case v1::ImportSnapshotRequest::kUploadedArchive:
-      return FieldNotServed("uploaded_archive");
-    case v1::ImportSnapshotRequest::kUploadedTree:
-      return FieldNotServed("uploaded_tree");
+    case v1::ImportSnapshotRequest::kUploadedArchive: {
+      ASSIGN_OR_RETURN(const BlobDigest digest,
+                       UploadFromProto(request.uploaded_archive(), "uploaded_archive"));
+      return deps_.sandboxes->ImportUpload(caller, UploadImportRequest::Kind::kArchive, digest,
+                                           tell);
+    }
+    case v1::ImportSnapshotRequest::kUploadedTree: {
+      ASSIGN_OR_RETURN(const BlobDigest digest,
+                       UploadFromProto(request.uploaded_tree(), "uploaded_tree"));
+      return deps_.sandboxes->ImportUpload(caller, UploadImportRequest::Kind::kTree, digest, tell);
+    }
     case v1::ImportSnapshotRequest::kRemoteRepository:
       return FieldNotServed("remote_repository");
     case v1::ImportSnapshotRequest::SOURCE_NOT_SET:
@@ -155,6 +168,8 @@ absl::Status SnapshotService::Collect(const v1::CollectGarbageRequest& request,
   }
   ASSIGN_OR_RETURN(const Collected collected,
                    deps_.sandboxes->CollectSnapshots(stream.caller(), options));
+  ASSIGN_OR_RETURN(const BlobCollection blobs,
+                   deps_.sandboxes->CollectBlobs(stream.caller(), options.dry_run));
   v1::CollectGarbageResponse last;
   v1::CollectGarbageSummary& summary = *last.mutable_summary();
   for (const SnapshotInfo& info : collected.removed) {
@@ -166,6 +181,9 @@ absl::Status SnapshotService::Collect(const v1::CollectGarbageRequest& request,
   summary.set_removed_count(static_cast<uint32_t>(collected.removed.size()));
   summary.set_bytes_used(collected.use.bytes);
   summary.set_files_used(collected.use.inodes);
+  summary.set_blobs_removed(blobs.removed);
+  summary.set_blob_bytes_freed(blobs.bytes_freed);
+  summary.set_blob_bytes_used(blobs.bytes_used);
   return stream.Write(std::move(last));
 }
 

@@ -49,6 +49,14 @@ class SnapshotService final : public v1::SnapshotService::CallbackService {
   grpc::ServerUnaryReactor* DeleteCache(grpc::CallbackServerContext* context,
                                         const v1::DeleteCacheRequest* request,
                                         v1::DeleteCacheResponse* response) override;
+  grpc::ServerUnaryReactor* FindMissingBlobs(grpc::CallbackServerContext* context,
+                                             const v1::FindMissingBlobsRequest* request,
+                                             v1::FindMissingBlobsResponse* response) override;
+  grpc::ServerUnaryReactor* BatchUpdateBlobs(grpc::CallbackServerContext* context,
+                                             const v1::BatchUpdateBlobsRequest* request,
+                                             v1::BatchUpdateBlobsResponse* response) override;
+  grpc::ServerReadReactor<v1::UploadBlobRequest>* UploadBlob(
+      grpc::CallbackServerContext* context, v1::UploadBlobResponse* response) override;
 
  private:
   using SnapshotStream = ProducedStream<v1::ImportSnapshotResponse>;

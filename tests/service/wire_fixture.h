@@ -56,7 +56,11 @@ class WireTest : public ::testing::Test {
     SandboxDeps deps;
     deps.clock = &clock_;
     manager_ = std::make_unique<SandboxManager>(deps, snapshots_.get(), nullptr, ManagerLimits{});
-    access_ = std::make_unique<SandboxAccess>(manager_.get(), owners_.get(), &book_, quota_);
+    auto blobs = BlobStore::Open(directory_ + "/blobs", &clock_, BlobLimits{});
+    ASSERT_TRUE(blobs.ok()) << blobs.status();
+    blobs_ = *std::move(blobs);
+    access_ = std::make_unique<SandboxAccess>(manager_.get(), owners_.get(), blobs_.get(), &book_,
+                                              quota_);
     deps_ = {access_.get(), &calls_, &transfers_, &clock_, &observer_, &page_tokens_,
              &peers_,       &book_,  "test-host", {},      {}};
     socket_ = directory_ + "/s";
@@ -104,6 +108,7 @@ class WireTest : public ::testing::Test {
   WorkQueue calls_{2, 64};
   WorkQueue transfers_{2, 64};
   std::unique_ptr<SnapshotStore> snapshots_;
+  std::unique_ptr<BlobStore> blobs_;
   std::unique_ptr<SandboxManager> manager_;
   ClientQuota quota_;
   ClientBook book_{quota_, &clock_};
