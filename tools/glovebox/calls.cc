@@ -78,6 +78,8 @@ GLOVEBOX_CALL(changes, ChangeService, ListChanges)
 GLOVEBOX_CALL(snapshots, SnapshotService, ListSnapshots)
 GLOVEBOX_CALL(snapshots, SnapshotService, CaptureSandbox)
 GLOVEBOX_CALL(snapshots, SnapshotService, DeleteSnapshot)
+GLOVEBOX_CALL(snapshots, SnapshotService, FindMissingBlobs)
+GLOVEBOX_CALL(snapshots, SnapshotService, BatchUpdateBlobs)
 GLOVEBOX_CALL(snapshots, SnapshotService, ListImages)
 GLOVEBOX_CALL(snapshots, SnapshotService, DeleteImage)
 GLOVEBOX_CALL(snapshots, SnapshotService, SetCache)
@@ -119,6 +121,27 @@ absl::Status CallStream(Connection& connection, const v1::ImportImageRequest& re
   grpc::ClientContext context;
   return ReadAll(connection, *connection.stubs().snapshots->ImportImage(&context, request), context,
                  each);
+}
+
+absl::Status CallUpload(Connection& connection,
+                        const std::function<absl::StatusOr<bool>(v1::UploadBlobRequest*)>& next,
+                        v1::UploadBlobResponse* response, CallControl* control) {
+  ControlledCall call(control);
+  const auto writer = connection.stubs().snapshots->UploadBlob(call.context(), response);
+  absl::StatusOr<bool> more = true;
+  for (bool written = true; written;) {
+    v1::UploadBlobRequest message;
+    more = next(&message);
+    if (!more.ok()) call.context()->TryCancel();
+    if (!more.ok() || !*more) break;
+    written = writer->Write(message);  // else the answer is there
+  }
+  (void)writer->WritesDone();  // the end says what matters
+  const grpc::Status end = writer->Finish();
+  if (!more.ok()) return more.status();
+  if (end.ok()) return absl::OkStatus();
+  if (control != nullptr && control->cancelled()) return absl::CancelledError("cancelled");
+  return Explain(connection, end);
 }
 
 }  // namespace glovebox

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "tools/glovebox/connection.h"
 
@@ -20,6 +21,8 @@ namespace glovebox {
 namespace v1 {
 class AcknowledgeOutputRequest;
 class AcknowledgeOutputResponse;
+class BatchUpdateBlobsRequest;
+class BatchUpdateBlobsResponse;
 class CaptureSandboxRequest;
 class CaptureSandboxResponse;
 class CheckStoreRequest;
@@ -42,6 +45,8 @@ class DeleteSnapshotRequest;
 class DeleteSnapshotResponse;
 class DiffSandboxRequest;
 class DiffSandboxResponse;
+class FindMissingBlobsRequest;
+class FindMissingBlobsResponse;
 class ForkSandboxRequest;
 class ForkSandboxResponse;
 class GetExecRequest;
@@ -80,6 +85,8 @@ class SignalExecRequest;
 class SignalExecResponse;
 class StartExecRequest;
 class StartExecResponse;
+class UploadBlobRequest;
+class UploadBlobResponse;
 class WriteStdinRequest;
 class WriteStdinResponse;
 }  // namespace v1
@@ -134,6 +141,8 @@ GLOVEBOX_CALL(ListChanges);
 GLOVEBOX_CALL(ListSnapshots);
 GLOVEBOX_CALL(CaptureSandbox);
 GLOVEBOX_CALL(DeleteSnapshot);
+GLOVEBOX_CALL(FindMissingBlobs);
+GLOVEBOX_CALL(BatchUpdateBlobs);
 GLOVEBOX_CALL(ListImages);
 GLOVEBOX_CALL(DeleteImage);
 GLOVEBOX_CALL(SetCache);
@@ -154,6 +163,12 @@ absl::Status CallStream(Connection& connection, const v1::CheckStoreRequest& req
                         const std::function<absl::Status(v1::CheckStoreResponse&)>& each);
 absl::Status CallStream(Connection& connection, const v1::ImportImageRequest& request,
                         const std::function<absl::Status(v1::ImportImageResponse&)>& each);
+
+// A stream of requests, one response. `next` fills in a message, or says false when there is no
+// more; an error of it ends the call and is returned. The daemon may answer before.
+absl::Status CallUpload(Connection& connection,
+                        const std::function<absl::StatusOr<bool>(v1::UploadBlobRequest*)>& next,
+                        v1::UploadBlobResponse* response, CallControl* control = nullptr);
 
 }  // namespace glovebox
 

@@ -17,9 +17,12 @@
 #include "tools/glovebox/lookup.h"
 #include "tools/glovebox/print.h"
 #include "tools/glovebox/progress.h"
+#include "tools/glovebox/reconnect.h"
 #include "tools/glovebox/sizes.h"
 #include "tools/glovebox/table.h"
 #include "tools/glovebox/terminal.h"
+#include "tools/glovebox/upload_plan.h"
+#include "tools/glovebox/uploader.h"
 
 namespace glovebox {
 namespace {
@@ -55,12 +58,48 @@ absl::StatusOr<v1::Snapshot> ImportSnapshot(Connection& connection,
   return snapshot;
 }
 
-int Import(const Invocation& invocation, const ImportArgument& argument) {
+// One that damage on the daemon's disk, or a long time between, took away is sent again.
+bool IsWorthAnotherUpload(const absl::Status& status) {
+  return HasReason(status, "BLOB_NOT_FOUND") || HasReason(status, "STORE_CORRUPT");
+}
+
+absl::StatusOr<v1::Snapshot> UploadAndImport(Connection& connection, const std::string& path,
+                                             const ReconnectPolicy& policy) {
+  ProgressLine line;
+  ASSIGN_OR_RETURN(const UploadPlan plan, PlanUpload(path, [&](uint64_t files, uint64_t bytes) {
+                     v1::ImportProgress progress;
+                     progress.set_items_done(files);
+                     progress.set_bytes_done(bytes);
+                     line.ShowAs("reading", progress);
+                   }));
+  v1::ImportSnapshotRequest request;
+  *(plan.is_tree ? request.mutable_uploaded_tree() : request.mutable_uploaded_archive()) =
+      plan.root;
+  UploadTotals sent;
+  RETURN_IF_ERROR(Upload(connection, plan, policy, &line, &sent));
+  absl::StatusOr<v1::Snapshot> snapshot = ImportSnapshot(connection, request);
+  if (IsWorthAnotherUpload(snapshot.status())) {
+    RETURN_IF_ERROR(Upload(connection, plan, policy, &line, &sent));
+    snapshot = ImportSnapshot(connection, request);
+  }
+  if (snapshot.ok()) {
+    Note(absl::StrCat("uploaded ", sent.blobs, " of ", plan.blobs.size(), " blobs, ", sent.bytes,
+                      " of ", plan.bytes, " bytes"));
+  }
+  return snapshot;
+}
+
+int Import(const Invocation& invocation, const ImportArgument& argument,
+           const ReconnectOptions& reconnect) {
   const auto request = ParseImportArgument(argument);
   if (!request.ok()) return Fail("snapshot import", request.status(), kExitUsage);
+  const auto policy = ReconnectPolicyOf(reconnect);
+  if (!policy.ok()) return Fail("snapshot import", policy.status(), kExitUsage);
   auto connection = Connection::Open(invocation.socket);
   if (!connection.ok()) return Fail("snapshot import", connection.status(), kExitFailure);
-  const auto snapshot = ImportSnapshot(**connection, *request);
+  const auto snapshot = argument.upload.empty()
+                            ? ImportSnapshot(**connection, *request)
+                            : UploadAndImport(**connection, argument.upload, *policy);
   if (!snapshot.ok()) return Fail("snapshot import", snapshot.status(), kExitFailure);
   return Print(invocation.json ? Pretty(SnapshotJson(*snapshot))
                                : absl::StrCat(snapshot->digest(), "\n"));
@@ -101,18 +140,27 @@ void AddSnapshot(Verb app, Invocation& invocation) {
   AddVerb(snapshot, invocation, "ls", "List snapshots", "  glovebox snapshot ls",
           [&invocation] { return Ls(invocation); });
   auto source = std::make_shared<ImportArgument>();
+  auto reconnect = std::make_shared<ReconnectOptions>();
   Verb import = AddVerb(
       snapshot, invocation, "import",
       "Make a snapshot of a repository at a commit, a tar file or a directory; print its digest",
       "  glovebox snapshot import ~/src/zlib@v1.3\n"
       "  glovebox snapshot import --tar zlib_1.3.orig.tar.xz\n"
-      "  glovebox snapshot import --directory ~/data",
-      [&invocation, source] { return Import(invocation, *source); });
+      "  glovebox snapshot import --directory ~/data\n"
+      "  glovebox snapshot import --upload ~/data",
+      [&invocation, source, reconnect] { return Import(invocation, *source, *reconnect); });
   import.AddOption("PATH[@COMMIT]", source->source,
                    "Git repository or bundle, at a commit or ref; else a tar file or a directory");
   AddHistoryOption(import, source->history);
   import.AddOption("--tar", source->tar, "Tar file (plain, gzip, xz, zstd)").TypeName("FILE");
   import.AddOption("--directory", source->directory, "Directory, as it is").TypeName("DIR");
+  import
+      .AddOption(
+          "--upload", source->upload,
+          "Directory or tar file that this command reads itself and uploads: what the daemon "
+          "has of it does not travel, and what broke off goes on")
+      .TypeName("PATH");
+  AddReconnectOptions(import, *reconnect);
   auto digests = std::make_shared<std::vector<std::string>>();
   Verb rm =
       AddVerb(snapshot, invocation, "rm", "Remove snapshots", "  glovebox snapshot rm sha256:3f2a",

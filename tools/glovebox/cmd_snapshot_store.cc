@@ -90,13 +90,20 @@ int Gc(const Invocation& invocation, const GcOptions& options) {
     Note(absl::StrCat(options.dry_run ? "would free " : "freed ", FormatSize(summary.bytes_freed()),
                       "; snapshots take ", FormatSize(summary.bytes_used()),
                       options.dry_run ? " then" : ""));
+    if (summary.blobs_removed() != 0) {
+      Note(absl::StrCat(options.dry_run ? "would remove " : "removed ", summary.blobs_removed(),
+                        " uploaded blobs, ", FormatSize(summary.blob_bytes_freed())));
+    }
     return Print(lines);
   }
   return Print(Pretty({{"dry_run", options.dry_run},
                        {"removed", removed},
                        {"bytes_freed", summary.bytes_freed()},
                        {"bytes_used", summary.bytes_used()},
-                       {"files_used", summary.files_used()}}));
+                       {"files_used", summary.files_used()},
+                       {"blobs_removed", summary.blobs_removed()},
+                       {"blob_bytes_freed", summary.blob_bytes_freed()},
+                       {"blob_bytes_used", summary.blob_bytes_used()}}));
 }
 
 int Fsck(const Invocation& invocation, const FsckOptions& options) {

@@ -125,28 +125,34 @@ bool Connection::HelpToConnect(absl::Duration time) {
   return channel_->WaitForConnected(absl::ToChronoTime(absl::Now() + time));
 }
 
-absl::Status FromGrpc(const grpc::Status& status) {
-  if (status.ok()) return absl::OkStatus();
-  std::string message = status.error_message();
+absl::Status FromRpc(const google::rpc::Status& status) {
+  if (status.code() == 0) return absl::OkStatus();
+  std::string message = status.message();
   ErrorDetail detail;
-  google::rpc::Status rich;
-  if (rich.ParseFromString(status.error_details())) {
-    for (const auto& any : rich.details()) {
-      google::rpc::ErrorInfo info;
-      google::rpc::BadRequest request;
-      if (any.Is<google::rpc::ErrorInfo>() && any.UnpackTo(&info)) {
-        detail.reason = info.reason();
-        detail.metadata = {info.metadata().begin(), info.metadata().end()};
-      } else if (any.Is<google::rpc::BadRequest>() && any.UnpackTo(&request)) {
-        for (const auto& violation : request.field_violations()) {
-          if (message.find(violation.description()) != std::string::npos) continue;
-          absl::StrAppend(&message, "; ", violation.field(), ": ", violation.description());
-        }
+  for (const auto& any : status.details()) {
+    google::rpc::ErrorInfo info;
+    google::rpc::BadRequest request;
+    if (any.Is<google::rpc::ErrorInfo>() && any.UnpackTo(&info)) {
+      detail.reason = info.reason();
+      detail.metadata = {info.metadata().begin(), info.metadata().end()};
+    } else if (any.Is<google::rpc::BadRequest>() && any.UnpackTo(&request)) {
+      for (const auto& violation : request.field_violations()) {
+        if (message.find(violation.description()) != std::string::npos) continue;
+        absl::StrAppend(&message, "; ", violation.field(), ": ", violation.description());
       }
     }
   }
   if (message.empty()) message = "the daemon gave no message";
-  return DetailedError(static_cast<absl::StatusCode>(status.error_code()), message, detail);
+  return DetailedError(static_cast<absl::StatusCode>(status.code()), message, detail);
+}
+
+absl::Status FromGrpc(const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  google::rpc::Status rich;
+  if (!rich.ParseFromString(status.error_details())) rich.Clear();
+  rich.set_code(status.error_code());
+  rich.set_message(status.error_message());
+  return FromRpc(rich);
 }
 
 absl::Status Explain(const Connection& connection, const grpc::Status& status) {

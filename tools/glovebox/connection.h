@@ -15,6 +15,10 @@ namespace grpc {
 class Channel;
 }  // namespace grpc
 
+namespace google::rpc {
+class Status;
+}  // namespace google::rpc
+
 namespace glovebox {
 
 inline constexpr char kDefaultSocket[] = "/run/glovebox/glovebox.sock";
@@ -22,6 +26,9 @@ inline constexpr char kDefaultSocket[] = "/run/glovebox/glovebox.sock";
 // Connects, sends nothing and closes again. UNAVAILABLE or PERMISSION_DENIED with the socket's path
 // and what to do; INVALID_ARGUMENT when the path cannot be a socket's.
 absl::Status ProbeSocket(const std::string& path);
+
+// The outcome of one thing of several that a call was for: message and reason.
+absl::Status FromRpc(const google::rpc::Status& status);
 
 struct Stubs;  // stubs.h
 

@@ -57,11 +57,13 @@ absl::Status CheckHistory(const ImportArgument& argument,
 
 absl::StatusOr<v1::ImportSnapshotRequest> ParseSource(const ImportArgument& argument) {
   const int given = (argument.source.empty() ? 0 : 1) + (argument.tar.empty() ? 0 : 1) +
-                    (argument.directory.empty() ? 0 : 1);
+                    (argument.directory.empty() ? 0 : 1) + (argument.upload.empty() ? 0 : 1);
   if (given != 1) {
-    return absl::InvalidArgumentError("give one of PATH[@COMMIT], --tar FILE and --directory DIR");
+    return absl::InvalidArgumentError(
+        "give one of PATH[@COMMIT], --tar FILE, --directory DIR and --upload PATH");
   }
   v1::ImportSnapshotRequest request;
+  if (!argument.upload.empty()) return request;
   if (!argument.tar.empty()) {
     ASSIGN_OR_RETURN(*request.mutable_archive_path(), AbsolutePath(argument.tar));
     RETURN_IF_ERROR(CheckIs(request.archive_path(), /*directory=*/false));

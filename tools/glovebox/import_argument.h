@@ -13,12 +13,14 @@ struct ImportArgument {
   std::string source;     // PATH[@COMMIT]: what it is decides
   std::string tar;        // --tar
   std::string directory;  // --directory
+  std::string upload;     // --upload: of this host, not the daemon's
   std::string history;    // --history, of a repository
 };
 
 // The request. Without an option a directory with a repository in it and a bundle are repositories,
 // as is what has an "@COMMIT"; other directories and files are trees and tar files.
-// INVALID_ARGUMENT unless exactly one is given, and for a history of what is no repository.
+// Of what is to be uploaded the request is not known yet: it has no source. INVALID_ARGUMENT unless
+// exactly one is given, and for a history of what is no repository.
 absl::StatusOr<v1::ImportSnapshotRequest> ParseImportArgument(const ImportArgument& argument);
 
 }  // namespace glovebox

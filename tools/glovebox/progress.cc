@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "tools/glovebox/json_shapes.h"
 #include "tools/glovebox/sizes.h"
 
@@ -13,6 +14,7 @@ namespace glovebox {
 namespace {
 
 constexpr size_t kBarWidth = 20;
+constexpr absl::Duration kShownApart = absl::Milliseconds(100);
 
 std::string Bar(uint64_t done, uint64_t total) {
   const double part = std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
@@ -24,8 +26,11 @@ std::string Bar(uint64_t done, uint64_t total) {
 }  // namespace
 
 std::string ProgressText(const v1::ImportProgress& progress) {
-  std::string text =
-      absl::StrCat(EnumWord(v1::ImportPhase_Name(progress.phase()), "IMPORT_PHASE_"), "  ");
+  return ProgressText(EnumWord(v1::ImportPhase_Name(progress.phase()), "IMPORT_PHASE_"), progress);
+}
+
+std::string ProgressText(absl::string_view doing, const v1::ImportProgress& progress) {
+  std::string text = absl::StrCat(doing, "  ");
   const bool bytes_known = progress.has_bytes_total() && progress.bytes_total() != 0;
   const bool items_known = progress.has_items_total() && progress.items_total() != 0;
   if (bytes_known) {
@@ -49,6 +54,15 @@ void ProgressLine::Show(const v1::ImportProgress& progress) {
   if (!wanted_) return;
   shown_ = true;
   (void)std::fputs(absl::StrCat("\r", ProgressText(progress), "\x1b[K").c_str(), stderr);
+}
+
+void ProgressLine::ShowAs(absl::string_view doing, const v1::ImportProgress& progress) {
+  if (!wanted_) return;
+  const absl::Time now = absl::Now();
+  if (now < next_ && progress.bytes_done() != progress.bytes_total()) return;
+  next_ = now + kShownApart;
+  shown_ = true;
+  (void)std::fputs(absl::StrCat("\r", ProgressText(doing, progress), "\x1b[K").c_str(), stderr);
 }
 
 }  // namespace glovebox
