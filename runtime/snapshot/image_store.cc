@@ -151,6 +151,11 @@ LayerStore* ImageStore::layers() { return state_->layers.get(); }
 
 const LayerStore* ImageStore::layers() const { return state_->layers.get(); }
 
+void ImageStore::RemoveUnusedLayers() {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->damaged.empty()) state_->layers->RemoveUnused(state_->UsedLayers());
+}
+
 uint32_t ImageStore::CountImagesWith(const std::string& key) const {
   const std::lock_guard lock(state_->mutex);
   uint32_t count = 0;

@@ -50,6 +50,9 @@ class ImageStore {
 
   LayerStore* layers();
   const LayerStore* layers() const;
+  // What imports put there that came to nothing goes; what is leased stays. Not when images were
+  // damaged at Open: whose layers are whose is not known then.
+  void RemoveUnusedLayers();
   // How many images have the layer.
   uint32_t CountImagesWith(const std::string& key) const;
 

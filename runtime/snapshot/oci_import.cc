@@ -19,6 +19,10 @@ namespace {
 
 constexpr char kRoot[] = "/image-root";
 
+// Of one layer, when it goes before it can be held: deletions and failed imports remove what nobody
+// holds.
+constexpr int kTakeTries = 5;
+
 // The host's, in OCI's words.
 absl::StatusOr<std::string> HostPlatform() {
   utsname name{};
@@ -121,14 +125,13 @@ struct OciImporter::State {
   absl::StatusOr<Layer> Take(const ImportSource& source, const OciLayerGroup& group,
                              const std::vector<Layer>& below,
                              const ImportProgressCallback& progress) {
-    for (;;) {
+    for (int left = kTakeTries;; --left) {
       RETURN_IF_ERROR(flights
                           .Do(absl::StrCat(source.key, " ", group.key),
                               [&] { return Unpack(source, group, below, progress); })
                           .status());
       absl::StatusOr<Layer> layer = store->layers()->Lease(group.key);
-      // Between the two an image that had it was deleted.
-      if (!absl::IsNotFound(layer.status())) return layer;
+      if (!absl::IsNotFound(layer.status()) || left <= 1) return layer;
     }
   }
 
@@ -158,6 +161,14 @@ OciImporter::~OciImporter() = default;
 
 absl::StatusOr<ImageInfo> OciImporter::Import(const ImageImportRequest& request,
                                               const ImportProgressCallback& progress) {
+  absl::StatusOr<ImageInfo> image = ImportAll(request, progress);
+  // Its layers are held no more, and may be nobody's: no quota counts those, so they do not stay.
+  if (!image.ok()) state_->store->RemoveUnusedLayers();
+  return image;
+}
+
+absl::StatusOr<ImageInfo> OciImporter::ImportAll(const ImageImportRequest& request,
+                                                 const ImportProgressCallback& progress) {
   ASSIGN_OR_RETURN(const std::string name, ParseImageName(request.name));
   // Known early: unpacking takes seconds. Commit decides.
   if (state_->store->Find(name).ok()) return Exists(name);

@@ -40,12 +40,15 @@ class OciImporter {
 
   // Thread-safe, blocking. A layer that several imports of a source need at the same time is
   // unpacked once.
-  // `progress` may be empty; it is called on this thread. Errors as of ImportImage.
+  // `progress` may be empty; it is called on this thread. Errors as of ImportImage. One that fails
+  // leaves no layer.
   absl::StatusOr<ImageInfo> Import(const ImageImportRequest& request,
                                    const ImportProgressCallback& progress);
 
  private:
   struct State;
+  absl::StatusOr<ImageInfo> ImportAll(const ImageImportRequest& request,
+                                      const ImportProgressCallback& progress);
   std::unique_ptr<State> state_;
 };
 
