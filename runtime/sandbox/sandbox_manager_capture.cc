@@ -107,7 +107,15 @@ absl::Status SandboxManager::FitIntoBudget(const SnapshotInfo& made, absl::Time 
   if (!limits_.store.limits()) return absl::OkStatus();
   CollectOptions options{limits_.store, absl::ZeroDuration()};
   options.keep = made.digest;
-  ASSIGN_OR_RETURN(const Collected collected, Collect(options));
+  // What would not make room enough does not go for it.
+  options.dry_run = true;
+  ASSIGN_OR_RETURN(Collected collected, Collect(options));
+  if (collected.use.Fits(limits_.store)) {
+    options.dry_run = false;
+    ASSIGN_OR_RETURN(collected, Collect(options));
+  }
+  // Another call for the same one may have removed it again.
+  if (!snapshots_->Find(made.digest).ok()) return StoreFull(collected.use);
   if (collected.use.Fits(limits_.store)) return absl::OkStatus();
   if (made.created < begin) return absl::OkStatus();  // it was there: nothing has been added
   // Somebody may have begun to use it: then it stays, and what comes next is refused.

@@ -4,6 +4,7 @@
 import concurrent.futures
 import json
 import os
+import pathlib
 import subprocess
 import unittest
 
@@ -229,6 +230,16 @@ class Budget(daemon.FreshDaemonCase):
         self.assertIn("budget", self.fails(1, "create", "--repo", repositories[1]))
         self.assertEqual({one["digest"] for one in json.loads(self.ok("snapshot", "ls", "--json"))}, left)
         self.assertEqual(self.ok("snapshot", "gc"), b"", "all is in use, and fits")
+
+    def test_what_is_larger_than_the_budget_takes_nothing_with_it(self):
+        small, large = pathlib.Path(self.daemon.root, "small"), pathlib.Path(self.daemon.root, "large")
+        for directory, files in ((small, 10), (large, 5000)):
+            directory.mkdir()
+            for number in range(files):
+                (directory / str(number)).touch()
+        idle = self.told("snapshot", "import", "--directory", str(small)).strip()
+        self.assertIn("budget", self.fails(1, "snapshot", "import", "--directory", str(large)))
+        self.assertEqual([one["digest"] for one in json.loads(self.ok("snapshot", "ls", "--json"))], [idle])
 
 
 if __name__ == "__main__":
