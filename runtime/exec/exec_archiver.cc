@@ -20,7 +20,14 @@ int ErrnoOf(const absl::Status& status) {
 
 }  // namespace
 
+void ExecArchiver::Close() {
+  absl::WriterMutexLock lock(&closing_);
+  closed_ = true;
+}
+
 absl::Status ExecArchiver::Save(const std::shared_ptr<Exec>& exec) {
+  absl::ReaderMutexLock open(&closing_);
+  if (closed_) return absl::CancelledError("the sandbox is being removed");
   absl::Status saved = exec->SaveOutput(store_);
   if (health_ != nullptr && !absl::IsFailedPrecondition(saved)) health_->Note(saved);
   std::shared_ptr<Exec> oldest;

@@ -25,13 +25,19 @@ class ExecArchiver {
   // memory, which is to be kept by init too: do not acknowledge the end, call again later. Of more
   // than `unsaved_max` such execs the oldest gives its output up, and its result says so
   // (ExecResult::output_lost_error); saving it is OK then.
-  absl::Status Save(const std::shared_ptr<Exec>& exec) ABSL_LOCKS_EXCLUDED(mutex_);
+  // CANCELLED after Close.
+  absl::Status Save(const std::shared_ptr<Exec>& exec) ABSL_LOCKS_EXCLUDED(closing_, mutex_);
+
+  // The directory goes: returns when nothing is written there any more.
+  void Close() ABSL_LOCKS_EXCLUDED(closing_);
 
   const std::shared_ptr<ExecArchiveStore>& store() const { return store_; }
 
  private:
   const std::shared_ptr<ExecArchiveStore> store_;
   ArchiveHealth* const health_;
+  absl::Mutex closing_;  // shared by all who save
+  bool closed_ ABSL_GUARDED_BY(closing_) = false;
   absl::Mutex mutex_;
   std::deque<std::shared_ptr<Exec>> unsaved_ ABSL_GUARDED_BY(mutex_);
 };

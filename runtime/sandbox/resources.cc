@@ -250,6 +250,7 @@ void Sandbox::Resources::GiveBack() {
   }
   // Never made when the launch failed early.
   if (!socket_path.empty()) (void)::unlink(socket_path.c_str());
+  if (archiver != nullptr) archiver->Close();  // else a file appears while its directory goes
   archiver.reset();
   // What cannot be removed now goes when the daemon starts anew.
   if (!output_path.empty()) (void)RemoveTreeAt(AT_FDCWD, output_path);

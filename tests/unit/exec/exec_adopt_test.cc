@@ -7,6 +7,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -358,6 +360,23 @@ TEST_F(MovedOutputTest, WhatCannotBeSavedStaysInMemoryForTheLatestFew) {
   EXPECT_EQ(ReadAll(made[2].exec)[1].substr(0, 1), "1") << "data";
   EXPECT_EQ(ReadAll(made[3].exec)[1].substr(0, 1), "1");
   EXPECT_EQ(made[0].exec->outcome()->result.exit_code, 0);
+}
+
+TEST_F(MovedOutputTest, AfterCloseNothingIsWritten) {
+  Made made[] = {Make(1), Make(2)};
+  for (Made& one : made) {
+    one.region->Write("output");
+    End(&one);
+  }
+  ExecArchiver archiver(store_, nullptr);
+  EXPECT_TRUE(archiver.Save(made[0].exec).ok());
+  const auto files = [&] {
+    return std::distance(std::filesystem::directory_iterator(temporary_.path()), {});
+  };
+  const auto before = files();
+  archiver.Close();
+  EXPECT_TRUE(absl::IsCancelled(archiver.Save(made[1].exec)));
+  EXPECT_EQ(files(), before);
 }
 
 TEST_F(MovedOutputTest, OutputOfARunningExecIsNotSaved) {
