@@ -189,12 +189,15 @@ else
 fi
 
 # One time for all files that were written, and an index that is younger than any: git then takes an
-# entry whose times match for clean without reading the file. Years after 2100 and before 1970 are
-# not kept.
+# entry whose times match for clean without reading the file. It compares seconds: a file that a
+# sandbox writes must never have the second of the one before, so that is past. Years after 2100 and
+# before 1970 are not kept.
 phase indexing
 time=$(git --git-dir="$repo" show -s --no-show-signature --format=%ct "$commit") || exit 24
 case $time in ''|*[!0-9]*|???????????*) time=1 ;; esac
 [ "$time" -ge 1 ] && [ "$time" -lt 4102444800 ] || time=1
+past=$(($(date +%s) - 2))
+[ "$time" -le "$past" ] || time=$past
 if [ -n "$base" ]; then
   find . -path ./.git -prune -o ! -type d -newer "$begin" -print0
 else

@@ -91,8 +91,11 @@ class Terminals(daemon.DaemonCase):
         self.assertRegex(done.stdout, rb"\A[a-z]+[a-z0-9-]*\r\n\Z")
 
     def test_resize_reaches_the_program_as_a_signal_and_a_size(self):
-        terminal = Terminal(self, "exec", "-it", self.sandbox, "--", "bash", "-c",
-                            "trap 'stty size' WINCH; stty size; while :; do read -t 1000 x; done", rows=30, columns=90)
+        # Blocked, the signal is not lost between the look at the size and the wait.
+        terminal = Terminal(self, "exec", "-it", self.sandbox, "--", "python3", "-c",
+                            "import os, signal; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})\n"
+                            "for _ in range(2): print(*reversed(os.get_terminal_size()), flush=True); signal.sigwait({signal.SIGWINCH})",
+                            rows=30, columns=90)
         terminal.expect(rb"30 90\r\n")
         terminal.resize(55, 111)
         terminal.client.send_signal(signal.SIGWINCH)

@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <latch>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "tests/kernel/snapshot/fake_worker.h"
 #include "tests/kernel/snapshot/state_directory.h"
@@ -116,8 +118,30 @@ TEST_F(GitImportTest, StatusOverAnOverlayIsCleanWithoutReadingAFile) {
   for (const char* name : {"\"file\"", "\"run\"", "\"sub/dir/other\""}) {
     EXPECT_EQ(opened.find(name), std::string::npos) << "git read " << name;
   }
-  EXPECT_EQ(std::to_string(file.st_mtime), Sh("git -C $R show -s --format=%ct main"));
   EXPECT_EQ(index.st_mtime, file.st_mtime + 2);
+}
+
+// Git compares sizes and seconds: an edit right after the commit must have another second.
+TEST_F(GitImportTest, FilesHaveTheCommitsTimeUnlessAnEditCouldHaveItToo) {
+  const auto time_of_file = [&](const std::string& commit) -> time_t {
+    Sh("cd $R && echo x >>file && " + commit);
+    const auto info = Import("");
+    EXPECT_TRUE(info.ok()) << info.status();
+    if (!info.ok()) return 0;
+    const auto layers = store_->Lease(info->digest);
+    struct stat file {};
+    EXPECT_TRUE(layers.ok()) << layers.status();
+    EXPECT_EQ(::stat((Workspace(layers->front()) + "/file").c_str(), &file), 0);
+    return file.st_mtime;
+  };
+  EXPECT_EQ(time_of_file("GIT_COMMITTER_DATE='@1500000000 +0000' git commit -qam past"),
+            1500000000);
+  const time_t begin = ::time(nullptr);
+  for (const char* date : {"", "GIT_COMMITTER_DATE=\"@$(($(date +%s) + 3600)) +0000\" "}) {
+    const time_t found = time_of_file(absl::StrCat(date, "git commit -qam now"));
+    EXPECT_GE(found, begin - 2) << date;
+    EXPECT_LT(found, ::time(nullptr) - 1) << date;
+  }
 }
 
 TEST_F(GitImportTest, NothingOfTheHostOrTheRemoteIsLeft) {
