@@ -133,10 +133,12 @@ class Meter:
                 self.threads[-1].start()
 
     def copy(self, source, target, counted):
+        swallows = False
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 self.sent += len(data) * counted
-                if counted and self.most is not None and self.sent > self.most:
+                if swallows or counted and self.most is not None and self.sent > self.most:
+                    swallows = True  # for good: no stream has a gap and goes on behind it
                     self.full.set()
                     continue  # the client thinks that it is on its way
                 target.sendall(data)
