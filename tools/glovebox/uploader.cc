@@ -57,8 +57,9 @@ class Uploading {
       RETURN_IF_ERROR(Ask([&] { return Call(connection_, request, &response, &control_); }));
       for (const v1::Digest& digest : response.missing()) {
         const auto found = by_hash.find(digest.hash());
-        if (found == by_hash.end())
+        if (found == by_hash.end()) {
           return absl::InternalError("the daemon misses what is not ours");
+        }
         missing_.push_back(found->second);
         total_ += static_cast<uint64_t>(digest.size_bytes());
       }
@@ -102,7 +103,8 @@ class Uploading {
       return absl::InternalError("the daemon did not answer for each blob");
     }
     for (int i = 0; i < response.results_size(); ++i) {
-      RETURN_IF_ERROR(Explained(FromRpc(response.results(i).status()), *batch_names_[i]));
+      RETURN_IF_ERROR(
+          Explained(FromRpc(response.results(i).status()), *batch_names_[static_cast<size_t>(i)]));
       Count(1, batch_.blobs(i).data().size());
     }
     batch_.clear_blobs();
