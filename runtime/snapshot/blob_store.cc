@@ -230,7 +230,7 @@ absl::Status BlobStore::State::Commit(const std::string& owner, const BlobDigest
     return absl::OkStatus();
   }
   if (::rename(file.c_str(), PathOf(owner, digest).c_str()) != 0) {
-    const absl::Status failed = ErrnoError(errno, "rename of a blob");
+    absl::Status failed = ErrnoError(errno, "rename of a blob");
     (void)::unlink(file.c_str());
     index.GiveBack(owner, digest.size_bytes);
     return failed;
@@ -271,7 +271,7 @@ absl::Status BlobStore::Put(const std::string& owner, const BlobDigest& digest,
   }
   const std::string fresh = absl::StrCat(state.DirectoryOf(key), "/", kFresh, NewRandomId());
   absl::StatusOr<UniqueFd> fd = OpenAt(AT_FDCWD, fresh, O_WRONLY | O_CREAT | O_EXCL, 0600);
-  const absl::Status written = fd.ok() ? WriteBlobAt(fd->get(), 0, bytes) : fd.status();
+  absl::Status written = fd.ok() ? WriteBlobAt(fd->get(), 0, bytes) : fd.status();
   const absl::MutexLock lock(&state.mutex);
   if (written.ok()) return state.Commit(key, digest, fresh);
   (void)::unlink(fresh.c_str());  // else the next start does
