@@ -26,8 +26,9 @@ std::optional<ExecOutcome> RecordedOutcome(const ExecRow& row) {
 std::string WhyStopped(const SandboxTraces& traces, const absl::Status& found) {
   if (traces.row.stop_reason.has_value()) return *traces.row.stop_reason;
   if (!traces.same_boot) return "the host was restarted";
-  if (traces.unusable.ok() && absl::IsNotFound(found))
+  if (traces.unusable.ok() && absl::IsNotFound(found)) {
     return "its init process ended while no gloveboxd ran";
+  }
   return absl::StrCat("a new gloveboxd could not take it over: ", found.message());
 }
 

@@ -329,8 +329,9 @@ absl::StatusOr<SnapshotInfo> SnapshotStore::State::Keep(std::unique_ptr<StagedEn
                                                         SnapshotInfo info, absl::string_view record,
                                                         absl::string_view manifest) {
   const std::lock_guard lock(mutex);
-  if (!info.parent.empty() && !snapshots.contains(info.parent))
+  if (!info.parent.empty() && !snapshots.contains(info.parent)) {
     return SnapshotNotFound(info.parent);
+  }
   const std::string name = NameOf(info.digest);
   const absl::Status committed = entries->Commit(std::move(staged), name, record, manifest);
   if (absl::IsAlreadyExists(committed)) {
@@ -358,8 +359,9 @@ absl::StatusOr<std::vector<Layer>> SnapshotStore::LeaseUnnoted(absl::string_view
   std::vector<Layer> layers;
   for (SnapshotInfo next = info;;) {
     absl::StatusOr<Layer> layer = state_->entries->Lease(NameOf(next.digest), next.image_bytes);
-    if (absl::IsNotFound(layer.status()))
-      return SnapshotNotFound(next.digest);  // deleted meanwhile
+    if (absl::IsNotFound(layer.status())) {  // deleted meanwhile
+      return SnapshotNotFound(next.digest);
+    }
     RETURN_IF_ERROR(layer.status());
     layers.push_back(*std::move(layer));
     if (next.parent.empty()) return layers;
