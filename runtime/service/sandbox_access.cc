@@ -11,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "base/ids.h"
 #include "base/status.h"
+#include "service/convert_snapshot.h"
 
 namespace glovebox {
 namespace {
@@ -277,9 +278,7 @@ bool SandboxAccess::UsesSnapshot(const Caller& caller, const std::string& digest
   const std::vector<CacheInfo> caches = ListCaches(caller);
   const auto names_it = [&](const CacheInfo& info) { return info.snapshot == digest; };
   const auto uses_it = [&](const SandboxInfo& info) {
-    return info.snapshot == digest ||
-           std::any_of(info.caches.begin(), info.caches.end(),
-                       [&](const CacheMount& cache) { return cache.snapshot == digest; });
+    return glovebox::UsesSnapshot(info, digest);
   };
   return std::any_of(sandboxes.begin(), sandboxes.end(), uses_it) ||
          std::any_of(caches.begin(), caches.end(), names_it) ||

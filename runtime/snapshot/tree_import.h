@@ -5,7 +5,8 @@
 // bits, times of modification, symbolic links as they are, hard links within the tree, holes. What
 // cannot be kept is refused (importer/tar_unpack.h, importer/directory_copy.h), except extended
 // attributes and owners, which are dropped. A snapshot of this kind is known by its content alone:
-// equal trees are one snapshot, whatever they were made from.
+// equal trees are one snapshot, whatever they were made from, with the times and the hard links of
+// the first of them.
 #ifndef GLOVEBOX_SNAPSHOT_TREE_IMPORT_H_
 #define GLOVEBOX_SNAPSHOT_TREE_IMPORT_H_
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Read-only caches: names and who may change them, what a sandbox shows of them, and what cannot be done to them."""
 
-import concurrent.futures
 import json
 import unittest
 
 import daemon
 import grpc
 from clients import OTHER, OWNER, ClientsCase
+from collecting import work_beside_collections
 
 TARGET = "/home/agent/.cache/tools"
 NESTED = '[seccomp]\ntiers = ["strict", "build", "nested"]\n'
@@ -94,13 +94,6 @@ class Caches(CacheCase):
     def test_gc_in_a_loop_takes_no_cache_from_those_who_use_or_name_it(self):
         named = self.imported("kept", file="kept")
         self.named("kept", named)
-        stop = []
-
-        def collect():
-            count = 0
-            while not stop or not count:
-                count += len(json.loads(self.ok("snapshot", "gc", "--max-bytes", "0", "--json"))["removed"])
-            return count
 
         def work(number):
             for turn in range(4):
@@ -115,15 +108,7 @@ class Caches(CacheCase):
                 else:
                     self.assertIn(b"no snapshot", made.stderr)
 
-        with concurrent.futures.ThreadPoolExecutor(3) as pool:
-            collector = pool.submit(collect)
-            try:
-                for one in [pool.submit(work, number) for number in range(2)]:
-                    one.result()
-            finally:
-                stop.append(True)
-            self.assertGreater(collector.result(), 0)
-        self.assertFalse(any(one["damaged"] for one in json.loads(self.ok("snapshot", "fsck", "--content", "--json"))))
+        work_beside_collections(self, work, 1)
 
 
 class NestedCaches(CacheCase):

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Snapshots through the command line: layers, captures, collection and checks of the store."""
 
-import concurrent.futures
 import json
 import os
 import pathlib
@@ -9,6 +8,7 @@ import subprocess
 import unittest
 
 import daemon
+from collecting import work_beside_collections
 
 # Everything that can be told of a tree from inside, but times of directories and inode numbers.
 TREE = ("cd /workspace && find . ! -type d -printf '%p\\0%m %U %G %s %n %y %l %T@\\0' -o -printf '%p\\0%m %U %G %y\\0' | "
@@ -176,13 +176,6 @@ class Snapshots(daemon.DaemonCase):
 
     def test_gc_in_a_loop_takes_nothing_from_those_who_create(self):
         path, _, _ = history(self.daemon.root, "raced")
-        stop = []
-
-        def collect():
-            count = 0
-            while not stop:
-                count += len(self.snapshot("gc", "--max-bytes", "0")["removed"])
-            return count
 
         def work(number):
             for turn in range(4):
@@ -197,15 +190,7 @@ class Snapshots(daemon.DaemonCase):
                     self.ok("rm", one)
                 self.ok("rm", sandbox)
 
-        with concurrent.futures.ThreadPoolExecutor(3) as pool:
-            collector = pool.submit(collect)
-            try:
-                for one in [pool.submit(work, number) for number in range(2)]:
-                    one.result()
-            finally:
-                stop.append(True)
-            self.assertGreater(collector.result(), 3)
-        self.assertFalse(any(one["damaged"] for one in self.snapshot("fsck", "--content")))
+        work_beside_collections(self, work, 4)
 
 
 class Budget(daemon.FreshDaemonCase):

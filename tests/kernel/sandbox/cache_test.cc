@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/ids.h"
 #include "base/status.h"
-#include "tests/support/must_run.h"
+#include "tests/support/lasting_world.h"
 #include "tests/support/suite_world.h"
 
 namespace glovebox {
@@ -339,25 +339,7 @@ TEST_F(CacheTest, ANameKeepsItsSnapshotAndNoNameHasTwoMeanings) {
   EXPECT_TRUE(names().Set("uid:4", "more", made_.whole, false).ok());
 }
 
-class LastingCacheTest : public testing::Test {
- protected:
-  void SetUp() override { SKIP_UNLESS(::geteuid() == 0, "needs root"); }
-  void TearDown() override {
-    if (world_ != nullptr) world_->EndAll();
-    world_.reset();
-    EXPECT_FALSE(std::filesystem::exists(directory_));
-  }
-  SandboxManager& NextDaemon() {
-    world_.reset();
-    auto world = SandboxWorld::MakeLasting(directory_);
-    EXPECT_TRUE(world.ok()) << world.status();
-    world_ = *std::move(world);
-    EXPECT_THAT(world_->adoption().problems, testing::IsEmpty());
-    return world_->manager();
-  }
-  const std::string directory_ = "/tmp/" + NewRandomId();
-  std::unique_ptr<SandboxWorld> world_;
-};
+class LastingCacheTest : public LastingWorldTest {};
 
 TEST_F(LastingCacheTest, CachesAndNamesOutliveTheDaemon) {
   SandboxManager* manager = &NextDaemon();

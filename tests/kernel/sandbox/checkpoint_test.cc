@@ -17,7 +17,7 @@
 #include "base/ids.h"
 #include "base/status.h"
 #include "linux/process.h"
-#include "tests/support/must_run.h"
+#include "tests/support/lasting_world.h"
 #include "tests/support/suite_world.h"
 
 namespace glovebox {
@@ -336,25 +336,7 @@ TEST_F(CheckpointTest, WhoDeletesASandboxLeavesNothingOfARestoreThatIsUnderWay) 
   }
 }
 
-class LastingCheckpointTest : public testing::Test {
- protected:
-  void SetUp() override { SKIP_UNLESS(::geteuid() == 0, "needs root"); }
-  void TearDown() override {
-    if (world_ != nullptr) world_->EndAll();
-    world_.reset();
-    EXPECT_FALSE(std::filesystem::exists(directory_));
-  }
-  SandboxManager& NextDaemon() {
-    world_.reset();
-    auto world = SandboxWorld::MakeLasting(directory_);
-    EXPECT_TRUE(world.ok()) << world.status();
-    world_ = *std::move(world);
-    EXPECT_THAT(world_->adoption().problems, testing::IsEmpty());
-    return world_->manager();
-  }
-  const std::string directory_ = "/tmp/" + NewRandomId();
-  std::unique_ptr<SandboxWorld> world_;
-};
+class LastingCheckpointTest : public LastingWorldTest {};
 
 TEST_F(LastingCheckpointTest, CheckpointsAndWhatWasRestoredOutliveTheDaemon) {
   SandboxManager* manager = &NextDaemon();
