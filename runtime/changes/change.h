@@ -18,6 +18,7 @@ enum class ChangeLetter : char {
   kAdded = 'A',
   kModified = 'M',
   kDeleted = 'D',
+  kRenamed = 'R',  // only of FindRenames
   kTypeChanged = 'T',
 };
 
@@ -44,8 +45,11 @@ struct Change {
   uint64_t new_size_bytes = 0;
   std::string symlink_target;  // of the new side when it is a symbolic link
   // Which of Layers::lower_fds holds the old side; 0 when there is none. The layers are immutable,
-  // so the old side can be opened there by `path` without another look-up through the stack.
+  // so the old side can be opened there by `path` (or `old_path`) without another look-up through
+  // the stack.
   uint32_t old_layer = 0;
+  std::string old_path = {};  // of a rename; else the old side is at `path`
+  uint32_t similarity = 0;    // of a rename, in percent; 100: the same bytes
 
   friend bool operator==(const Change&, const Change&) = default;
 };

@@ -40,10 +40,10 @@ absl::StatusOr<EntryFacts> ReadFacts(int dir_fd, const std::string& name, const 
   return facts;
 }
 
-absl::StatusOr<bool> SameContent(int old_dir_fd, int new_dir_fd, const std::string& name,
-                                 ScanBudget& budget, const std::string& path) {
+absl::StatusOr<bool> SameContent(int old_dir_fd, const std::string& name,
+                                 const OpenedFile& new_file, ScanBudget& budget,
+                                 const std::string& path) {
   ASSIGN_OR_RETURN(const OpenedFile old_file, OpenRegularBeneath(old_dir_fd, name));
-  ASSIGN_OR_RETURN(const OpenedFile new_file, OpenRegularBeneath(new_dir_fd, name));
   RETURN_IF_ERROR(RefuseMetacopy(new_file.fd.get()));
   if (old_file.stat.st_size != new_file.stat.st_size) return false;
   const size_t chunk =

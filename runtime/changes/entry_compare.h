@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "changes/scan_stack.h"
+#include "linux/open_beneath.h"
 
 namespace glovebox {
 
@@ -27,10 +28,11 @@ EntryFacts FactsOf(const struct stat& stat);
 // longer what `stat` says.
 absl::StatusOr<EntryFacts> ReadFacts(int dir_fd, const std::string& name, const struct stat& stat);
 
-// Compares `name` in two directories, in chunks, charging what it reads. Both must be regular
-// files.
-absl::StatusOr<bool> SameContent(int old_dir_fd, int new_dir_fd, const std::string& name,
-                                 ScanBudget& budget, const std::string& path);
+// Compares `name` in a directory with an open file, in chunks, charging what it reads. Both must be
+// regular files.
+absl::StatusOr<bool> SameContent(int old_dir_fd, const std::string& name,
+                                 const OpenedFile& new_file, ScanBudget& budget,
+                                 const std::string& path);
 
 }  // namespace glovebox
 

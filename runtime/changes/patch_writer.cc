@@ -11,9 +11,9 @@
 #include "changes/binary_literal.h"
 #include "changes/budget.h"
 #include "changes/file_side.h"
+#include "changes/layer_roots.h"
 #include "changes/path_quote.h"
 #include "changes/text_hunks.h"
-#include "linux/open_beneath.h"
 
 namespace glovebox {
 namespace {
@@ -46,7 +46,10 @@ class PatchWriter {
         time_(kPatchLimitReason, limits.time_ms_max, clock),
         sink_(sink) {}
 
-  absl::Status OpenRoots(const Layers& layers);
+  absl::Status OpenRoots(const Layers& layers) {
+    ASSIGN_OR_RETURN(roots_, LayerRoots::Open(layers));
+    return absl::OkStatus();
+  }
   absl::Status WriteChange(const Change& change);
   PatchSummary TakeSummary() {
     summary_.output_bytes = output_.used();
@@ -56,7 +59,11 @@ class PatchWriter {
  private:
   absl::Status Put(absl::string_view bytes);
   void Skip(const Change& change, SkipReason reason);
-  absl::StatusOr<std::optional<FileSide>> ReadOrSkip(int root_fd, const Change& change);
+  bool SkipWithoutForm(const Change& change);
+  absl::StatusOr<std::optional<FileSide>> ReadOrSkip(int root_fd, const std::string& path,
+                                                     const Change& change);
+  absl::Status WriteSides(const Change& change, const FileSide& old_side, const FileSide& new_side);
+  std::string Head(const FileSide& old_side, const FileSide& new_side) const;
   absl::Status WriteSection(const FileSide& old_side, const FileSide& new_side,
                             FileSummary* summary);
   absl::Status WriteBinary(const FileSide& old_side, const FileSide& new_side);
@@ -68,28 +75,12 @@ class PatchWriter {
   Allowance output_;
   TimeAllowance time_;
   PatchSink sink_;
-  UniqueFd upper_root_;                // invalid when the upper has no such directory
-  std::vector<UniqueFd> lower_roots_;  // the same
-  std::string path_;                   // of the change at hand
+  LayerRoots roots_;
+  std::string path_;         // of the change at hand
+  std::string old_path_;     // the same, but of a rename
+  uint32_t similarity_ = 0;  // of a rename
   PatchSummary summary_;
 };
-
-absl::StatusOr<UniqueFd> OpenRoot(int layer_fd, const std::string& root) {
-  auto dir = OpenDirectoryBeneath(layer_fd, root.empty() ? "." : root);
-  if (dir.ok()) return std::move(dir->fd);
-  // Absent or whited out in this layer; a change that needs it is then reported as skipped.
-  if (absl::IsNotFound(dir.status()) || absl::IsFailedPrecondition(dir.status())) return UniqueFd();
-  return dir.status();
-}
-
-absl::Status PatchWriter::OpenRoots(const Layers& layers) {
-  ASSIGN_OR_RETURN(upper_root_, OpenRoot(layers.upper_fd, layers.root));
-  for (int layer_fd : layers.lower_fds) {
-    ASSIGN_OR_RETURN(UniqueFd root, OpenRoot(layer_fd, layers.root));
-    lower_roots_.push_back(std::move(root));
-  }
-  return absl::OkStatus();
-}
 
 absl::Status PatchWriter::Put(absl::string_view bytes) {
   if (bytes.empty()) return absl::OkStatus();
@@ -102,16 +93,17 @@ void PatchWriter::Skip(const Change& change, SkipReason reason) {
   summary_.skipped.push_back({change.path, reason, reason == SkipReason::kTooLarge ? size : 0});
 }
 
-absl::StatusOr<std::optional<FileSide>> PatchWriter::ReadOrSkip(int root_fd, const Change& change) {
+absl::StatusOr<std::optional<FileSide>> PatchWriter::ReadOrSkip(int root_fd,
+                                                                const std::string& path,
+                                                                const Change& change) {
   absl::StatusOr<FileSide> side = absl::NotFoundError("");
-  if (root_fd >= 0) side = ReadSide(root_fd, change.path, limits_, time_);
+  if (root_fd >= 0) side = ReadSide(root_fd, path, limits_, time_);
   if (side.ok()) return std::optional<FileSide>(*std::move(side));
   const auto detail = GetErrorDetail(side.status());
   const std::string reason = detail.has_value() ? detail->reason : "";
   if (reason == "FILE_TOO_LARGE") {
     Skip(change, SkipReason::kTooLarge);
-  } else if (absl::IsNotFound(side.status()) ||
-             (absl::IsFailedPrecondition(side.status()) && reason != "OVERLAY_FEATURE")) {
+  } else if (IsEntryGone(side.status())) {
     Skip(change, SkipReason::kChangedMeanwhile);
   } else {
     return side.status();
@@ -135,35 +127,44 @@ absl::Status PatchWriter::WriteBinary(const FileSide& old_side, const FileSide& 
 
 absl::Status PatchWriter::WriteText(const FileSide& old_side, const FileSide& new_side,
                                     FileSummary* summary) {
-  RETURN_IF_ERROR(Put(NameLine("---", "a/", path_, old_side.mode != kModeAbsent)));
+  RETURN_IF_ERROR(Put(NameLine("---", "a/", old_path_, old_side.mode != kModeAbsent)));
   RETURN_IF_ERROR(Put(NameLine("+++", "b/", path_, new_side.mode != kModeAbsent)));
   ASSIGN_OR_RETURN(const LineCounts counts,
-                   differ_.WriteHunks(old_side.content, new_side.content,
+                   differ_.WriteHunks(old_side.content, new_side.content, limits_.context_lines,
                                       [this](absl::string_view bytes) { return Put(bytes); }));
   summary->insertions += counts.insertions;
   summary->deletions += counts.deletions;
   return absl::OkStatus();
 }
 
-absl::Status PatchWriter::WriteSection(const FileSide& old_side, const FileSide& new_side,
-                                       FileSummary* summary) {
-  const bool added = old_side.mode == kModeAbsent;
-  const bool deleted = new_side.mode == kModeAbsent;
-  std::string head =
-      absl::StrCat("diff --git ", QuoteForGit("a/", path_), " ", QuoteForGit("b/", path_), "\n");
-  if (added) {
+// What comes before the names and hunks.
+std::string PatchWriter::Head(const FileSide& old_side, const FileSide& new_side) const {
+  std::string head = absl::StrCat("diff --git ", QuoteForGit("a/", old_path_), " ",
+                                  QuoteForGit("b/", path_), "\n");
+  if (old_side.mode == kModeAbsent) {
     head += ModeLine("new file", new_side.mode);
-  } else if (deleted) {
+  } else if (new_side.mode == kModeAbsent) {
     head += ModeLine("deleted file", old_side.mode);
   } else if (old_side.mode != new_side.mode) {
     head += ModeLine("old", old_side.mode) + ModeLine("new", new_side.mode);
+  }
+  if (old_path_ != path_) {
+    // Only the same bytes are 100 % alike; the file may have changed since the rename was found.
+    const uint32_t alike = old_side.id == new_side.id ? 100 : std::min(similarity_, 99u);
+    absl::StrAppend(&head, "similarity index ", alike, "%\nrename from ",
+                    QuoteForGit("", old_path_), "\nrename to ", QuoteForGit("", path_), "\n");
   }
   if (old_side.id != new_side.id) {
     absl::StrAppend(&head, "index ", old_side.id, "..", new_side.id);
     if (old_side.mode == new_side.mode) head += absl::StrFormat(" %06o", new_side.mode);
     head += "\n";
   }
-  RETURN_IF_ERROR(Put(head));
+  return head;
+}
+
+absl::Status PatchWriter::WriteSection(const FileSide& old_side, const FileSide& new_side,
+                                       FileSummary* summary) {
+  RETURN_IF_ERROR(Put(Head(old_side, new_side)));
   // Same bytes, or an empty file that comes or goes: the header says it all.
   if (old_side.id == new_side.id || old_side.size_bytes + new_side.size_bytes == 0) {
     return absl::OkStatus();
@@ -175,48 +176,68 @@ absl::Status PatchWriter::WriteSection(const FileSide& old_side, const FileSide&
   return binary ? WriteBinary(old_side, new_side) : WriteText(old_side, new_side, summary);
 }
 
-absl::Status PatchWriter::WriteChange(const Change& change) {
-  RETURN_IF_ERROR(time_.Check(change.path));
-  path_ = change.path;
+bool PatchWriter::SkipWithoutForm(const Change& change) {
   const uint32_t mode = change.new_mode == kModeAbsent ? change.old_mode : change.new_mode;
   const bool is_symlink = change.new_mode == kModeSymlink || change.old_mode == kModeSymlink;
   if (!IsBlobMode(mode)) {
     Skip(change, mode == kModeDirectory ? SkipReason::kEmptyDirectory : SkipReason::kSpecialFile);
-    return absl::OkStatus();
+    return true;
   }
-  if (change.path.size() >= PATH_MAX || RefusedByGit(change.path, is_symlink)) {
-    Skip(change, SkipReason::kRefusedByGit);
-    return absl::OkStatus();
-  }
-  std::optional<FileSide> old_side = AbsentSide();
-  std::optional<FileSide> new_side = AbsentSide();
-  if (change.old_mode != kModeAbsent) {
-    if (change.old_layer >= lower_roots_.size()) {
-      return absl::InvalidArgumentError("a change names a lower layer that was not given");
+  for (const std::string& path : {path_, old_path_}) {
+    if (path.size() >= PATH_MAX || RefusedByGit(path, is_symlink)) {
+      Skip(change, SkipReason::kRefusedByGit);
+      return true;
     }
-    ASSIGN_OR_RETURN(old_side, ReadOrSkip(lower_roots_[change.old_layer].get(), change));
   }
-  if (old_side.has_value() && change.new_mode != kModeAbsent) {
-    ASSIGN_OR_RETURN(new_side, ReadOrSkip(upper_root_.get(), change));
-  }
-  if (!old_side.has_value() || !new_side.has_value()) return absl::OkStatus();
-  if (old_side->mode == new_side->mode && old_side->id == new_side->id) {
+  return false;
+}
+
+absl::Status PatchWriter::WriteSides(const Change& change, const FileSide& old_side,
+                                     const FileSide& new_side) {
+  const bool moved = old_path_ != path_;
+  if (!moved && old_side.mode == new_side.mode && old_side.id == new_side.id) {
     Skip(change, SkipReason::kChangedMeanwhile);
     return absl::OkStatus();
   }
   FileSummary file{change.path, change.letter, 0, 0, false};
-  if (change.old_mode != kModeAbsent && change.new_mode != kModeAbsent &&
-      (old_side->mode & S_IFMT) != (new_side->mode & S_IFMT)) {
-    // As git does: a change of type is a removal and a creation.
-    RETURN_IF_ERROR(WriteSection(*old_side, AbsentSide(), &file));
-    RETURN_IF_ERROR(WriteSection(AbsentSide(), *new_side, &file));
+  const bool both = old_side.mode != kModeAbsent && new_side.mode != kModeAbsent;
+  if ((both && (old_side.mode & S_IFMT) != (new_side.mode & S_IFMT)) ||
+      (moved && (new_side.mode == kModeAbsent || old_side.mode == kModeSymlink))) {
+    // As git does: a change of type is a removal and a creation. Of a moved file that is gone again
+    // nothing but the removal is left. Of a link that moved without a change a patch does not say
+    // that it was one, and then git apply finds what took its place to be "beyond a symbolic link".
+    const std::string path = std::exchange(path_, old_path_);
+    RETURN_IF_ERROR(WriteSection(old_side, AbsentSide(), &file));
+    old_path_ = path_ = path;
+    if (both) RETURN_IF_ERROR(WriteSection(AbsentSide(), new_side, &file));
   } else {
-    RETURN_IF_ERROR(WriteSection(*old_side, *new_side, &file));
+    RETURN_IF_ERROR(WriteSection(old_side, new_side, &file));
   }
   summary_.insertions += file.insertions;
   summary_.deletions += file.deletions;
   summary_.files.push_back(std::move(file));
   return absl::OkStatus();
+}
+
+absl::Status PatchWriter::WriteChange(const Change& change) {
+  RETURN_IF_ERROR(time_.Check(change.path));
+  const bool moved = change.letter == ChangeLetter::kRenamed;
+  path_ = change.path;
+  old_path_ = moved ? change.old_path : change.path;
+  similarity_ = change.similarity;
+  if (SkipWithoutForm(change)) return absl::OkStatus();
+  std::optional<FileSide> old_side = AbsentSide();
+  std::optional<FileSide> new_side = AbsentSide();
+  if (change.old_mode != kModeAbsent) {
+    ASSIGN_OR_RETURN(const int root_fd, roots_.OldRoot(change));
+    ASSIGN_OR_RETURN(old_side, ReadOrSkip(root_fd, old_path_, change));
+  }
+  if (old_side.has_value() && change.new_mode != kModeAbsent) {
+    ASSIGN_OR_RETURN(new_side, ReadOrSkip(roots_.upper.get(), path_, change));
+    if (moved && !new_side.has_value()) new_side = AbsentSide();
+  }
+  if (!old_side.has_value() || !new_side.has_value()) return absl::OkStatus();
+  return WriteSides(change, *old_side, *new_side);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
-// A list of changes as a patch: what `git diff --binary --full-index --no-renames` prints, accepted
-// by `git apply --index` on a clean checkout of the lower layers. git's objects and configuration
-// are never touched: libgit2 compares buffers, ids are computed from the bytes on disk.
+// A list of changes as a patch: what `git diff --binary --full-index --no-renames` prints (with
+// renames as --find-renames does, when the list has some), accepted by `git apply --index` on a
+// clean checkout of the lower layers. git's objects and configuration are never touched: libgit2
+// compares buffers, ids are computed from the bytes on disk.
 //
 // Bytes are taken as they are: with a clean filter (autocrlf, LFS) or a SHA-256 repository the ids
 // in the patch are not the repository's, and binary changes of such files will not apply.
@@ -30,6 +31,7 @@ struct PatchLimits {
   uint64_t file_bytes_max = 256ull << 20;
   uint64_t output_bytes_max = 4ull << 30;
   int64_t time_ms_max = 300'000;
+  uint32_t context_lines = 3;  // git apply takes a patch with 0 by --unidiff-zero only
 };
 
 enum class SkipReason {
@@ -66,8 +68,8 @@ struct PatchSummary {
 // Receives the patch piece by piece. A status that is not OK ends the writing and is returned.
 using PatchSink = absl::FunctionRef<absl::Status(absl::string_view)>;
 
-// `changes` is ScanUpper's result for the same layers. What the sink got before an error is no
-// patch and must be dropped. Errors:
+// `changes` is ScanUpper's or FindRenames' result for the same layers. What the sink got before an
+// error is no patch and must be dropped. Errors:
 //   RESOURCE_EXHAUSTED, reason PATCH_LIMIT, metadata limit (output_bytes, time_ms), max, path.
 //   ABORTED, reason FILE_KEPT_CHANGING, metadata path: a streamed file changed between the
 //     computation of its id and its copy; freeze the sandbox and try again.

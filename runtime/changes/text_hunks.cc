@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kSniffBytes = 8000;
 constexpr size_t kFlushBytes = 64 * 1024;
+constexpr uint32_t kContextLinesMax = 1'000'000;  // no text has more (PatchLimits::text_lines_max)
 
 struct HunkWriter {
   PatchSink sink;
@@ -62,7 +63,7 @@ TextDiffer::~TextDiffer() {
 
 absl::StatusOr<LineCounts> TextDiffer::WriteHunks(absl::string_view old_text,
                                                   absl::string_view new_text,
-                                                  PatchSink sink) const {
+                                                  uint32_t context_lines, PatchSink sink) const {
   if (!ready_) return absl::InternalError("libgit2 does not start");
   git_diff_options options;
   if (git_diff_options_init(&options, GIT_DIFF_OPTIONS_VERSION) != 0) {
@@ -70,6 +71,7 @@ absl::StatusOr<LineCounts> TextDiffer::WriteHunks(absl::string_view old_text,
   }
   options.flags = GIT_DIFF_FORCE_TEXT | GIT_DIFF_INDENT_HEURISTIC;
   options.max_size = -1;
+  options.context_lines = std::min(context_lines, kContextLinesMax);
   HunkWriter writer{sink, {}, {}, absl::OkStatus()};
   // Without names: they would only serve attributes of a repository, and there is none.
   const int result =

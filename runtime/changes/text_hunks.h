@@ -27,9 +27,9 @@ class TextDiffer {
   TextDiffer(const TextDiffer&) = delete;
   TextDiffer& operator=(const TextDiffer&) = delete;
 
-  // Writes the hunks (three lines of context) that turn `old_text` into `new_text`.
+  // Writes the hunks that turn `old_text` into `new_text`.
   absl::StatusOr<LineCounts> WriteHunks(absl::string_view old_text, absl::string_view new_text,
-                                        PatchSink sink) const;
+                                        uint32_t context_lines, PatchSink sink) const;
 
  private:
   bool ready_;

@@ -31,7 +31,7 @@ absl::Status RootError(absl::StatusCode code, absl::string_view reason, absl::st
 class UpperScanner {
  public:
   UpperScanner(const ScanOptions& options, const Clock& clock)
-      : options_(options), budget_(options.limits, clock), stack_(budget_) {}
+      : options_(options), clock_(clock), budget_(options.limits, clock), stack_(budget_) {}
 
   absl::StatusOr<ScanResult> Scan(const Layers& layers);
 
@@ -42,13 +42,17 @@ class UpperScanner {
   absl::Status VisitDirectory(const std::string& name, LayerView::Entry old);
   absl::Status VisitPair(const std::string& name, const struct stat& stat,
                          const LayerView::Entry& old);
+  absl::StatusOr<bool> DiffersFromOld(const std::string& name, const struct stat& stat,
+                                      const LayerView::Entry* old);
   absl::Status Emit(const std::string& name, std::optional<EntryFacts> old_side, uint32_t old_layer,
                     std::optional<EntryFacts> new_side, ChangeLetter letter);
   absl::Status EmitDeleted(const std::string& name, const LayerView::Entry& old);
   absl::Status FinishTop();
 
   const ScanOptions& options_;
+  const Clock& clock_;
   ScanBudget budget_;
+  uint64_t bytes_hashed_ = 0;
   ScanStack stack_;
   ScanResult result_;
 };
@@ -79,15 +83,59 @@ absl::Status UpperScanner::EmitDeleted(const std::string& name, const LayerView:
   return Emit(name, FactsOf(old.stat), old.layer, std::nullopt, ChangeLetter::kDeleted);
 }
 
+// Whether a regular file of the upper has other bytes than the one below it; true when `old` is
+// null: then there is nothing to compare, and it is only looked at for the book.
+absl::StatusOr<bool> UpperScanner::DiffersFromOld(const std::string& name, const struct stat& stat,
+                                                  const LayerView::Entry* old) {
+  ContentBook* const book = options_.contents;
+  if (book == nullptr && old == nullptr) return true;
+  const std::string path = stack_.PathOf(name);
+  Content content;
+  if (book != nullptr) {
+    const Content* known = book->Find(path, FingerprintOf(stat));
+    if (known != nullptr && (old == nullptr || known->same_as_base.has_value())) {
+      content = *known;
+      book->Put(path, content);
+      return old == nullptr || !*content.same_as_base;
+    }
+  }
+  ASSIGN_OR_RETURN(const OpenedFile file, OpenRegularBeneath(stack_.top().upper.get(), name));
+  RETURN_IF_ERROR(RefuseMetacopy(file.fd.get()));
+  if (book != nullptr) content = BeginContent(file, clock_.Now());
+  bool differs = true;
+  if (old != nullptr) {
+    ASSIGN_OR_RETURN(const bool same, SameContent(old->dir_fd, name, file, budget_, path));
+    differs = !same;
+  }
+  if (book == nullptr) return differs;
+  content.same_as_base = old != nullptr && !differs;
+  if (differs && bytes_hashed_ + content.fingerprint.size_bytes <= options_.hash_bytes_max) {
+    RETURN_IF_ERROR(HashContent(file, &content, &bytes_hashed_));
+  }
+  FinishContent(file, &content);
+  // Mode and size are told as of `stat`: the next look has to see what came after.
+  if (content.fingerprint != FingerprintOf(stat)) content.settled = false;
+  book->Put(path, content);
+  return differs;
+}
+
 // Neither side is a directory.
 absl::Status UpperScanner::VisitPair(const std::string& name, const struct stat& stat,
                                      const LayerView::Entry& old) {
   const int upper_fd = stack_.top().upper.get();
   ASSIGN_OR_RETURN(EntryFacts new_side, ReadFacts(upper_fd, name, stat));
+  const bool is_regular = IsRegularMode(new_side.mode);
   if (old.kind == Kind::kAbsent) {
+    if (is_regular) RETURN_IF_ERROR(DiffersFromOld(name, stat, nullptr).status());
     return Emit(name, std::nullopt, 0, std::move(new_side), ChangeLetter::kAdded);
   }
   ASSIGN_OR_RETURN(EntryFacts old_side, ReadFacts(old.dir_fd, name, old.stat));
+  const bool comparable = is_regular && old_side == new_side;
+  bool same = old_side == new_side;
+  if (is_regular) {
+    ASSIGN_OR_RETURN(const bool differs, DiffersFromOld(name, stat, comparable ? &old : nullptr));
+    same = same && !differs;
+  }
   const bool both_blobs = !IsSpecialMode(new_side.mode) && !IsSpecialMode(old_side.mode);
   if ((stat.st_mode & S_IFMT) != (old.stat.st_mode & S_IFMT)) {
     if (both_blobs) {
@@ -96,10 +144,6 @@ absl::Status UpperScanner::VisitPair(const std::string& name, const struct stat&
     }
     RETURN_IF_ERROR(EmitDeleted(name, old));
     return Emit(name, std::nullopt, 0, std::move(new_side), ChangeLetter::kAdded);
-  }
-  bool same = old_side == new_side;
-  if (same && IsRegularMode(new_side.mode)) {
-    ASSIGN_OR_RETURN(same, SameContent(old.dir_fd, upper_fd, name, budget_, stack_.PathOf(name)));
   }
   if (same) return absl::OkStatus();
   return Emit(name, std::move(old_side), old.layer, std::move(new_side), ChangeLetter::kModified);
@@ -128,6 +172,7 @@ absl::Status UpperScanner::VisitPresent(const std::string& name, const struct st
   if (S_ISDIR(stat.st_mode)) return VisitDirectory(name, std::move(old));
   if (old.kind != Kind::kDirectory) return VisitPair(name, stat, old);
   ASSIGN_OR_RETURN(EntryFacts new_side, ReadFacts(stack_.top().upper.get(), name, stat));
+  if (S_ISREG(stat.st_mode)) RETURN_IF_ERROR(DiffersFromOld(name, stat, nullptr).status());
   RETURN_IF_ERROR(Emit(name, std::nullopt, 0, std::move(new_side), ChangeLetter::kAdded));
   return stack_.PushDeleted(name, std::move(old.parts));
 }

@@ -20,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "changes/change.h"
+#include "changes/content.h"
 
 namespace glovebox {
 
@@ -34,6 +35,10 @@ struct ScanLimits {
 
 struct ScanOptions {
   bool exclude_root_git = true;  // leave out ".git" directly below the root of the walk
+  // Borrowed; may be null. Then every regular file of the upper is looked up there, read when it is
+  // not known, and put there. At most hash_bytes_max are hashed; the rest of the files is not.
+  ContentBook* contents = nullptr;
+  uint64_t hash_bytes_max = 2ull << 30;
   ScanLimits limits;
 };
 

@@ -1,6 +1,6 @@
-// Accepts connections for gRPC, which tells nothing about a unix socket's peer and puts no limit to
-// connections: each is checked against the policy and registered before gRPC reads its first byte.
-// Nothing here waits for a peer.
+// Accepts connections of the unix socket for gRPC, which tells nothing about such a socket's peer
+// and puts no limit to connections: each is checked against the policy and registered before gRPC
+// reads its first byte. Nothing here waits for a peer.
 #ifndef GLOVEBOX_DAEMON_CONNECTION_ACCEPTOR_H_
 #define GLOVEBOX_DAEMON_CONNECTION_ACCEPTOR_H_
 
@@ -8,51 +8,39 @@
 #include <thread>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "base/unique_fd.h"
 #include "daemon/logging.h"
 #include "daemon/peer_registry.h"
+#include "daemon/refusal_log.h"
 #include "daemon/unix_listener.h"
 #include "grpcpp/server.h"
-#include "grpcpp/server_builder.h"
 
 namespace glovebox {
 
 class ConnectionAcceptor {
  public:
-  // The TCP port; none where `socket` is invalid.
-  struct Tcp {
-    UniqueFd socket;
-    std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> grpc;
-  };
   // `peers` and the server, which has started, outlive this object.
-  static absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> Start(UnixListener listener, Tcp tcp,
+  static absl::StatusOr<std::unique_ptr<ConnectionAcceptor>> Start(UnixListener listener,
                                                                    PeerPolicy policy,
                                                                    PeerRegistry* peers,
                                                                    grpc::Server* server,
                                                                    const Log* log);
-  ~ConnectionAcceptor();  // ends the thread, closes the sockets and removes the unix one
+  ~ConnectionAcceptor();  // ends the thread, closes the socket and removes its file
 
  private:
-  ConnectionAcceptor(UnixListener listener, Tcp tcp, PeerPolicy policy, PeerRegistry* peers,
+  ConnectionAcceptor(UnixListener listener, PeerPolicy policy, PeerRegistry* peers,
                      grpc::Server* server, const Log* log, UniqueFd wake);
   void Run();
-  UniqueFd Accept(int listener_fd);
-  void AcceptUnix();
-  void AcceptTcp();
-  // Whoever is refused may try as often as it likes: a line a second says so.
-  void LogRefusal(absl::string_view why, const LogFields& who);
+  void Accept();
 
   UnixListener listener_;
-  const Tcp tcp_;
   const PeerPolicy policy_;
   PeerRegistry* const peers_;
   grpc::Server* const server_;
   const Log* const log_;
   const UniqueFd wake_;  // eventfd: ends the thread
   bool short_of_descriptors_ = false;
-  absl::Time refusal_logged_ = absl::InfinitePast();
-  uint64_t refusals_unlogged_ = 0;
+  RefusalLog refusals_;
   std::thread thread_;  // last: it uses all of the above
 };
 

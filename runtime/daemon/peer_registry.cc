@@ -36,33 +36,23 @@ absl::Status TooMany(const char* quota, uint64_t limit, absl::string_view who) {
 
 std::string PrincipalOf(const Peer& peer) { return absl::StrCat("uid:", peer.uid); }
 
-absl::StatusOr<std::string> PrincipalOf(const grpc::AuthContext& context) {
-  std::vector<std::string> names;
-  for (const grpc::string_ref& name : context.GetPeerIdentity()) {
-    names.emplace_back(name.data(), name.size());
-  }
-  return PrincipalOfCertificate(names);
-}
-
 }  // namespace
 
-absl::StatusOr<std::string> PrincipalOfCertificate(const std::vector<std::string>& names) {
-  if (names.empty()) return Unknown("the certificate has neither a SAN nor a CN");
-  const std::string& name = names.front();
+absl::StatusOr<std::string> PrincipalOfCertificate(absl::string_view name) {
   const bool fits = !name.empty() && name.size() <= kNameBytesMax &&
                     std::all_of(name.begin(), name.end(), [](char c) {
                       return c > ' ' && c < 0x7f && c != '"' && c != '\\';
                     });
   if (!fits) {
-    return Unknown(absl::StrCat("the first name in the certificate is empty, over ", kNameBytesMax,
-                                " bytes, or has other than printable ASCII"));
+    return Unknown(absl::StrCat("the first name in the certificate (SAN, else CN) is empty, over ",
+                                kNameBytesMax, " bytes, or has other than printable ASCII"));
   }
   return absl::StrCat("cert:", name);
 }
 
 template <typename Predicate>
 bool PeerRegistry::IsFull(uint64_t limit, Predicate matches) const {
-  const auto count = [&] {
+  const auto count = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return static_cast<uint64_t>(std::count_if(entries_.begin(), entries_.end(), [&](auto& pair) {
       return pair.second.counted && matches(pair.second);
     }));
@@ -74,7 +64,7 @@ bool PeerRegistry::IsFull(uint64_t limit, Predicate matches) const {
     const absl::StatusOr<uint64_t> now = CookieOf(fd);
     if (!now.ok() || *now != entry.cookie) closed.push_back(fd);
   }
-  for (const int fd : closed) Forget(fd);
+  for (const int fd : closed) entries_.erase(fd);
   return count() >= limit;
 }
 
@@ -90,39 +80,24 @@ absl::Status PeerRegistry::CheckClient(const std::string& principal) const {
   return TooMany("connections_max", limits_.of_client, absl::StrCat(principal, " has"));
 }
 
-void PeerRegistry::Forget(int fd) const {
-  const auto found = entries_.find(fd);
-  if (found == entries_.end()) return;
-  if (const auto& endpoint = found->second.endpoint; endpoint.has_value()) {
-    const auto indexed = by_endpoint_.find(*endpoint);
-    if (indexed != by_endpoint_.end() && indexed->second == fd) by_endpoint_.erase(indexed);
-  }
-  entries_.erase(found);
-}
-
-void PeerRegistry::Put(int fd, Entry entry) {
-  Forget(fd);
-  if (entry.endpoint.has_value()) by_endpoint_[*entry.endpoint] = fd;
-  entries_[fd] = std::move(entry);
-}
-
 absl::Status PeerRegistry::Add(int fd, const Peer& peer) {
   ASSIGN_OR_RETURN(const uint64_t cookie, CookieOf(fd));
   ASSIGN_OR_RETURN(const Caller caller, WithRole(PrincipalOf(peer)));
   absl::MutexLock lock(&mutex_);
-  Forget(fd);  // of a connection before
+  entries_.erase(fd);  // of a connection before
   if (!caller.admin) {
     RETURN_IF_ERROR(CheckClient(caller.principal));
     RETURN_IF_ERROR(CheckAll());
   }
-  Put(fd, {cookie, caller.principal, !caller.admin, peer.pid, std::nullopt});
+  entries_[fd] = {cookie, caller.principal, !caller.admin, peer.pid, std::nullopt, ""};
   return absl::OkStatus();
 }
 
-absl::Status PeerRegistry::AddTcp(int fd, const TcpEndpoint& endpoint) {
+absl::Status PeerRegistry::AddTcp(int fd, const TcpEndpoint& endpoint,
+                                  std::string certificate_name) {
   ASSIGN_OR_RETURN(const uint64_t cookie, CookieOf(fd));
   absl::MutexLock lock(&mutex_);
-  Forget(fd);  // of a connection before
+  entries_.erase(fd);  // of a connection before
   const std::string network = endpoint.Network();
   const auto is_stranger = [](const Entry& e) { return e.principal.empty(); };
   if (IsFull(limits_.of_client,
@@ -134,19 +109,19 @@ absl::Status PeerRegistry::AddTcp(int fd, const TcpEndpoint& endpoint) {
     return TooMany("limits.connections_max", limits_.strangers, "those without a call as yet are");
   }
   RETURN_IF_ERROR(CheckAll());
-  Put(fd, {cookie, "", true, 0, endpoint});
+  entries_[fd] = {cookie, "", true, 0, endpoint, std::move(certificate_name)};
   return absl::OkStatus();
 }
 
-absl::Status PeerRegistry::Claim(const TcpEndpoint& endpoint, const Caller& caller) const {
+absl::Status PeerRegistry::Claim(int fd, uint64_t cookie, const Caller& caller) const {
   absl::MutexLock lock(&mutex_);
   const auto find = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> Entry* {
-    const auto indexed = by_endpoint_.find(endpoint);
-    return indexed == by_endpoint_.end() ? nullptr : &entries_.at(indexed->second);
+    const auto found = entries_.find(fd);
+    return found == entries_.end() || found->second.cookie != cookie ? nullptr : &found->second;
   };
-  const Entry* const before = find();
-  if (before == nullptr) return Unknown("the connection is not known");
-  if (!before->principal.empty()) return absl::OkStatus();
+  if (const Entry* before = find(); before != nullptr && !before->principal.empty()) {
+    return absl::OkStatus();
+  }
   if (!caller.admin) RETURN_IF_ERROR(CheckClient(caller.principal));
   Entry* const entry = find();  // the check forgets closed ones
   if (entry == nullptr) return Unknown("the connection is closed");
@@ -170,35 +145,29 @@ absl::StatusOr<Caller> PeerRegistry::WithRole(std::string principal) const {
   return caller;
 }
 
-absl::StatusOr<Caller> PeerRegistry::IdentifyTcp(const grpc::CallbackServerContext& context,
-                                                 const std::string& endpoint) const {
-  const auto auth = context.auth_context();
-  if (auth == nullptr || !auth->IsPeerAuthenticated()) return Unknown("no certificate");
-  ASSIGN_OR_RETURN(std::string principal, PrincipalOf(*auth));
-  ASSIGN_OR_RETURN(Caller caller, WithRole(std::move(principal)));
-  const std::optional<TcpEndpoint> parsed = ParseGrpcPeer(endpoint);
-  if (!parsed.has_value()) return Unknown("an endpoint of another form");
-  RETURN_IF_ERROR(Claim(*parsed, caller));
-  caller.address = endpoint;
-  return caller;
-}
-
 absl::StatusOr<Caller> PeerRegistry::Identify(const grpc::CallbackServerContext& context) const {
   const std::string endpoint = context.peer();
   absl::string_view number = endpoint;
-  if (!absl::ConsumePrefix(&number, "fd:")) return IdentifyTcp(context, endpoint);
-  std::string principal;
-  pid_t pid = 0;
+  int fd = -1;
+  if (!absl::ConsumePrefix(&number, "fd:") || !absl::SimpleAtoi(number, &fd)) {
+    return Unknown("an endpoint of another form");
+  }
+  Entry entry;
   {
     absl::MutexLock lock(&mutex_);
-    int fd = -1;
-    const auto found = absl::SimpleAtoi(number, &fd) ? entries_.find(fd) : entries_.end();
+    const auto found = entries_.find(fd);
     if (found == entries_.end()) return Unknown("the connection is not known");
-    principal = found->second.principal;
-    pid = found->second.pid;
+    entry = found->second;
   }
+  if (!entry.endpoint.has_value()) {
+    ASSIGN_OR_RETURN(Caller caller, WithRole(std::move(entry.principal)));
+    caller.pid = entry.pid;
+    return caller;
+  }
+  ASSIGN_OR_RETURN(std::string principal, PrincipalOfCertificate(entry.certificate_name));
   ASSIGN_OR_RETURN(Caller caller, WithRole(std::move(principal)));
-  caller.pid = pid;
+  RETURN_IF_ERROR(Claim(fd, entry.cookie, caller));
+  caller.address = entry.endpoint->Uri();
   return caller;
 }
 

@@ -9,13 +9,12 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "daemon/tcp_endpoint.h"
 #include "daemon/unix_listener.h"
+#include "linux/tcp_endpoint.h"
 #include "service/caller.h"
 
 namespace glovebox {
@@ -28,8 +27,8 @@ struct RolePolicy {
 };
 
 // The name in a certificate, as a principal: "cert:" and 1 to 253 printable ASCII characters
-// without space, quote or backslash. UNAUTHENTICATED, CALLER_UNKNOWN. Pure.
-absl::StatusOr<std::string> PrincipalOfCertificate(const std::vector<std::string>& names);
+// without space, quote or backslash. UNAUTHENTICATED, CALLER_UNKNOWN. Takes any bytes. Pure.
+absl::StatusOr<std::string> PrincipalOfCertificate(absl::string_view name);
 
 // Of connections that are open at once. Those of administrators on the unix socket are not counted,
 // so that whoever is responsible always gets through.
@@ -48,7 +47,10 @@ class PeerRegistry final : public CallerSource {
 
   // Both before gRPC gets `fd`.
   absl::Status Add(int fd, const Peer& peer) ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status AddTcp(int fd, const TcpEndpoint& endpoint) ABSL_LOCKS_EXCLUDED(mutex_);
+  // `fd` is the stream of glovebox-front, which vouches for the client's address and for the name
+  // in its certificate. The name may be no principal: then its calls are refused.
+  absl::Status AddTcp(int fd, const TcpEndpoint& endpoint, std::string certificate_name)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Over TCP the first call of a connection makes it its principal's; beyond the limit it is
   // refused as above.
@@ -68,7 +70,8 @@ class PeerRegistry final : public CallerSource {
     std::string principal;  // "": over TCP, nobody's yet
     bool counted = true;
     pid_t pid = 0;
-    std::optional<TcpEndpoint> endpoint;
+    std::optional<TcpEndpoint> endpoint;  // over TCP
+    std::string certificate_name;         // the same
   };
 
   // Whether as many that `matches` are open.
@@ -77,11 +80,7 @@ class PeerRegistry final : public CallerSource {
   absl::Status CheckAll() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckClient(const std::string& principal) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Put(int fd, Entry entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Forget(int fd) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<Caller> IdentifyTcp(const grpc::CallbackServerContext& context,
-                                     const std::string& endpoint) const;
-  absl::Status Claim(const TcpEndpoint& endpoint, const Caller& caller) const
+  absl::Status Claim(int fd, uint64_t cookie, const Caller& caller) const
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   const RolePolicy policy_;
@@ -89,7 +88,6 @@ class PeerRegistry final : public CallerSource {
   mutable absl::Mutex mutex_;
   // Closed ones are forgotten when their number is used again, or when they make a limit look full.
   mutable std::map<int, Entry> entries_ ABSL_GUARDED_BY(mutex_);
-  mutable std::map<TcpEndpoint, int> by_endpoint_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace glovebox

@@ -11,10 +11,11 @@
 #include "absl/time/time.h"
 #include "base/keepalive.h"
 #include "daemon/connection_acceptor.h"
+#include "daemon/front_door.h"
 #include "daemon/logging.h"
 #include "daemon/peer_registry.h"
+#include "daemon/tls.h"
 #include "daemon/unix_listener.h"
-#include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server.h"
 #include "service/rpc_observer.h"
 
@@ -28,7 +29,8 @@ struct ServerOptions {
   // Who connects is noted there; outlives the server.
   PeerRegistry* peers = nullptr;
   std::string tcp_listen;  // "address:port"; "": none
-  std::shared_ptr<grpc::ServerCredentials> tcp_credentials;
+  TlsPems tcp_pems;
+  ConnectionLimits connections;  // those of `peers`; the front keeps them for strangers
 };
 
 // Thread-safe but for construction and destruction.
@@ -53,10 +55,14 @@ class Server {
   void Shutdown(absl::Duration grace);
 
  private:
-  Server(std::unique_ptr<grpc::Server> server, int tcp_port);
+  explicit Server(std::unique_ptr<grpc::Server> server) : server_(std::move(server)) {}
+  absl::Status OpenTcp(const ServerOptions& options, const Log* log);
+
   const std::unique_ptr<grpc::Server> server_;
-  const int tcp_port_;
-  std::unique_ptr<ConnectionAcceptor> acceptor_;  // ends before the server
+  int tcp_port_ = 0;
+  // Both end before the server.
+  std::unique_ptr<FrontDoor> front_;  // serves open connections until then
+  std::unique_ptr<ConnectionAcceptor> acceptor_;
 };
 
 }  // namespace glovebox

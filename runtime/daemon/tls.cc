@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
@@ -44,7 +45,7 @@ std::unique_ptr<X509, decltype(&X509_free)> FirstCertificate(const std::string& 
   return {PEM_read_bio_X509(Open(pem).get(), nullptr, nullptr, nullptr), &X509_free};
 }
 
-// gRPC itself would start, and fail every handshake.
+// Said before anything is started, with the name of the file.
 absl::Status CheckPair(const TlsFiles& files, const std::string& certificate,
                        const std::string& key, const std::string& client_ca) {
   const auto own = FirstCertificate(certificate);
@@ -71,19 +72,14 @@ absl::Status CheckKeyMode(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
-    const TlsFiles& files) {
-  ASSIGN_OR_RETURN(const std::string certificate, ReadPem("certificate", files.certificate));
-  ASSIGN_OR_RETURN(const std::string key, ReadPem("key", files.key));
-  ASSIGN_OR_RETURN(const std::string client_ca, ReadPem("client_ca", files.client_ca));
+absl::StatusOr<TlsPems> ReadTlsFiles(const TlsFiles& files) {
+  TlsPems pems;
+  ASSIGN_OR_RETURN(pems.certificate, ReadPem("certificate", files.certificate));
+  ASSIGN_OR_RETURN(pems.key, ReadPem("key", files.key));
+  ASSIGN_OR_RETURN(pems.client_ca, ReadPem("client_ca", files.client_ca));
   RETURN_IF_ERROR(CheckKeyMode(files.key));
-  RETURN_IF_ERROR(CheckPair(files, certificate, key, client_ca));
-  // gRPC's own versions are 1.2 to 1.3 (src/core/tsi/ssl_transport_security.cc).
-  grpc::SslServerCredentialsOptions options(
-      GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-  options.pem_root_certs = client_ca;
-  options.pem_key_cert_pairs.push_back({key, certificate});
-  return grpc::SslServerCredentials(options);
+  RETURN_IF_ERROR(CheckPair(files, pems.certificate, pems.key, pems.client_ca));
+  return pems;
 }
 
 }  // namespace glovebox

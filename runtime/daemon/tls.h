@@ -1,12 +1,10 @@
-// mTLS for the TCP listener.
+// The certificates of the TCP listener.
 #ifndef GLOVEBOX_DAEMON_TLS_H_
 #define GLOVEBOX_DAEMON_TLS_H_
 
-#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "grpcpp/security/server_credentials.h"
 
 namespace glovebox {
 
@@ -17,10 +15,14 @@ struct TlsFiles {
   std::string client_ca;    // who signs the certificates of clients
 };
 
-// A client has to show a certificate of `client_ca`; TLS 1.2 or 1.3. FAILED_PRECONDITION,
-// CONFIG_INVALID, when a file is missing, is no PEM, or a key is open to others.
-absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
-    const TlsFiles& files);
+// Their bytes.
+struct TlsPems {
+  std::string certificate, key, client_ca;
+};
+
+// FAILED_PRECONDITION, CONFIG_INVALID, when a file is missing, is no PEM, is not of its key, or a
+// key is open to others.
+absl::StatusOr<TlsPems> ReadTlsFiles(const TlsFiles& files);
 
 }  // namespace glovebox
 

@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "daemon/node_facts.h"
 #include "daemon/tls.h"
+#include "files/embedded/embedded_files.h"
 #include "importer/embedded/embedded_importer.h"
 #include "launcher/self_filter.h"
 #include "linux/file_io.h"
@@ -31,7 +32,9 @@ constexpr int kCallThreads = 16;
 constexpr size_t kCallsWaitingMax = 2048;
 constexpr int kTransferThreads = 16;
 constexpr size_t kTransfersWaitingMax = 256;
+constexpr int kPauseThreads = 8;
 constexpr int kCleanupThreads = 2;
+constexpr int kLookThreads = 4;
 constexpr absl::Duration kCallsGrace = absl::Seconds(5);
 
 absl::string_view Bytes(std::span<const uint8_t> bytes) {
@@ -42,6 +45,14 @@ absl::string_view Bytes(std::span<const uint8_t> bytes) {
 uint64_t OpenFilesLimit() {
   rlimit files{};
   return ::getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur : 1024;
+}
+
+ConnectionLimits ConnectionLimitsOf(const Config& config) {
+  ConnectionLimits limits;
+  limits.of_client = config.client_quota.connections_max;
+  limits.all = std::min<uint64_t>(config.connections_max, OpenFilesLimit() / 2);
+  limits.strangers = std::max<uint64_t>(limits.all / 4, 1);
+  return limits;
 }
 
 }  // namespace
@@ -71,7 +82,8 @@ absl::Status Daemon::EndSandboxes(const Config& config, const Log* log) {
   }
   RETURN_IF_ERROR(daemon.OpenHost(config, {}));
   RETURN_IF_ERROR(daemon.OpenStore(config, {}));
-  for (const std::string& path : {daemon.run_directory_, daemon.state_.Below("output")}) {
+  for (const std::string& path :
+       {daemon.run_directory_, daemon.state_.Below("output"), daemon.state_.Below("commits")}) {
     RETURN_IF_ERROR(RemoveTreeAt(AT_FDCWD, path));
   }
   for (const SandboxRow& row : daemon.found_.sandboxes) {
@@ -143,7 +155,7 @@ absl::Status Daemon::OpenHost(const Config& config, const KeptTraces& kept) {
 }
 
 absl::Status Daemon::OpenStore(const Config& config, const KeptTraces& kept) {
-  for (const char* name : {"disks", "store", "output"}) {
+  for (const char* name : {"disks", "store", "output", "commits"}) {
     RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, state_.Below(name), 0700));
   }
   ASSIGN_OR_RETURN(disks_, DiskFactory::Open(state_.Below("disks"), kept.disks));
@@ -181,6 +193,7 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
   }
   SandboxDeps deps;
   ASSIGN_OR_RETURN(deps.importer, WriteImporter(state_.path()));
+  ASSIGN_OR_RETURN(deps.files_program, MakeFilesProgram());
   deps.landlock_abi = landlock_abi;
   deps.launcher = launcher_.get();
   deps.cgroups = cgroups_.get();
@@ -194,6 +207,7 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
   deps.output_memory_percent = config.output_memory_percent;
   deps.state = state_db_.get();
   deps.output_directory = state_.Below("output");
+  deps.commits_directory = state_.Below("commits");
   archive_health_ = std::make_unique<ArchiveHealth>([log = log_](const absl::Status& now) {
     if (now.ok()) {
       log->Write(LogLevel::kInfo, "output of ended commands can be stored again");
@@ -204,6 +218,7 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
     }
   });
   deps.archive_health = archive_health_.get();
+  deps.journals = &journal_memory_;
   ManagerLimits limits;
   for (const SeccompPrograms& programs : filters_) limits.seccomp_tiers.push_back(&programs);
   limits.seccomp_default = FindSeccompTier(config.seccomp_default).value_or(kDefaultSeccompTier);
@@ -255,11 +270,7 @@ absl::Status Daemon::OpenClients(const Config& config) {
   if (config.client_owners.has_value()) {
     roles.owners.emplace(config.client_owners->begin(), config.client_owners->end());
   }
-  ConnectionLimits connections;
-  connections.of_client = config.client_quota.connections_max;
-  connections.all = std::min<uint64_t>(config.connections_max, OpenFilesLimit() / 2);
-  connections.strangers = std::max<uint64_t>(connections.all / 4, 1);
-  peers_ = std::make_unique<PeerRegistry>(std::move(roles), connections);
+  peers_ = std::make_unique<PeerRegistry>(std::move(roles), ConnectionLimitsOf(config));
   return absl::OkStatus();
 }
 
@@ -268,14 +279,14 @@ absl::StatusOr<ServerOptions> Daemon::ListenOptions(const Config& config) {
   options.socket = config.socket;
   options.reflection = config.reflection;
   options.peers = peers_.get();
+  options.connections = ConnectionLimitsOf(config);
   if (!config.socket_group.empty()) {
     ASSIGN_OR_RETURN(options.socket_group, FindGroup(config.socket_group));
   }
   if (!config.tcp_listen.empty()) {
     options.tcp_listen = config.tcp_listen;
-    ASSIGN_OR_RETURN(
-        options.tcp_credentials,
-        MakeServerCredentials({config.tcp_certificate, config.tcp_key, config.tcp_client_ca}));
+    ASSIGN_OR_RETURN(options.tcp_pems,
+                     ReadTlsFiles({config.tcp_certificate, config.tcp_key, config.tcp_client_ca}));
   }
   return options;
 }
@@ -289,13 +300,27 @@ absl::Status Daemon::Serve(const Config& config, const std::vector<KernelFeature
   page_tokens_ = std::make_unique<PageTokens>(NewRandomId());
   calls_ = std::make_unique<WorkQueue>(kCallThreads, kCallsWaitingMax);
   transfers_ = std::make_unique<WorkQueue>(kTransferThreads, kTransfersWaitingMax);
+  pauses_ = std::make_unique<WorkQueue>(kPauseThreads, kCallsWaitingMax);
+  ASSIGN_OR_RETURN(watch_events_, EventLoop::Start());
+  // One piece of work waits for each watch and each of its followers at most.
+  watch_looks_ = std::make_unique<WorkQueue>(kLookThreads, 0);
+  watches_ =
+      std::make_unique<TreeWatches>(WatchDeps{watch_events_.get(), watch_looks_.get(), &clock_});
   RETURN_IF_ERROR(OpenClients(config));
-  service_deps_ = {access_.get(),     calls_.get(),
-                   transfers_.get(),  &clock_,
-                   &call_log_,        page_tokens_.get(),
-                   peers_.get(),      book_.get(),
-                   state_.instance(), {config.sandbox_defaults, MaximumLimits()},
-                   config.output,     config.audit_arguments};
+  service_deps_ = {access_.get(),
+                   calls_.get(),
+                   transfers_.get(),
+                   pauses_.get(),
+                   &clock_,
+                   &call_log_,
+                   page_tokens_.get(),
+                   peers_.get(),
+                   book_.get(),
+                   state_.instance(),
+                   {config.sandbox_defaults, MaximumLimits()},
+                   config.output,
+                   config.audit_arguments,
+                   watches_.get()};
   ASSIGN_OR_RETURN(const CgroupReport report, ReportCgroups(cgroup_host_));
   std::vector<v1::Capability> capabilities = CgroupCapabilities(report);
   std::vector<v1::Capability> enforcement = capabilities;
@@ -314,13 +339,14 @@ absl::Status Daemon::Serve(const Config& config, const std::vector<KernelFeature
   sandbox_service_ = std::make_unique<SandboxService>(&service_deps_, enforcement, capabilities);
   exec_service_ = std::make_unique<ExecService>(&service_deps_);
   change_service_ = std::make_unique<ChangeService>(&service_deps_);
+  file_service_ = std::make_unique<FileService>(&service_deps_);
   snapshot_service_ = std::make_unique<SnapshotService>(&service_deps_);
   node_service_ = std::make_unique<NodeService>(&service_deps_, std::move(facts));
   ASSIGN_OR_RETURN(const ServerOptions options, ListenOptions(config));
   ASSIGN_OR_RETURN(
       server_, Server::Start(options,
                              {sandbox_service_.get(), exec_service_.get(), change_service_.get(),
-                              snapshot_service_.get(), node_service_.get()},
+                              file_service_.get(), snapshot_service_.get(), node_service_.get()},
                              &call_log_, log_));
   return absl::OkStatus();
 }
@@ -349,6 +375,8 @@ void Daemon::Hasten() {
 
 Daemon::~Daemon() {
   server_.reset();
+  watch_looks_.reset();
+  pauses_.reset();
   transfers_.reset();
   calls_.reset();
   call_log_.SetMetrics(nullptr);

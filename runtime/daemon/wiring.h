@@ -27,9 +27,11 @@
 #include "sandbox/sandbox_manager.h"
 #include "sandbox/state_db.h"
 #include "sandbox/store_owners.h"
+#include "sandbox/tree_watch.h"
 #include "service/change_service.h"
 #include "service/client_book.h"
 #include "service/exec_service.h"
+#include "service/file_service.h"
 #include "service/node_service.h"
 #include "service/sandbox_access.h"
 #include "service/sandbox_service.h"
@@ -103,6 +105,7 @@ class Daemon {
   std::unique_ptr<BlobStore> blobs_;
   std::unique_ptr<Launcher> launcher_;
   std::unique_ptr<ArchiveHealth> archive_health_;
+  JournalMemory journal_memory_{uint64_t{256} << 20};
   std::unique_ptr<EventLoop> events_;
   std::unique_ptr<WorkQueue> cleanup_;
   std::unique_ptr<SandboxManager> sandboxes_;
@@ -115,10 +118,15 @@ class Daemon {
   std::unique_ptr<PeerRegistry> peers_;
   std::unique_ptr<WorkQueue> calls_;
   std::unique_ptr<WorkQueue> transfers_;
+  std::unique_ptr<WorkQueue> pauses_;
+  std::unique_ptr<EventLoop> watch_events_;  // a sandbox that writes much delays no other's execs
+  std::unique_ptr<WorkQueue> watch_looks_;
+  std::unique_ptr<TreeWatches> watches_;
   ServiceDeps service_deps_;
   std::unique_ptr<SandboxService> sandbox_service_;
   std::unique_ptr<ExecService> exec_service_;
   std::unique_ptr<ChangeService> change_service_;
+  std::unique_ptr<FileService> file_service_;
   std::unique_ptr<SnapshotService> snapshot_service_;
   std::unique_ptr<NodeService> node_service_;
   std::unique_ptr<Server> server_;

@@ -110,6 +110,7 @@ absl::StatusOr<std::shared_ptr<Exec>> Exec::Adopt(uint32_t exec_no, ExecRecord r
   auto exec = std::make_shared<Exec>(std::move(record.exec_id), exec_no, std::move(record.spec),
                                      std::move(region), std::move(init));
   absl::MutexLock lock(&exec->mutex_);
+  exec->changes_start_ = std::move(record.changes);
   exec->stdin_unknown_ = true;
   return exec;
 }
@@ -244,6 +245,7 @@ void Exec::Finish(const ExecResult& result) {
     if (state_.result.has_value()) return;
     state_.state = ExecSnapshot::State::kEnded;
     state_.result = result;
+    state_.result->changes = changes_;
     if (region_ != nullptr) last_shell_state_ = region_->shell_state();
     stdin_closed_ = true;
   }
@@ -286,6 +288,26 @@ void Exec::TakeStdinAck(const StdinAckBody& ack) {
   // Never beyond what was sent, whatever init says.
   stdin_written_ = std::clamp(ack.written, stdin_written_, stdin_sent_);
   stdin_closed_ = stdin_closed_ || ack.closed != 0;
+}
+
+void Exec::SetChangesStart(ChangesStart start) {
+  absl::MutexLock lock(&mutex_);
+  changes_start_ = std::move(start);
+}
+
+void Exec::NoteBeside() {
+  absl::MutexLock lock(&mutex_);
+  changes_start_.shared = true;
+}
+
+ChangesStart Exec::changes_start() const {
+  absl::MutexLock lock(&mutex_);
+  return changes_start_;
+}
+
+void Exec::SetChangesEnd(std::string cursor) {
+  absl::MutexLock lock(&mutex_);
+  changes_ = {changes_start_.cursor, std::move(cursor), changes_start_.shared};
 }
 
 void Exec::OnSandboxGone() {

@@ -119,6 +119,12 @@ class Exec {
   // --- for the sandbox, on its event thread ---
   // `limits`: the sandbox's, to explain an end with.
   void OnFrame(const InitFrame& frame, const ExecLimitValues& limits);
+  // Of one that tracks changes: what was found before its start; that another command began
+  // beside it; what was found after its end, before OnFrame tells that.
+  void SetChangesStart(ChangesStart start) ABSL_LOCKS_EXCLUDED(mutex_);
+  void NoteBeside() ABSL_LOCKS_EXCLUDED(mutex_);
+  ChangesStart changes_start() const ABSL_LOCKS_EXCLUDED(mutex_);
+  void SetChangesEnd(std::string cursor) ABSL_LOCKS_EXCLUDED(mutex_);
   // Init is gone; an exec without a result gets kSandboxGone.
   void OnSandboxGone();
   // This daemon stops and the command runs on: whoever waits here is told `why`, after the output
@@ -178,6 +184,8 @@ class Exec {
 
   mutable absl::Mutex mutex_;
   ExecSnapshot state_ ABSL_GUARDED_BY(mutex_);
+  ChangesStart changes_start_ ABSL_GUARDED_BY(mutex_);
+  std::optional<ChangeRange> changes_ ABSL_GUARDED_BY(mutex_);
   absl::Status left_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_token_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<uint64_t, std::function<void()>> watches_ ABSL_GUARDED_BY(mutex_);

@@ -43,7 +43,7 @@ class ShapeCheck : public nlohmann::json_sax<nlohmann::json> {
 static_assert(sizeof(ExecSpec) == 208, "list the new member in SpecFields");
 static_assert(sizeof(OomFacts) == 72 && sizeof(PidsFacts) == 24 && sizeof(DiskFacts) == 56,
               "list the new member in record_fields.h");
-static_assert(sizeof(ExecResult) == 376, "list the new member in ResultFields");
+static_assert(sizeof(ExecResult) == 456, "list the new member in ResultFields");
 
 template <typename Fields, typename Spec>
 void SpecFields(Fields* fields, Spec& spec) {
@@ -67,6 +67,8 @@ void SpecFields(Fields* fields, Spec& spec) {
   fields->Field("stderr_ring_bytes", spec.stderr_ring_bytes);
   fields->Field("full_log_bytes", spec.full_log_bytes);
   fields->Field("shell", spec.shell);
+  fields->Added("track_changes", spec.track_changes);
+  fields->Added("files_program", spec.files_program);
 }
 
 template <typename Fields, typename Result>
@@ -98,6 +100,7 @@ void ResultFields(Fields* fields, Result& result) {
   fields->Added("output_lost_error", result.output_lost_error);
   fields->Added("refused_calls", result.refused_calls);
   fields->Added("refused_calls_uncounted", result.refused_calls_uncounted);
+  fields->Added("changes", result.changes);
 }
 
 template <typename Fields, typename Outcome>
@@ -136,10 +139,15 @@ std::string FormatRecord(const nlohmann::json& record) {
   return bytes;
 }
 
-std::string EncodeExecRecord(absl::string_view exec_id, const ExecSpec& spec) {
+std::string EncodeExecRecord(absl::string_view exec_id, const ExecSpec& spec,
+                             const ChangesStart& changes) {
   RecordWriter fields;
   fields.Field("exec_id", std::string(exec_id));
   SpecFields(&fields, spec);
+  if (!changes.cursor.empty()) {
+    fields.Field("changes_from", changes.cursor);
+    fields.Field("changes_shared", changes.shared);
+  }
   return FormatRecord(fields.Take());
 }
 
@@ -149,6 +157,8 @@ absl::StatusOr<ExecRecord> DecodeExecRecord(absl::string_view bytes) {
   ExecRecord record;
   fields.Field("exec_id", record.exec_id);
   SpecFields(&fields, record.spec);
+  fields.Added("changes_from", record.changes.cursor);
+  fields.Added("changes_shared", record.changes.shared);
   RETURN_IF_ERROR(fields.status());
   if (const absl::Status fits = ValidateExecSpec(record.spec); !fits.ok()) {
     return RecordFieldError("spec", fits.message());

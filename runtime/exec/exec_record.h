@@ -22,8 +22,10 @@ inline constexpr size_t kExecRecordBytesMax = kSpecBytesMax + 64 * 1024;
 struct ExecRecord {
   std::string exec_id;
   ExecSpec spec;
+  ChangesStart changes = {};
 };
-std::string EncodeExecRecord(absl::string_view exec_id, const ExecSpec& spec);
+std::string EncodeExecRecord(absl::string_view exec_id, const ExecSpec& spec,
+                             const ChangesStart& changes = {});
 // The spec fits ValidateExecSpec; the id is not checked.
 absl::StatusOr<ExecRecord> DecodeExecRecord(absl::string_view bytes);
 

@@ -43,6 +43,11 @@ struct ExecSpec {
   // A persistent shell: takes commands by RunShellCommand. `arguments` are empty then and are the
   // daemon's own (shell_program.h); not with a terminal.
   bool shell = false;
+  // Whether the sandbox's files are looked at before the start and after the end.
+  bool track_changes = false;
+  // The daemon's own program for files (files/protocol.h) is executed, whatever arguments[0] is.
+  // Such an exec is nobody's: it is in no list and in no record, and init forgets it at its end.
+  bool files_program = false;
   friend bool operator==(const ExecSpec&, const ExecSpec&) = default;
 };
 
@@ -92,6 +97,20 @@ struct RefusedCallFacts {
   uint32_t arguments[3] = {};  // lower halves of the first such call; 0 where none decided
 };
 
+// What the files were before the start, as a cursor.
+struct ChangesStart {
+  std::string cursor;   // "": not looked at
+  bool shared = false;  // other commands ran then
+};
+
+// Between which two states of the files a command ran. `shared`: other commands, or kept survivors
+// of one, ran at some time in between, and the differences may be theirs.
+struct ChangeRange {
+  std::string from_cursor;
+  std::string to_cursor;
+  bool shared = false;
+};
+
 // How an exec ended. Exactly one per exec, never invented: it comes from init, or it says that init
 // is gone.
 struct ExecResult {
@@ -135,6 +154,7 @@ struct ExecResult {
   int output_lost_error = 0;
   std::vector<RefusedCallFacts> refused_calls;  // at most kDenialsMax kinds
   uint64_t refused_calls_uncounted = 0;         // of further kinds
+  std::optional<ChangeRange> changes;           // when it was asked for and could be found out
 };
 
 // "exited 3", "killed by signal 9 (SIGKILL)", "could not start: execve: No such file or directory",

@@ -76,7 +76,9 @@ class RecordWriter {
   static nlohmann::json Json(const DiskFacts& disk) {
     return nlohmann::json::array({disk.path, disk.inodes, disk.limit, disk.at_start, disk.shared});
   }
-
+  static nlohmann::json Json(const ChangeRange& range) {
+    return nlohmann::json::array({range.from_cursor, range.to_cursor, range.shared});
+  }
   static nlohmann::json Json(const std::vector<RefusedCallFacts>& calls) {
     nlohmann::json list = nlohmann::json::array();
     for (const RefusedCallFacts& call : calls) {
@@ -191,6 +193,10 @@ class RecordReader {
       return true;
     }
     return Take(json, value.emplace());
+  }
+  static bool Take(const Json& json, ChangeRange& range) {
+    return json.is_array() && json.size() == 3 && Take(json[0], range.from_cursor) &&
+           Take(json[1], range.to_cursor) && Take(json[2], range.shared);
   }
   static bool Take(const Json& json, TerminalSize& size) {
     uint16_t values[2];

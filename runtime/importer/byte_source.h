@@ -9,8 +9,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/sha256.h"
 #include "importer/progress_report.h"
-#include "snapshot/sha256.h"
 
 struct archive;
 

@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "importer/oci_manifest.h"
 #include "importer/refusal.h"
-#include "snapshot/sha256.h"
 
 namespace glovebox {
 namespace {

@@ -5,11 +5,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/sha256.h"
 #include "base/status.h"
+#include "base/wire_field.h"
 #include "importer/entry_name.h"
 #include "importer/refusal.h"
-#include "importer/wire_field.h"
-#include "snapshot/sha256.h"
 
 namespace glovebox {
 namespace {

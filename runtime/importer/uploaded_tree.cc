@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "importer/byte_source.h"
@@ -19,7 +20,6 @@
 #include "importer/tree_writer.h"
 #include "linux/file_io.h"
 #include "snapshot/blob_digest.h"
-#include "snapshot/sha256.h"
 
 namespace glovebox {
 namespace {

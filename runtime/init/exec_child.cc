@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "init/credentials.h"
+#include "init/launch_plan.h"
 #include "init/refusals.h"
 #include "init/resource_limits.h"
 #include "linux/bare_text.h"
@@ -16,6 +17,7 @@ namespace glovebox {
 namespace {
 
 constexpr int kToldFd = 3;
+constexpr int kProgramFd = kInitListenFd;  // so no other descriptor of init has that number
 
 [[noreturn]] void Fail(ChildTask* task, ExecStep step, long result) {
   task->failed_step = step;
@@ -33,8 +35,10 @@ void PlaceDescriptors(ChildTask* task) {
     // Sources are above 2: init's own 0, 1 and 2 are open, or the source is init's /dev/null at 0.
     if (task->descriptors[i] != i) Do(task, kStep, raw::Dup3(task->descriptors[i], i, 0));
   }
+  if (task->program >= 0) Do(task, kStep, raw::Dup3(task->program, kProgramFd, O_CLOEXEC));
   if (task->told != kToldFd) Do(task, kStep, raw::Dup3(task->told, kToldFd, O_CLOEXEC));
   // What is left goes with the execve.
+  if (task->program >= 0) return Do(task, kStep, raw::CloseRange(kProgramFd + 1, ~0U, 0));
   if (task->control < 0) return Do(task, kStep, raw::CloseRange(kToldFd + 1, ~0U, 0));
   Do(task, kStep, raw::Dup3(task->control, kShellControlFd, 0));  // from above it, see OpenShell
   Do(task, kStep, raw::CloseRange(kToldFd + 1, kShellControlFd - 1, 0));
@@ -136,6 +140,10 @@ void RunCommandChild(void* argument) {
   BecomeUser(task, capabilities);
   EnterDirectory(task);
   Do(task, ExecStep::kFilter, InstallCommandFilter(*task->plan, kToldFd));
+  if (task->program >= 0) {
+    Fail(task, ExecStep::kExecve,
+         raw::ExecveAt(kProgramFd, "", command.argv, command.envp, AT_EMPTY_PATH));
+  }
   ExecuteFailure failure = Execute(command);
   Fail(task, failure.step, failure.result);
 }

@@ -16,6 +16,7 @@ struct ChildTask {
   int descriptors[3];    // become 0, 1, 2
   int told;              // takes the listener of the command's filter (init/refusals.h)
   int control;           // becomes kShellControlFd; -1: none
+  int program;           // is executed, not with `control`; -1: argv[0] says what
   ExecStep failed_step;  // written by the child; kNone: the execve succeeded
   int error;
 };

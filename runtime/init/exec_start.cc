@@ -109,9 +109,10 @@ uint64_t OwnPeakBytes() {
 }
 
 CommandError CloneCommand(const PlanReader& plan, const Command& command, const CommandEnds& ends,
-                          Exec* exec, Refusals* refusals, EventSet* events) {
+                          int program, Exec* exec, Refusals* refusals, EventSet* events) {
   alignas(16) static constinit char stack[kChildStackBytes] = {};  // one child at a time: vfork
-  ChildTask task{&plan, &command, {}, refusals->sender(), ends.control.get(), ExecStep::kNone, 0};
+  ChildTask task{&plan,   &command,        {}, refusals->sender(), ends.control.get(),
+                 program, ExecStep::kNone, 0};
   int input = ends.input.valid() ? ends.input.get() : 0;  // init's 0 is /dev/null
   task.descriptors[0] = input;
   task.descriptors[1] = exec->terminal ? input : ends.output.get();
@@ -164,8 +165,8 @@ long Watch(Exec* exec, uint32_t slot, EventSet* events) {
   return result;
 }
 
-CommandError StartCommand(const PlanReader& plan, UniqueFd log, Exec* exec, uint32_t slot,
-                          Refusals* refusals, EventSet* events) {
+CommandError StartCommand(const PlanReader& plan, UniqueFd log, int program, Exec* exec,
+                          uint32_t slot, Refusals* refusals, EventSet* events) {
   CommandMemory memory;
   Command command;
   CommandError error =
@@ -178,7 +179,7 @@ CommandError StartCommand(const PlanReader& plan, UniqueFd log, Exec* exec, uint
   if (made >= 0 && command.wire.shell != 0) made = OpenShell(exec, slot, &ends.control, events);
   if (made >= 0) made = Watch(exec, slot, events);
   if (made < 0) return {ExecStep::kResources, static_cast<int>(-made)};
-  return CloneCommand(plan, command, ends, exec, refusals, events);
+  return CloneCommand(plan, command, ends, program, exec, refusals, events);
 }
 
 }  // namespace
@@ -203,8 +204,8 @@ StartRefusal StartExec(const PlanReader& plan, uint32_t exec_no, StartDescriptor
   exec->end.started_ns = MonotonicNs();
   table->NoteCompany(exec);
   exec->limits_before = table->limits().Read();
-  CommandError error =
-      StartCommand(plan, static_cast<UniqueFd&&>(descriptors.log), exec, slot, refusals, events);
+  CommandError error = StartCommand(plan, static_cast<UniqueFd&&>(descriptors.log),
+                                    descriptors.program.get(), exec, slot, refusals, events);
   if (error.error != 0) {
     exec->end.cause = EndCause::kSpawnFailed;
     exec->end.failed_step = error.step;

@@ -14,7 +14,8 @@ struct StartDescriptors {
   UniqueFd region;
   UniqueFd cgroup;
   UniqueFd cgroup_kill;
-  UniqueFd log;  // only with full_log_bytes
+  UniqueFd log;      // only with full_log_bytes
+  UniqueFd program;  // only of kStartProgram
 };
 
 struct StartRefusal {

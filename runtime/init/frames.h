@@ -26,9 +26,10 @@
 namespace glovebox {
 
 inline constexpr uint32_t kFrameMagic = 0x67624652;  // "gbFR"
-inline constexpr uint32_t kFramesVersion = 3;
+inline constexpr uint32_t kFramesVersion = 4;
 inline constexpr uint32_t kFramesVersionOldest = 2;
-inline constexpr uint32_t kFramesVersionPause = 3;  // the first with kPause and kContinue
+inline constexpr uint32_t kFramesVersionPause = 3;    // the first with kPause and kContinue
+inline constexpr uint32_t kFramesVersionProgram = 4;  // the first with kStartProgram
 inline constexpr uint32_t kFrameBodyMax = 32 * 1024;
 
 // Execs that init holds at once, those that run and those that wait for kAckEnd. A kStart beyond it
@@ -53,6 +54,9 @@ enum class FrameKind : uint16_t {
   // before it was carried out, so no command is half born when the daemon freezes their cgroups.
   kPause,
   kContinue,
+  kStartProgram,  // as kStart, with a fourth descriptor: the program's file, which is executed
+                  // whatever arguments[0] is. The user need not be able to read it: then nobody in
+                  // the sandbox can trace it or look into its memory
   // init -> daemon
   kHelloAck = 64,  // HelloBody
   kStarted,        // StartedBody; the command's execve succeeded. Repeated after each kHello

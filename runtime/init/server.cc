@@ -34,6 +34,7 @@ bool ReadBody(const ReceivedFrame& frame, Body* body) {
 
 bool CarriesItsDescriptors(const ReceivedFrame& frame) {
   if (frame.header.kind == FrameKind::kStart) return frame.fd_count >= kStartFdsMin;
+  if (frame.header.kind == FrameKind::kStartProgram) return frame.fd_count == kStartFdsMin + 1;
   if (frame.header.kind == FrameKind::kHello && frame.fd_count == kCounterFds) return true;
   return frame.fd_count == (frame.header.kind == FrameKind::kShellCommand ? 1 : 0);
 }
@@ -179,6 +180,7 @@ bool Server::HandleFrame(const PlanReader& plan) {
     case FrameKind::kHello:
       return HandleHello();
     case FrameKind::kStart:
+    case FrameKind::kStartProgram:
       return HandleStart(plan);
     case FrameKind::kStdin:
       return HandleStdin(exec);
@@ -241,9 +243,13 @@ StartRefusal Server::TakeStart(const PlanReader& plan) {
   if (table_.open() + ended_.count() >= kExecsHeldMax) {
     return {EAGAIN, "too many ends are not acknowledged"};
   }
-  StartDescriptors descriptors{
-      static_cast<UniqueFd&&>(frame_.fds[0]), static_cast<UniqueFd&&>(frame_.fds[1]),
-      static_cast<UniqueFd&&>(frame_.fds[2]), static_cast<UniqueFd&&>(frame_.fds[3])};
+  bool program = frame_.header.kind == FrameKind::kStartProgram;
+  StartDescriptors descriptors{static_cast<UniqueFd&&>(frame_.fds[0]),
+                               static_cast<UniqueFd&&>(frame_.fds[1]),
+                               static_cast<UniqueFd&&>(frame_.fds[2]),
+                               {},
+                               {}};
+  (program ? descriptors.program : descriptors.log) = static_cast<UniqueFd&&>(frame_.fds[3]);
   return StartExec(plan, exec_no, static_cast<StartDescriptors&&>(descriptors), &table_, &refusals_,
                    &events_);
 }

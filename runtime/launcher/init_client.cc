@@ -48,6 +48,7 @@ std::optional<size_t> BodySize(FrameKind kind) {
     case FrameKind::kShellCommand:
     case FrameKind::kPause:
     case FrameKind::kContinue:
+    case FrameKind::kStartProgram:
       return std::nullopt;
   }
   return std::nullopt;

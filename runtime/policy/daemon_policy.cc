@@ -75,7 +75,6 @@ const std::vector<RefusedCall>& DaemonRefusedCalls() {
       REFUSE(modify_ldt, kSurface),
       REFUSE(personality, kSurface),
       REFUSE(open_by_handle_at, "leaves the directory that a descriptor stands for"),
-      REFUSE(fanotify_init, kSurface),
       REFUSE(move_pages, kOthersMemory),
       REFUSE(migrate_pages, kOthersMemory),
   };

@@ -40,6 +40,8 @@ enum LandlockScope : uint64_t {
 inline constexpr int kLandlockAbiMin = 2;
 // The newest whose rights are listed here; a newer kernel is used as this one.
 inline constexpr int kLandlockAbiMax = 7;
+// Since then it refuses ioctls of devices (Linux 6.10).
+inline constexpr int kLandlockAbiDeviceIoctls = 5;
 // From here on the rights and both scopes are complete.
 inline constexpr int kLandlockAbiFull = 6;
 

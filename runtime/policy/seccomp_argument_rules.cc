@@ -47,6 +47,17 @@ Rules TerminalRules() {
   };
 }
 
+// Landlock refuses ioctls of devices since Linux 6.10; what else /dev/random has needs privilege.
+Rules RandomRules() {
+  return {
+      {kIoctl,
+       {Equal(1, 0x80045200)},
+       EPERM,
+       kEveryTier,
+       "RNDGETENTCNT tells the state of the host's random numbers"},
+  };
+}
+
 Rules InternetRules(uint32_t family) {
   return {
       {kSocket,
@@ -207,7 +218,7 @@ Rules ListenerRules() {
 Rules AllRules() {
   Rules all;
   for (const Rules& part :
-       {TerminalRules(), SocketRules(), InternetRules(kInet), InternetRules(kInet6),
+       {TerminalRules(), RandomRules(), SocketRules(), InternetRules(kInet), InternetRules(kInet6),
         SocketpairRules(), CloneRules(), ProcessRules(), NodeRules(kMknod, 1),
         NodeRules(kMknodat, 2), HugePageRules(), ListenerRules()}) {
     all.insert(all.end(), part.begin(), part.end());

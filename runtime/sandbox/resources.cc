@@ -104,6 +104,7 @@ void Sandbox::Resources::Inherit(Estate* estate) {
   estate->ids.reset();
   archiver = std::move(estate->archiver);
   output_path = std::exchange(estate->output_path, "");
+  changes = std::move(estate->changes);
 }
 
 void Sandbox::Resources::Bequeath(Estate* estate) {
@@ -112,6 +113,7 @@ void Sandbox::Resources::Bequeath(Estate* estate) {
   ids.reset();
   estate->archiver = std::move(archiver);
   estate->output_path = std::exchange(output_path, "");
+  estate->changes = std::move(changes);
 }
 
 absl::StatusOr<std::unique_ptr<Sandbox::Resources>> Sandbox::Resources::FindRunning(
@@ -166,8 +168,14 @@ std::unique_ptr<Sandbox::Resources> Sandbox::Resources::FindStopped(
 }
 
 absl::Status Sandbox::Resources::OpenArchive(const SandboxDeps& deps, const std::string& id) {
-  if (deps.output_directory.empty()) return absl::OkStatus();
+  if (deps.output_directory.empty()) {
+    if (changes == nullptr) {
+      changes = std::make_shared<SandboxChanges>(id, "", deps.journals, deps.clock);
+    }
+    return absl::OkStatus();
+  }
   output_path = absl::StrCat(deps.output_directory, "/", id);
+  changes = std::make_shared<SandboxChanges>(id, output_path, deps.journals, deps.clock);
   RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, output_path, 0700));
   ASSIGN_OR_RETURN(UniqueFd directory, OpenAt(AT_FDCWD, output_path, O_RDONLY | O_DIRECTORY));
   ASSIGN_OR_RETURN(std::shared_ptr<ExecArchiveStore> store,
@@ -228,6 +236,7 @@ absl::StatusOr<SandboxFiles> Sandbox::Resources::OpenFiles() const {
                          {"SANDBOX_STOPPED", {}});
   }
   SandboxFiles files;
+  files.disk = disk->name();
   constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
   ASSIGN_OR_RETURN(files.upper, OpenAt(disk->root_fd(), "upper", kFlags));
   for (const Layer* layer : LayersOf(snapshot, image)) {
@@ -252,6 +261,8 @@ void Sandbox::Resources::GiveBack() {
   if (!socket_path.empty()) (void)::unlink(socket_path.c_str());
   if (archiver != nullptr) archiver->Close();  // else a file appears while its directory goes
   archiver.reset();
+  if (changes != nullptr) changes->Close();
+  changes.reset();
   // What cannot be removed now goes when the daemon starts anew.
   if (!output_path.empty()) (void)RemoveTreeAt(AT_FDCWD, output_path);
   disk.reset();

@@ -22,6 +22,7 @@ struct Sandbox::Estate {
   std::optional<IdRanges::Lease> ids;  // no process of the range is left
   std::shared_ptr<ExecArchiver> archiver;
   std::string output_path;
+  std::shared_ptr<SandboxChanges> changes;
   std::map<std::string, std::shared_ptr<Exec>, std::less<>> execs;  // all have ended
   std::deque<EndedExec> unrecorded;
   uint32_t next_exec_no = 1;
@@ -53,7 +54,7 @@ struct Sandbox::Resources {
   void Inherit(Estate* estate);
   void Bequeath(Estate* estate);
 
-  // The directory for the output of ended execs.
+  // The directory for the output of ended execs, and for what is known of changes.
   absl::Status OpenArchive(const SandboxDeps& deps, const std::string& id);
 
   // The plan and the descriptors for the spawner.
@@ -80,6 +81,7 @@ struct Sandbox::Resources {
   std::string socket_path;
   std::shared_ptr<ExecArchiver> archiver;  // null when output stays in memory
   std::string output_path;
+  std::shared_ptr<SandboxChanges> changes;  // null only after it was handed on
 };
 
 }  // namespace glovebox

@@ -137,11 +137,16 @@ absl::Status Sandbox::OnExecFrame(const InitFrame& frame) {
     if (ends) by_number_.erase(it);
     if (frame.kind == FrameKind::kEnd) ++unacknowledged_;
   }
-  const SandboxLimits& limits = blueprint_.limits;
-  exec->OnFrame(frame,
-                {limits.memory_bytes, limits.pids_max, limits.disk_bytes, limits.disk_inodes});
-  if (ends) RecordEndLater({exec, frame.kind == FrameKind::kEnd});
+  if (!ends || !EndTracked(exec, frame)) TellEnd(exec, frame);
   return absl::OkStatus();
+}
+
+std::string Sandbox::DescribeInitsEnd() const {
+  constexpr char kEnded[] = "its init process ended";
+  const absl::StatusOr<SandboxUsage> usage = Usage();
+  if (!usage.ok() || usage->oom_kills == 0) return kEnded;
+  return absl::StrCat(kEnded, "; for lack of memory the kernel killed ", usage->oom_kills,
+                      " of the sandbox's processes");
 }
 
 void Sandbox::OnInitGone(absl::string_view why) {
@@ -149,11 +154,12 @@ void Sandbox::OnInitGone(absl::string_view why) {
   if (StopWatching()) (void)ReadFrames(std::numeric_limits<int>::max());
   std::vector<std::shared_ptr<Exec>> open;
   bool stopped = false;
+  const std::string ended = DescribeInitsEnd();
   std::string reason(why);
   {
     absl::MutexLock lock(&mutex_);
     if (left_) return;
-    if (reason.empty()) reason = breach_.empty() ? "its init process ended" : breach_;
+    if (reason.empty()) reason = breach_.empty() ? ended : breach_;
     stopped = state_ == SandboxState::kRunning || state_ == SandboxState::kPaused;
     if (stopped) {
       state_ = SandboxState::kStopped;
@@ -200,6 +206,7 @@ void Sandbox::ForgetOldExecs() {
       if (oldest == execs_.end() || it->second->number() < oldest->second->number()) oldest = it;
     }
     if (oldest == execs_.end()) return;
+    had_survivors_ = had_survivors_ || HasSurvivors();
     if (deps_.state != nullptr) deps_.state->EraseExecBehind(id(), oldest->second->number());
     if (resources_ != nullptr && resources_->archiver != nullptr) {
       resources_->archiver->store()->Remove(oldest->second->number());
@@ -240,6 +247,10 @@ absl::StatusOr<UniqueFd> Sandbox::MakeLog(const ExecSpec& spec, uint32_t number)
 absl::StatusOr<std::shared_ptr<Exec>> Sandbox::StartExec(const std::string& exec_id,
                                                          const ExecSpec& spec) {
   RETURN_IF_ERROR(ValidateExecSpec(spec));
+  BeforeStart before;
+  if (spec.track_changes) {
+    ASSIGN_OR_RETURN(before, LookBeforeStart(exec_id));
+  }
   absl::MutexLock lock(&mutex_);
   if (auto it = execs_.find(exec_id); it != execs_.end()) {
     if (it->second->spec() == spec) return it->second;
@@ -249,40 +260,54 @@ absl::StatusOr<std::shared_ptr<Exec>> Sandbox::StartExec(const std::string& exec
         {"EXEC_ID_REUSED", {}});
   }
   RETURN_IF_ERROR(CheckAlive());
-  if (pausing_ || state_ == SandboxState::kPaused) return SandboxPaused();
-  if (by_number_.size() >= kOpenExecsMax) {
+  if (CommandsOpen() >= kOpenExecsMax) {
     return DetailedError(absl::StatusCode::kResourceExhausted,
                          absl::StrCat(kOpenExecsMax, " commands run already; wait for one to end"),
                          {"EXEC_LIMIT", {{"limit", absl::StrCat(kOpenExecsMax)}}});
   }
+  return Launch(exec_id, spec, before);
+}
+
+absl::StatusOr<std::shared_ptr<Exec>> Sandbox::Launch(const std::string& exec_id,
+                                                      const ExecSpec& spec,
+                                                      const BeforeStart& before) {
+  if (pausing_ || state_ == SandboxState::kPaused) return SandboxPaused();
   if (by_number_.size() + unacknowledged_ >= kExecsHeldMax) {
     return DetailedError(absl::StatusCode::kResourceExhausted,
                          "the ends of too many commands are not recorded yet; try again",
                          {"EXEC_LIMIT", {{"limit", absl::StrCat(kExecsHeldMax)}}});
   }
   RETURN_IF_ERROR(CheckOutputMemory(spec));
-  const std::string record = EncodeExecRecord(exec_id, spec);
+  const ChangesStart changes = BeginTracking(before);
+  const std::string record = EncodeExecRecord(exec_id, spec, changes);
   ASSIGN_OR_RETURN(OutputRegion region, OutputRegion::Create(spec, record));
   const uint32_t number = next_exec_no_++;
   ASSIGN_OR_RETURN(const UniqueFd log, MakeLog(spec, number));
   ASSIGN_OR_RETURN(const ExecLeaf leaf, resources_->cgroup->CreateExecLeaf(number));
   const int region_fd = region.fd();
   auto exec = std::make_shared<Exec>(exec_id, number, spec, std::move(region), init_);
+  exec->SetChangesStart(changes);
   exec->OpenLog(resources_->disk->root_fd());
-  ForgetOldExecs();
-  execs_[exec_id] = exec;
+  NoteBesideTracked();
+  if (!spec.files_program) {
+    ForgetOldExecs();
+    execs_[exec_id] = exec;
+  }
   by_number_[number] = exec;
   std::vector<int> fds = {region_fd, leaf.directory.get(), leaf.kill.get()};
   if (log.valid()) fds.push_back(log.get());
-  const absl::Status sent = init_->Send(FrameKind::kStart, number, "", fds);
+  if (spec.files_program) fds.push_back(deps_.files_program->get());
+  const FrameKind kind = spec.files_program ? FrameKind::kStartProgram : FrameKind::kStart;
+  const absl::Status sent = init_->Send(kind, number, "", fds);
   if (!sent.ok()) {
-    execs_.erase(exec_id);
+    if (!spec.files_program) execs_.erase(exec_id);
     by_number_.erase(number);
     (void)resources_->cgroup->RemoveExecLeaf(number);  // empty; else it goes with the sandbox
     return Annotate(sent, "the sandbox's init does not answer");
   }
+  file_hints_.Tell(FileHint::kWorks);
   // Behind: until it is written, the region tells the next daemon the same.
-  if (deps_.state != nullptr) {
+  if (deps_.state != nullptr && !spec.files_program) {
     deps_.state->PutExecBehind({id(), number, exec_id, record, std::nullopt});
   }
   return exec;
@@ -314,7 +339,7 @@ absl::StatusOr<std::shared_ptr<Exec>> Sandbox::FindExec(absl::string_view exec_i
 
 size_t Sandbox::open_execs() const {
   absl::MutexLock lock(&mutex_);
-  return by_number_.size();
+  return CommandsOpen();
 }
 
 std::vector<std::shared_ptr<Exec>> Sandbox::ListExecs() const {
@@ -361,6 +386,15 @@ absl::StatusOr<SandboxFiles> Sandbox::OpenFiles() const {
   return resources_->OpenFiles();
 }
 
+absl::StatusOr<std::shared_ptr<SandboxChanges>> Sandbox::Changes() const {
+  absl::MutexLock lock(&mutex_);
+  if (left_) return ShuttingDown();
+  if (resources_ == nullptr || resources_->changes == nullptr) {
+    return NotRunning(SandboxState::kDeleting, "");
+  }
+  return resources_->changes;
+}
+
 std::unique_ptr<Sandbox::Resources> Sandbox::KillAndDetach() {
   std::unique_ptr<Resources> resources;
   {
@@ -378,6 +412,7 @@ std::unique_ptr<Sandbox::Resources> Sandbox::KillAndDetach() {
     resources->ended = WaitPidFd(pidfd_.get(), kKillTimeoutMs);
   }
   OnInitGone("deleted");
+  file_hints_.Tell(FileHint::kFilesGo);
   return resources;
 }
 
@@ -391,10 +426,12 @@ void Sandbox::Leave() {
     if (resources == nullptr) return;
     left_ = true;
     for (auto& [number, exec] : by_number_) execs.push_back(exec);
+    for (auto& [number, exec] : looked_after_) execs.push_back(exec);
   }
   StopWatching();
   resources->Leave();
   for (const auto& exec : execs) exec->OnDaemonLeaves(ShuttingDown());
+  file_hints_.Tell(FileHint::kFilesGo);
 }
 
 void Sandbox::Release(std::unique_ptr<Resources> resources) {

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/work_queue.h"
 #include "changes/change.h"
+#include "changes/change_journal.h"
 #include "exec/archive_health.h"
 #include "exec/archive_limits.h"
 #include "exec/exec.h"
@@ -28,7 +29,9 @@
 #include "linux/cgroup.h"
 #include "linux/event_loop.h"
 #include "linux/loop_device.h"
+#include "sandbox/file_hints.h"
 #include "sandbox/id_ranges.h"
+#include "sandbox/sandbox_changes.h"
 #include "sandbox/sandbox_spec.h"
 #include "sandbox/state_db.h"
 #include "snapshot/disk.h"
@@ -47,16 +50,20 @@ struct SandboxDeps {
   WorkQueue* cleanup = nullptr;
   const Clock* clock = nullptr;
   const SeccompPrograms* filters = nullptr;
-  std::string run_directory;     // for the inits' sockets
-  std::string output_directory;  // for the output of ended execs; "": it stays in memory
+  std::string run_directory;      // for the inits' sockets
+  std::string output_directory;   // for the output of ended execs; "": it stays in memory
+  std::string commits_directory;  // for commits of changes; "": none are made
   ArchiveLimits archive_limits;
   ArchiveHealth* archive_health = nullptr;  // may be null
   // Of a sandbox's memory limit: what the regions of its running commands may have together.
   uint32_t output_memory_percent = 50;
   std::shared_ptr<const UniqueFd> importer =
-      nullptr;               // glovebox-importer, O_PATH, for worker sandboxes
+      nullptr;  // glovebox-importer, O_PATH, for worker sandboxes
+  std::shared_ptr<const UniqueFd> files_program =
+      nullptr;               // MakeFilesProgram; null: no calls on files
   int landlock_abi = 0;      // of the kernel; 0 where it has none and the operator allows that
   StateDb* state = nullptr;  // for the next daemon; null: nobody takes this daemon's sandboxes over
+  JournalMemory* journals = nullptr;  // of what changed; null: each has its own
 };
 
 // A directory or file of the host shown read-only, its owner as the command user (worker
@@ -84,6 +91,7 @@ struct SandboxBlueprint {
   bool root_inside = false;
   bool commands_as_root = false;             // only with root_inside
   const SeccompPrograms* filters = nullptr;  // of its tier; null: SandboxDeps::filters
+  std::string seccomp_digest;                // for the record of a sandbox that begins anew
   std::string workdir = "/";
 };
 
@@ -91,6 +99,7 @@ struct SandboxBlueprint {
 struct SandboxFiles {
   UniqueFd upper;
   std::vector<UniqueFd> lowers;  // uppermost first
+  std::string disk;              // names the upper: another one is of another disk
   Layers View(std::string root) const;
 };
 
@@ -139,6 +148,12 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   // exec's result (kSpawnFailed).
   absl::StatusOr<std::shared_ptr<Exec>> StartExec(const std::string& exec_id, const ExecSpec& spec)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // Runs the program for files (files/protocol.h) as the sandbox's user, in its workdir, with a
+  // pipe on stdin. Its output waits for its reader. FAILED_PRECONDITION with reason
+  // SANDBOX_STOPPED, SANDBOX_PAUSED, or CAPABILITY_MISSING for a sandbox whose init is of a release
+  // before it; RESOURCE_EXHAUSTED with reason EXEC_LIMIT: too many run at once.
+  absl::StatusOr<std::shared_ptr<Exec>> StartFilesProgram(std::vector<std::string> arguments)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // As Exec::Signal; SIGKILL to the tree also reaches the kept survivors of one that has ended.
   absl::Status SignalExec(Exec& exec, uint32_t signal, SignalScope scope)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -178,6 +193,10 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
 
   absl::StatusOr<SandboxUsage> Usage() const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<SandboxFiles> OpenFiles() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // What is known of earlier states of its files. Errors as OpenFiles.
+  absl::StatusOr<std::shared_ptr<SandboxChanges>> Changes() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Tells when it begins to work and when OpenFiles gives something else than before.
+  FileHints& file_hints() { return file_hints_; }
 
   // Kills every process and waits for their end; execs that run get kSandboxGone. Cgroups, disk and
   // ids are given back on the clean-up queue. Idempotent.
@@ -227,8 +246,26 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   void OnSocketReadable();
   // At most `count` frames. DATA_LOSS: init broke the protocol; UNAVAILABLE: it closed.
   absl::Status ReadFrames(int count) ABSL_LOCKS_EXCLUDED(mutex_);
+  std::string DescribeInitsEnd() const ABSL_LOCKS_EXCLUDED(mutex_);
   // `why` "": what is known of it.
   void OnInitGone(absl::string_view why) ABSL_LOCKS_EXCLUDED(mutex_);
+  // For execs that track changes (sandbox_tracking.cc).
+  struct BeforeStart {
+    ChangesStart changes;
+    uint32_t next_exec_no = 0;  // when it was looked
+  };
+  absl::StatusOr<std::string> LookAtChanges() const ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<BeforeStart> LookBeforeStart(const std::string& exec_id)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  ChangesStart BeginTracking(const BeforeStart& before) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoteBesideTracked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool HasSurvivors() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void LookAfterEnd(const std::shared_ptr<Exec>& exec, const InitFrame& end)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether somebody else tells the end, after a look.
+  bool EndTracked(const std::shared_ptr<Exec>& exec, const InitFrame& end)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void TellEnd(const std::shared_ptr<Exec>& exec, const InitFrame& end) ABSL_LOCKS_EXCLUDED(mutex_);
   // DATA_LOSS: there was no such exec.
   absl::Status OnExecFrame(const InitFrame& frame) ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether init was still watched.
@@ -246,6 +283,16 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
       ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status RecordResult(const Exec& exec) const;
   void RecordAgainLater() ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<std::shared_ptr<Exec>> Launch(const std::string& exec_id, const ExecSpec& spec,
+                                               const BeforeStart& before)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status AwaitFilesCapability() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  size_t CommandsOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);  // without the daemon's own
+  absl::StatusOr<std::shared_ptr<Exec>> LaunchFilesProgram(std::vector<std::string> arguments)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What an earlier daemon's programs for files had begun is undone: nobody waits for them.
+  void EndAdoptedFilesPrograms() ABSL_LOCKS_EXCLUDED(mutex_);
+  void SettleFilesProgram(const Exec& exec) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status CheckOutputMemory(const ExecSpec& spec) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<UniqueFd> MakeLog(const ExecSpec& spec, uint32_t number) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -258,6 +305,7 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   const int32_t init_host_pid_;
   const UniqueFd pidfd_;
   const std::shared_ptr<InitClient> init_;
+  FileHints file_hints_;
 
   mutable absl::Mutex mutex_;
   SandboxState state_ ABSL_GUARDED_BY(mutex_) = SandboxState::kRunning;
@@ -273,7 +321,13 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   uint32_t next_exec_no_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<std::string, std::shared_ptr<Exec>, std::less<>> execs_ ABSL_GUARDED_BY(mutex_);
   std::map<uint32_t, std::shared_ptr<Exec>> by_number_ ABSL_GUARDED_BY(mutex_);  // without an end
-  size_t unacknowledged_ ABSL_GUARDED_BY(mutex_) = 0;  // ended, and init still holds them
+  // Programs for files that an earlier daemon had started, and those that undo them: how often that
+  // was tried. Calls on files wait for them.
+  std::map<uint32_t, int> unsettled_files_ ABSL_GUARDED_BY(mutex_);
+  // That have ended, which is told after a look at the files.
+  std::map<uint32_t, std::shared_ptr<Exec>> looked_after_ ABSL_GUARDED_BY(mutex_);
+  bool had_survivors_ ABSL_GUARDED_BY(mutex_) = false;  // of an exec that was forgotten
+  size_t unacknowledged_ ABSL_GUARDED_BY(mutex_) = 0;   // ended, and init still holds them
   // Ended, and not recorded yet, or neither output nor end could be stored so far: init still holds
   // them. Tried again with the next end, and from time to time.
   std::deque<EndedExec> unrecorded_ ABSL_GUARDED_BY(mutex_);

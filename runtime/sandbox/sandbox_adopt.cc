@@ -49,6 +49,8 @@ std::shared_ptr<Sandbox> Sandbox::Adopt(const SandboxDeps& deps, const SandboxBl
       absl::StatusOr<HeldExecs> held = sandbox->init_->CollectHeld(kHeldTimeoutMs);
       found = held.ok() ? sandbox->AdoptExecs(*std::move(held), traces.execs) : held.status();
       if (found.ok()) found = sandbox->RestorePause(row.paused);
+      // While it is paused nothing can be undone: then they go on with it.
+      if (found.ok() && !row.paused) sandbox->EndAdoptedFilesPrograms();
       if (found.ok()) found = sandbox->WatchInit();
       if (found.ok()) return sandbox;
       sandbox->Leave();  // the rest is that of a sandbox whose init is gone
@@ -94,10 +96,21 @@ absl::Status Sandbox::AdoptExecs(HeldExecs&& held, const std::vector<ExecRow>& r
     absl::MutexLock lock(&mutex_);
     exec->OpenLog(resources_->disk->root_fd());
     next_exec_no_ = std::max(next_exec_no_, number + 1);
-    execs_[exec->id()] = exec;
     by_number_[number] = exec;
+    if (exec->spec().files_program) {
+      unsettled_files_[number] = 0;
+      continue;
+    }
+    execs_[exec->id()] = exec;
     if (deps_.state != nullptr) {
       deps_.state->PutExecBehind({id(), number, exec->id(), bytes, std::nullopt});
+    }
+  }
+  {
+    // Whoever began later began beside it: its end was not told yet.
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [number, exec] : by_number_) {
+      if (number + 1 < next_exec_no_) exec->NoteBeside();
     }
   }
   for (const InitFrame& frame : held.frames) RETURN_IF_ERROR(OnExecFrame(frame));

@@ -28,8 +28,12 @@ absl::Status Sandbox::RecordResult(const Exec& exec) const {
 }
 
 absl::Status Sandbox::RecordEnd(const EndedExec& ended, ExecArchiver* archiver) {
-  if (archiver != nullptr) RETURN_IF_ERROR(archiver->Save(ended.exec));
-  RETURN_IF_ERROR(RecordResult(*ended.exec));
+  if (ended.exec->spec().files_program) {
+    SettleFilesProgram(*ended.exec);
+  } else {
+    if (archiver != nullptr) RETURN_IF_ERROR(archiver->Save(ended.exec));
+    RETURN_IF_ERROR(RecordResult(*ended.exec));
+  }
   if (!ended.held) return absl::OkStatus();
   // Only now: a daemon that dies before has the same told again to the next one.
   (void)init_->Send(FrameKind::kAckEnd, ended.exec->number(), "");

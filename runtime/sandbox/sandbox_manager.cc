@@ -65,7 +65,8 @@ SandboxManager::SandboxManager(SandboxDeps deps, SnapshotStore* snapshots, Image
       git_importer_(snapshots_, &workers_, ImportLimits{}),
       tree_importer_(snapshots_, {&workers_, deps_.importer, ImportLimits{}}),
       upload_importer_(snapshots_, {&workers_, deps_.importer, ImportLimits{}}),
-      oci_importer_(images_, {&workers_, deps_.importer, ImportLimits{}}) {}
+      oci_importer_(images_, {&workers_, deps_.importer, ImportLimits{}}),
+      git_work_(&workers_) {}
 
 SandboxManager::~SandboxManager() {
   (void)Shutdown(deps_.state == nullptr ? OnShutdown::kEnd : OnShutdown::kLeave);
@@ -361,6 +362,7 @@ absl::Status SandboxManager::Delete(absl::string_view id, Sandbox::CleanUp clean
   (void)gone.turn->Take(absl::InfiniteDuration());
   const absl::Cleanup given = [&] { gone.turn->Give(); };
   gone.checkpoints.clear();
+  ForgetCommits(gone.sandbox->id());
   return gone.sandbox->End(clean_up);
 }
 
@@ -383,10 +385,10 @@ absl::StatusOr<SnapshotInfo> SandboxManager::ImportRepository(
   RETURN_IF_ERROR(CheckImportPath(path));
   const auto allowed = [this](const std::string& opened) { return CheckImportPath(opened); };
   const absl::Time begin = deps_.clock->Now();
-  RETURN_IF_ERROR(CheckStoreRoom());
+  const auto room = [this] { return CheckStoreRoom(); };
   ASSIGN_OR_RETURN(
       SnapshotInfo info,
-      git_importer_.Import({path, source.revision, allowed, source.history}, progress));
+      git_importer_.Import({path, source.revision, allowed, source.history, room}, progress));
   RETURN_IF_ERROR(FitIntoBudget(info, begin));
   return info;
 }

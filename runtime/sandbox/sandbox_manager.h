@@ -16,14 +16,17 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "changes/patch_writer.h"
 #include "sandbox/cache_book.h"
 #include "sandbox/owner.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/sandbox_spec.h"
 #include "sandbox/timed_turn.h"
 #include "sandbox/worker.h"
+#include "snapshot/branch_shelf.h"
 #include "snapshot/disk_copy.h"
 #include "snapshot/git_import.h"
+#include "snapshot/git_work.h"
 #include "snapshot/image_import.h"
 #include "snapshot/image_store.h"
 #include "snapshot/oci_import.h"
@@ -65,6 +68,34 @@ struct ManagerCounts {
 struct CaptureOutcome {
   SnapshotInfo snapshot;
   absl::Duration frozen;  // how long the sandbox stood still
+};
+
+// Checked by the caller: CheckBranchName, no control characters in name and email.
+struct CommitOptions {
+  std::string branch, message, name, email;
+  absl::Time time;
+  std::vector<std::string> paths;  // relative to /workspace; none: all
+};
+
+struct CommitOutcome {
+  std::string commit;
+  uint64_t files = 0, lines_added = 0, lines_removed = 0;  // against its parent
+  PatchSummary patch;                                      // against the base
+  std::string patch_digest;                                // "sha256:..."
+};
+
+struct ExportOptions {
+  std::string commit;                 // full object name or branch
+  std::vector<std::string> excluded;  // full object names; none: what the base has
+  bool series = false;                // mails instead of a bundle
+};
+
+struct ExportedCommits {
+  GitOutput output;
+  uint64_t begin = 0, bytes = 0;  // in its file
+
+  // The piece at `offset` of them, not empty; DATA_LOSS when there is none.
+  absl::StatusOr<std::string> Read(uint64_t offset, size_t bytes_max) const;
 };
 
 // What the owner of a fork's children may have, asked before anything of a child is made.
@@ -150,6 +181,19 @@ class SandboxManager {
   // and SnapshotStore::Commit; STORE_FULL as ImportRepository.
   absl::StatusOr<CaptureOutcome> Capture(absl::string_view id,
                                          const Viewer& viewer = Viewer(EveryOwner{}));
+
+  // Commits what the sandbox changed since its base, in a repository that it cannot write to, and
+  // keeps the commit with the sandbox. NOT_FOUND as Find; NO_BASE without a commit below; errors of
+  // GitWork::Commit, BranchShelf::Keep, ScanUpper, WritePatch.
+  absl::StatusOr<CommitOutcome> CommitChanges(absl::string_view id, const CommitOptions& options,
+                                              const Viewer& viewer = Viewer(EveryOwner{}))
+      ABSL_LOCKS_EXCLUDED(commits_mutex_);
+  // Of what CommitChanges kept, else of what the sandbox's own git made. NOT_FOUND as Find;
+  // NO_BASE; errors of GitWork::Export, and, of what is inside, of Sandbox::CopyFiles and
+  // KeepWorkspace.
+  absl::StatusOr<ExportedCommits> ExportCommits(absl::string_view id, const ExportOptions& options,
+                                                const Viewer& viewer = Viewer(EveryOwner{}))
+      ABSL_LOCKS_EXCLUDED(commits_mutex_);
 
   // Without a budget in the options, the configured one; INVALID_ARGUMENT when there is none.
   absl::StatusOr<Collected> Collect(const CollectOptions& options);
@@ -243,6 +287,16 @@ class SandboxManager {
                                       absl::StatusOr<DiskImage> image) const;
   void MakeChildren(const std::vector<Child>& children, const Entry& parent, DiskImage image,
                     ForkOutcome* outcome) ABSL_LOCKS_EXCLUDED(mutex_);
+  struct GitInput;
+  absl::StatusOr<std::unique_ptr<GitInput>> MakeGitInput() const;
+  absl::StatusOr<GitBase> GitBaseOf(const Entry& entry) const;
+  absl::Status KeepCommit(const std::string& sandbox_id, const KeptBranch& branch,
+                          const GitOutput& bundle) ABSL_LOCKS_EXCLUDED(commits_mutex_);
+  // No file: it keeps no such commit.
+  absl::StatusOr<ExportedCommits> ExportKept(const Entry& entry, GitBase base,
+                                             const ExportOptions& options)
+      ABSL_LOCKS_EXCLUDED(commits_mutex_);
+  void ForgetCommits(const std::string& sandbox_id) ABSL_LOCKS_EXCLUDED(commits_mutex_);
   // Counted among what Shutdown waits for; UNAVAILABLE when that has begun.
   absl::Status BeginCopying() ABSL_LOCKS_EXCLUDED(mutex_);
   void EndCopying() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -283,6 +337,9 @@ class SandboxManager {
   TreeImporter tree_importer_;
   UploadImporter upload_importer_;
   OciImporter oci_importer_;
+  GitWork git_work_;
+
+  absl::Mutex commits_mutex_;  // of what is below deps_.commits_directory; before mutex_
 
   mutable absl::Mutex mutex_;
   bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;

@@ -103,6 +103,7 @@ AdoptionReport SandboxManager::Adopt(StateDb::Contents contents, const std::stri
   AdoptCheckpoints(checkpoints, &report);
   SweepNames(deps_.run_directory, &report);
   if (!deps_.output_directory.empty()) SweepNames(deps_.output_directory, &report);
+  if (!deps_.commits_directory.empty()) SweepNames(deps_.commits_directory, &report);
   return report;
 }
 

@@ -145,6 +145,8 @@ absl::StatusOr<std::shared_ptr<Sandbox>> SandboxManager::RestoreFrom(
     const Entry& entry, const Checkpoint& checkpoint) const {
   SandboxBlueprint blueprint = entry.sandbox->blueprint();
   ASSIGN_OR_RETURN(blueprint.filters, FiltersOf(entry.options.seccomp));
+  // Those of now, which may be of a later release than the sandbox was.
+  blueprint.seccomp_digest = DigestInForce(entry.options.seccomp.value_or(limits_.seccomp_default));
   const std::string& id = entry.sandbox->id();
   // What can fail comes before anything ends. A sandbox whose layers were not there when this
   // daemon took it over holds none.
@@ -175,6 +177,7 @@ absl::StatusOr<SandboxInfo> SandboxManager::RestoreCheckpoint(absl::string_view 
     const auto it = entries_.find(id);
     if (it != entries_.end()) {
       it->second.sandbox = successor;
+      it->second.options.seccomp_digest = successor->blueprint().seccomp_digest;
       return Describe(it->second);
     }
   }

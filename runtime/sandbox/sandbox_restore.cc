@@ -47,6 +47,13 @@ absl::Status Sandbox::StopToBeginAnew() {
     RETURN_IF_ERROR(WaitPidFd(pidfd_.get(), kEndTimeoutMs));
   }
   OnInitGone(kBeginsAnew);
+  {
+    // Looks at the files that are to go.
+    absl::MutexLock lock(&mutex_);
+    const auto told = [this]()
+                          ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return looked_after_.empty(); };
+    mutex_.Await(absl::Condition(&told));
+  }
   RecordEnds();
   return cgroup == nullptr ? absl::OkStatus() : cgroup->Remove();
 }
@@ -84,6 +91,7 @@ void Sandbox::TakeBack(Estate&& estate, std::unique_ptr<Disk> disk, const absl::
     std::move(estate.unrecorded.begin(), estate.unrecorded.end(), std::back_inserter(unrecorded_));
   }
   NoteNotRestored(why);
+  file_hints_.Tell(FileHint::kFilesGo);
 }
 
 // Takes `*disk` when it fails before that is recorded.
@@ -110,8 +118,9 @@ absl::StatusOr<std::shared_ptr<Sandbox>> Sandbox::Succeed(SandboxBlueprint bluep
   };
   // A daemon that dies from here on leaves a stopped sandbox with the new files.
   if (deps_.state != nullptr) {
-    const absl::Status noted = deps_.state->NoteRestored(blueprint.id, resources->disk->name(),
-                                                         resources->ids->host_id_first());
+    const absl::Status noted =
+        deps_.state->NoteRestored(blueprint.id, resources->disk->name(),
+                                  resources->ids->host_id_first(), blueprint.seccomp_digest);
     if (!noted.ok()) return give_up(noted, /*recorded=*/false);
   }
   absl::StatusOr<LaunchRequest> request = resources->MakeLaunchRequest(deps_, blueprint);
@@ -140,6 +149,7 @@ void Sandbox::Retire() {
     absl::MutexLock lock(&mutex_);
     resources = std::move(resources_);
   }
+  file_hints_.Tell(FileHint::kFilesGo);
   // Not on the clean-up queue: who deletes the sandbox and waits for all of it waits for this, too.
   if (resources != nullptr) resources->GiveBack();
 }

@@ -40,8 +40,8 @@ constexpr char kPutCache[] =
     "ON CONFLICT DO UPDATE SET owner = excluded.owner, snapshot = excluded.snapshot, "
     "set_us = excluded.set_us";
 constexpr char kNoteRestored[] =
-    "UPDATE sandboxes SET disk = ?2, host_id_first = ?3, paused = 0, stop_reason = NULL "
-    "WHERE id = ?1";
+    "UPDATE sandboxes SET disk = ?2, host_id_first = ?3, paused = 0, stop_reason = NULL, "
+    "options = json_set(options, '$.seccomp_digest', ?4) WHERE id = ?1";
 constexpr char kPutExec[] =
     "INSERT INTO execs (sandbox_id, exec_no, exec_id, spec) "
     "SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM sandboxes WHERE id = ?1) "
@@ -258,9 +258,13 @@ absl::Status StateDb::EraseCache(const std::string& name, const std::string& sco
 }
 
 absl::Status StateDb::NoteRestored(const std::string& id, const std::string& disk,
-                                   uint32_t host_id_first) {
+                                   uint32_t host_id_first, const std::string& seccomp_digest) {
   return WriteAndWait([&](Statements& statements) {
-    return statements.note_restored.Bind(1, id).Bind(2, disk).Bind(3, int64_t{host_id_first}).Run();
+    return statements.note_restored.Bind(1, id)
+        .Bind(2, disk)
+        .Bind(3, int64_t{host_id_first})
+        .Bind(4, seccomp_digest)
+        .Run();
   });
 }
 

@@ -69,7 +69,8 @@ class StateDb {
   absl::Status PutCache(const CacheRow& row);
   absl::Status EraseCache(const std::string& name, const std::string& scope);
   // It runs anew, with the files on another disk.
-  absl::Status NoteRestored(const std::string& id, const std::string& disk, uint32_t host_id_first);
+  absl::Status NoteRestored(const std::string& id, const std::string& disk, uint32_t host_id_first,
+                            const std::string& seccomp_digest);
   absl::Status NotePaused(const std::string& id);
   absl::Status NoteResumed(const std::string& id);
 

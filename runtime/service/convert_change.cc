@@ -19,6 +19,8 @@ v1::ChangeKind ToProto(ChangeLetter letter) {
       return v1::CHANGE_KIND_MODIFIED;
     case ChangeLetter::kDeleted:
       return v1::CHANGE_KIND_DELETED;
+    case ChangeLetter::kRenamed:
+      return v1::CHANGE_KIND_RENAMED;
     case ChangeLetter::kTypeChanged:
       return v1::CHANGE_KIND_TYPE_CHANGED;
   }
@@ -86,6 +88,7 @@ v1::Change ToProto(const Change& change) {
   v1::Change proto;
   proto.set_path(change.path);
   proto.set_kind(ToProto(change.letter));
+  if (change.letter == ChangeLetter::kRenamed) proto.set_old_path(change.old_path);
   const bool deleted = change.letter == ChangeLetter::kDeleted;
   proto.set_type(TypeOf(deleted ? change.old_mode : change.new_mode));
   if (change.old_mode != kModeAbsent) proto.set_old_mode(change.old_mode);

@@ -46,6 +46,7 @@ absl::Status SetModes(const v1::ExecSpec& proto, ExecSpec* spec) {
   if (!v1::OnLeaderExit_IsValid(proto.on_leader_exit())) {
     return FieldNotServed("spec.on_leader_exit");
   }
+  spec->track_changes = proto.track_changes();
   spec->stdin_open = proto.stdin_mode() == v1::STDIN_MODE_PIPE && !proto.has_terminal();
   if (proto.output_policy() == v1::OUTPUT_POLICY_BACK_PRESSURE) {
     spec->output_policy = OutputPolicy::kBackPressure;
@@ -186,6 +187,7 @@ v1::ExecSpec ToProto(const ExecSpec& spec, WithEnvironment environment) {
   proto.set_working_directory(spec.working_directory);
   proto.set_user(spec.user);
   proto.set_shell(spec.shell);
+  proto.set_track_changes(spec.track_changes);
   if (spec.terminal.has_value()) {
     proto.mutable_terminal()->set_rows(spec.terminal->rows);
     proto.mutable_terminal()->set_columns(spec.terminal->columns);

@@ -183,6 +183,12 @@ v1::End ToProto(const ExecResult& result, bool terminal) {
     SetStream(result.bytes_total[1], result.bytes_dropped[1], end.mutable_stderr_bytes());
   }
   if (result.log_bytes > 0 || result.log_error != 0) SetFullLog(result, end.mutable_full_log());
+  if (result.changes.has_value()) {
+    v1::ChangeRange* const range = end.mutable_change_range();
+    range->set_from_cursor(result.changes->from_cursor);
+    range->set_to_cursor(result.changes->to_cursor);
+    range->set_shared(result.changes->shared);
+  }
   if (result.output_lost_error != 0) end.set_output_lost_error(result.output_lost_error);
   if (result.cause == ExecResult::Cause::kSpawnFailed) {
     const ExecStep step = result.failed_step.value_or(ExecStep::kNone);

@@ -72,7 +72,9 @@ absl::StatusOr<std::shared_ptr<Exec>> ExecService::Start(const Request& request,
 grpc::ServerUnaryReactor* ExecService::StartExec(grpc::CallbackServerContext* context,
                                                  const v1::StartExecRequest* request,
                                                  v1::StartExecResponse* response) {
-  return UnaryCall::Run(deps_, *context, NameOf("ExecService/StartExec", *request), deps_.calls,
+  // A look at the files takes longer than other calls.
+  WorkQueue* const queue = request->spec().track_changes() ? deps_.transfers : deps_.calls;
+  return UnaryCall::Run(deps_, *context, NameOf("ExecService/StartExec", *request), queue,
                         [this, request, response](const UnaryCall& call) {
                           auto exec = Start(*request, call.report());
                           if (!exec.ok()) return exec.status();
@@ -117,7 +119,8 @@ grpc::ServerWriteReactor<v1::RunExecResponse>* ExecService::RunExec(
         *opened.first.emplace().mutable_exec() =
             ToProto(*opened.exec, request->sandbox_id(), WithEnvironment::kYes, *deps_.clock);
         return opened;
-      });
+      },
+      request->spec().track_changes() ? deps_.transfers : nullptr);
 }
 
 grpc::ServerUnaryReactor* ExecService::AcknowledgeOutput(

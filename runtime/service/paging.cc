@@ -3,9 +3,9 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "service/request_error.h"
-#include "snapshot/sha256.h"
 
 namespace glovebox {
 namespace {

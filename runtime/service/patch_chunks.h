@@ -8,7 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "snapshot/sha256.h"
+#include "base/sha256.h"
 
 namespace glovebox {
 

@@ -228,6 +228,20 @@ absl::StatusOr<CaptureOutcome> SandboxAccess::Capture(const Caller& caller,
   return outcome;
 }
 
+absl::StatusOr<CommitOutcome> SandboxAccess::CommitChanges(const Caller& caller,
+                                                           const std::string& id,
+                                                           const CommitOptions& options) const {
+  ASSIGN_OR_RETURN(const std::string parsed, ParseSandboxId(id));
+  return manager_->CommitChanges(parsed, options, caller.View());
+}
+
+absl::StatusOr<ExportedCommits> SandboxAccess::ExportCommits(const Caller& caller,
+                                                             const std::string& id,
+                                                             const ExportOptions& options) const {
+  ASSIGN_OR_RETURN(const std::string parsed, ParseSandboxId(id));
+  return manager_->ExportCommits(parsed, options, caller.View());
+}
+
 absl::StatusOr<BlobCollection> SandboxAccess::CollectBlobs(const Caller& caller,
                                                            bool dry_run) const {
   if (!caller.admin) return AdminRequired();
@@ -249,6 +263,7 @@ absl::Status SandboxAccess::CheckSnapshots(
     absl::FunctionRef<absl::Status(const EntryCheck&)> tell) const {
   if (!caller.admin) return AdminRequired();
   RETURN_IF_ERROR(glovebox::CheckSnapshots(manager_->snapshots(), read_content, tell));
+  RETURN_IF_ERROR(CheckImages(manager_->images(), read_content, tell));
   return blobs_->Check(read_content, [&](const BlobCheck& check) {
     return tell(
         {absl::StrCat("blobs/", check.name), check.problem,

@@ -86,6 +86,11 @@ class SandboxAccess {
                                       const ImportProgressCallback& progress) const;
   // Of a sandbox that the caller sees; as an import, it is the caller's and counts in its quota.
   absl::StatusOr<CaptureOutcome> Capture(const Caller& caller, const std::string& id) const;
+  // As SandboxManager's.
+  absl::StatusOr<CommitOutcome> CommitChanges(const Caller& caller, const std::string& id,
+                                              const CommitOptions& options) const;
+  absl::StatusOr<ExportedCommits> ExportCommits(const Caller& caller, const std::string& id,
+                                                const ExportOptions& options) const;
   // For administrators: PERMISSION_DENIED, ADMIN_REQUIRED. Of the blobs of all clients, too.
   absl::StatusOr<BlobCollection> CollectBlobs(const Caller& caller, bool dry_run) const;
   absl::StatusOr<Collected> CollectSnapshots(const Caller& caller,

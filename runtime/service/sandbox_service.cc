@@ -125,7 +125,7 @@ grpc::ServerUnaryReactor* SandboxService::PauseSandbox(grpc::CallbackServerConte
                                                        const v1::PauseSandboxRequest* request,
                                                        v1::PauseSandboxResponse* response) {
   return UnaryCall::Run(
-      deps_, *context, {"SandboxService/PauseSandbox", request->sandbox_id()}, deps_.calls,
+      deps_, *context, {"SandboxService/PauseSandbox", request->sandbox_id()}, deps_.pauses,
       [this, request, response](const UnaryCall& call) -> absl::Status {
         ASSIGN_OR_RETURN(const SandboxInfo info,
                          deps_.sandboxes->Pause(call.caller(), request->sandbox_id()));
@@ -138,7 +138,7 @@ grpc::ServerUnaryReactor* SandboxService::ResumeSandbox(grpc::CallbackServerCont
                                                         const v1::ResumeSandboxRequest* request,
                                                         v1::ResumeSandboxResponse* response) {
   return UnaryCall::Run(
-      deps_, *context, {"SandboxService/ResumeSandbox", request->sandbox_id()}, deps_.calls,
+      deps_, *context, {"SandboxService/ResumeSandbox", request->sandbox_id()}, deps_.pauses,
       [this, request, response](const UnaryCall& call) -> absl::Status {
         ASSIGN_OR_RETURN(const SandboxInfo info,
                          deps_.sandboxes->Resume(call.caller(), request->sandbox_id()));

@@ -16,6 +16,8 @@
 
 namespace glovebox {
 
+class TreeWatches;
+
 // All outlive the server.
 struct ServiceDeps {
   const SandboxAccess* sandboxes = nullptr;
@@ -24,6 +26,8 @@ struct ServiceDeps {
   // Calls that take up to minutes or wait for their client: imports, creation from a repository,
   // patches. A queue of their own, so that they never hold up the others.
   WorkQueue* transfers = nullptr;
+  // Pauses and their ends, which wait for a sandbox's init and for its forks: each other at most.
+  WorkQueue* pauses = nullptr;
   const Clock* clock = nullptr;
   RpcObserver* observer = nullptr;
   const PageTokens* page_tokens = nullptr;
@@ -33,6 +37,7 @@ struct ServiceDeps {
   LimitBounds limits;
   OutputBounds output;
   bool audit_arguments = false;  // of commands
+  TreeWatches* watches = nullptr;
 };
 
 }  // namespace glovebox

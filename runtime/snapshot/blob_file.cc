@@ -7,10 +7,10 @@
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "linux/file_io.h"
-#include "snapshot/sha256.h"
 
 namespace glovebox {
 namespace {

@@ -14,12 +14,12 @@
 #include "absl/strings/strip.h"
 #include "absl/synchronization/mutex.h"
 #include "base/ids.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "linux/file_io.h"
 #include "snapshot/blob_file.h"
 #include "snapshot/blob_index.h"
 #include "snapshot/directory_list.h"
-#include "snapshot/sha256.h"
 
 namespace glovebox {
 namespace {

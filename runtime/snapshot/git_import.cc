@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "snapshot/git_answer.h"
 #include "snapshot/git_script.h"
+#include "snapshot/git_settings.h"
 #include "snapshot/import_progress.h"
 #include "snapshot/import_source.h"
 #include "snapshot/record_json.h"
@@ -48,7 +49,8 @@ WorkerJob MakeJob(const Wanted& wanted, const Base* base, const std::vector<std:
   WorkerJob job;
   const ImportSource& source = wanted.source;
   const std::string target = source.is_directory ? "/mnt" : "/mnt/source.bundle";
-  job.arguments = {"/bin/sh", "-c", kGitScript, "import", target, wanted.revision};
+  job.arguments = {"/bin/sh", "-c",   absl::StrCat(kGitSettings, kGitScript),
+                   "import",  target, wanted.revision};
   job.arguments.insert(job.arguments.end(),
                        {base == nullptr ? kDestination : kBaseDestination,
                         HistoryName(wanted.history), base == nullptr ? "" : base->info.commit});
@@ -149,7 +151,10 @@ struct GitImporter::State {
                                                       const Wanted& wanted, const Base* base,
                                                       const ImportProgressCallback& progress) {
     const ImportSource& source = wanted.source;
-    WorkerJob job = MakeJob(wanted, base, Known(wanted), limits);
+    const std::vector<std::string> known = Known(wanted);
+    // Else the revision may turn out to be one of these, which takes no room.
+    if (known.empty() && request.room != nullptr) RETURN_IF_ERROR(request.room());
+    WorkerJob job = MakeJob(wanted, base, known, limits);
     ImportProgressParser parser(progress);
     job.on_stderr = [&parser](absl::string_view bytes) { parser.Feed(bytes); };
     ASSIGN_OR_RETURN(WorkerResult result, runner->Run(job));

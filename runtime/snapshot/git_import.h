@@ -35,6 +35,9 @@ struct ImportRequest {
   std::string revision;  // branch, tag, short or full commit id; "": HEAD
   SourcePolicy allowed = nullptr;
   History history = History::kFull;
+  // Asked before anything is made when the store has nothing of the repository yet; its error is
+  // the import's. May be empty.
+  std::function<absl::Status()> room = nullptr;
 };
 
 enum class ImportPhase { kResolving, kCopying, kCheckingOut, kIndexing, kUnpacking, kSealing };

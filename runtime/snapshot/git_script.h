@@ -20,42 +20,16 @@ enum GitScriptExit {
 // snapshot of this source and history in the store. On success stdout is four lines: "known"
 // (nothing was copied) or "imported", commit, tree, branch (empty when HEAD is detached).
 //
-// Everything git would run or read because a repository or a user says so is off. GIT_CONFIG_GLOBAL
-// holds the settings, and not -c, because the upload-pack that clone starts drops -c but keeps
-// this. Source and destination are always given as --git-dir, so nothing is searched for.
+// Comes after kGitSettings. Source and destination are always given as --git-dir, so nothing is
+// searched for.
 inline constexpr char kGitScript[] = R"sh(
-set -u
 src=$1 rev=$2 dst=$3 history=$4 base=$5
 shift 5
-umask 022
-fail() { echo "fatal: $2" >&2; exit "$1"; }
 phase() { echo "glovebox-phase $1" >&2; }
 
-command -v git >/dev/null || exit 20
-cat >"$GIT_CONFIG_GLOBAL" <<'CONFIG' || exit 24
-[safe]
-  directory = *
-[core]
-  hooksPath = /dev/null
-  fsmonitor = false
-  attributesFile = /dev/null
-  excludesFile = /dev/null
-  logAllRefUpdates = false
-  fsync = none
-[protocol]
-  allow = never
-[protocol "file"]
-  allow = always
-[submodule]
-  recurse = false
+cat >>"$GIT_CONFIG_GLOBAL" <<'CONFIG' || exit 24
 [uploadpack]
   allowAnySHA1InWant = true
-[fetch]
-  unpackLimit = 1
-[gc]
-  auto = 0
-[maintenance]
-  auto = false
 [advice]
   detachedHead = false
 CONFIG

@@ -10,10 +10,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "linux/file_io.h"
-#include "snapshot/sealed_store.h"
-#include "snapshot/sha256.h"
 #include "snapshot/tree_digest.h"
 
 namespace glovebox {
@@ -26,6 +25,33 @@ absl::Status NotFound(absl::string_view name) {
       absl::StatusCode::kNotFound, absl::StrCat("no image \"", name, "\""),
       {"IMAGE_NOT_FOUND",
        {{"image", std::string(name)}, {"remedy", "list the images, or import this one"}}});
+}
+
+absl::Status Exists(absl::string_view name) {
+  return DetailedError(
+      absl::StatusCode::kAlreadyExists, absl::StrCat("image \"", name, "\" exists"),
+      {"IMAGE_EXISTS",
+       {{"image", std::string(name)}, {"remedy", "delete it first, or choose another name"}}});
+}
+
+absl::Status InUse(absl::string_view name) {
+  return DetailedError(absl::StatusCode::kFailedPrecondition,
+                       absl::StrCat("image \"", name, "\" is in use"),
+                       {"IMAGE_IN_USE",
+                        {{"image", std::string(name)},
+                         {"remedy", "delete the sandboxes that were made from it first"}}});
+}
+
+absl::Status Damaged(absl::string_view why) {
+  return DetailedError(absl::StatusCode::kDataLoss, why, {"SNAPSHOT_DAMAGED", {}});
+}
+
+absl::StatusOr<std::string> DigestOf(const Disk& disk, bool is_delta) {
+  ASSIGN_OR_RETURN(const UniqueFd root,
+                   OpenAt(disk.root_fd(), SealedStore::kRoot, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  TreeDigestOptions options;
+  options.is_delta = is_delta;
+  return DigestTree(root.get(), options);
 }
 
 absl::StatusOr<ImageInfo> CheckEntry(const StoredEntry& entry) {
@@ -122,7 +148,9 @@ absl::StatusOr<std::unique_ptr<ImageStore>> ImageStore::Open(const std::string& 
   }
   // What imports left that came to nothing. With damaged images it is not known whose layers are
   // whose.
-  if (state->damaged.empty()) state->layers->RemoveUnused(state->UsedLayers());
+  if (state->damaged.empty()) {
+    state->layers->Remove(state->layers->RetireUnused(state->UsedLayers()));
+  }
   return std::unique_ptr<ImageStore>(new ImageStore(std::move(state)));
 }
 
@@ -152,8 +180,12 @@ LayerStore* ImageStore::layers() { return state_->layers.get(); }
 const LayerStore* ImageStore::layers() const { return state_->layers.get(); }
 
 void ImageStore::RemoveUnusedLayers() {
-  const std::lock_guard lock(state_->mutex);
-  if (state_->damaged.empty()) state_->layers->RemoveUnused(state_->UsedLayers());
+  std::vector<std::string> retired;
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (state_->damaged.empty()) retired = state_->layers->RetireUnused(state_->UsedLayers());
+  }
+  state_->layers->Remove(retired);
 }
 
 uint32_t ImageStore::CountImagesWith(const std::string& key) const {
@@ -171,16 +203,9 @@ std::vector<std::string> ImageStore::damaged() const { return state_->damaged; }
 absl::StatusOr<ImageInfo> ImageStore::Commit(std::unique_ptr<Disk> disk, absl::string_view name,
                                              absl::string_view source, const ImageParts& parts) {
   ASSIGN_OR_RETURN(const std::string key, ParseImageName(name));
-  const absl::Status exists = DetailedError(
-      absl::StatusCode::kAlreadyExists, absl::StrCat("image \"", key, "\" exists"),
-      {"IMAGE_EXISTS", {{"image", key}, {"remedy", "delete it first, or choose another name"}}});
-  if (Find(key).ok()) return exists;
+  if (Find(key).ok()) return Exists(key);
   ASSIGN_OR_RETURN(std::unique_ptr<StagedEntry> staged, state_->entries->Stage(std::move(disk)));
-  ASSIGN_OR_RETURN(const UniqueFd root, OpenAt(staged->disk().root_fd(), SealedStore::kRoot,
-                                               O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  TreeDigestOptions options;
-  options.is_delta = !parts.layers.empty();
-  ASSIGN_OR_RETURN(const std::string content, DigestTree(root.get(), options));
+  ASSIGN_OR_RETURN(const std::string content, DigestOf(staged->disk(), !parts.layers.empty()));
   ASSIGN_OR_RETURN(const DiskUsage usage, staged->disk().Usage());
   ImageInfo info{.name = key,
                  .digest = absl::StrCat("sha256:", content),
@@ -192,16 +217,40 @@ absl::StatusOr<ImageInfo> ImageStore::Commit(std::unique_ptr<Disk> disk, absl::s
                  .built_in = false,
                  .parts = parts};
   if (!parts.layers.empty()) RETURN_IF_ERROR(CountLayers(*state_->layers, content, &info));
+  RETURN_IF_ERROR(CommitStaged(*staged, info));
+  return info;
+}
+
+absl::Status ImageStore::CommitStaged(StagedEntry& staged, const ImageInfo& info) {
   const std::string record = FormatImageRecord(info);
   // What the next Open would refuse must not get in.
   RETURN_IF_ERROR(ParseImageRecord(record).status());
-  // One lock over store and map, so that a Delete of the same name comes before or after both.
-  const std::lock_guard lock(state_->mutex);
-  const absl::Status committed = state_->entries->Commit(std::move(staged), key, record);
-  if (absl::IsAlreadyExists(committed)) return exists;
-  RETURN_IF_ERROR(committed);
-  state_->images.emplace(key, info);
-  return info;
+  RETURN_IF_ERROR(SealedStore::Complete(staged, record));
+  {
+    // Over store and map, so that a Delete of the same name comes before or after both.
+    const std::lock_guard lock(state_->mutex);
+    const absl::Status published = state_->entries->Publish(staged, info.name);
+    if (absl::IsAlreadyExists(published)) return Exists(info.name);
+    RETURN_IF_ERROR(published);
+    state_->images.emplace(info.name, info);
+  }
+  absl::Status settled = state_->entries->Settle();
+  if (!settled.ok()) (void)Delete(info.name);  // stays if somebody uses it by now: it is whole
+  return settled;
+}
+
+absl::Status ImageStore::Verify(absl::string_view name, bool content) {
+  ASSIGN_OR_RETURN(ImageInfo info, Find(name));
+  if (info.built_in) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const Layer own, state_->entries->Lease(info.name, info.image_bytes));
+  if (!content) return absl::OkStatus();
+  const absl::StatusOr<std::string> found = DigestOf(*own.disk, !info.parts.layers.empty());
+  if (!found.ok()) return Damaged(found.status().message());
+  const std::string recorded = info.digest;
+  info.digest = absl::StrCat("sha256:", *found);
+  if (!info.parts.layers.empty()) RETURN_IF_ERROR(CountLayers(*state_->layers, *found, &info));
+  if (info.digest == recorded) return absl::OkStatus();
+  return Damaged("its own disk holds something else than was recorded");
 }
 
 absl::StatusOr<RootLayers> ImageStore::Lease(absl::string_view name) {
@@ -238,19 +287,19 @@ absl::Status ImageStore::Delete(absl::string_view name) {
                          "the image \"host\" is built in and cannot be deleted",
                          {"IMAGE_NAME_RESERVED", {{"image", info.name}}});
   }
-  const std::lock_guard lock(state_->mutex);
-  const absl::Status deleted = state_->entries->Delete(info.name);
-  if (absl::IsAborted(deleted)) {
-    return DetailedError(
-        absl::StatusCode::kFailedPrecondition, absl::StrCat("image \"", info.name, "\" is in use"),
-        {"IMAGE_IN_USE",
-         {{"image", info.name}, {"remedy", "delete the sandboxes that were made from it first"}}});
+  std::vector<std::string> retired;
+  std::vector<std::string> layers;
+  {
+    const std::lock_guard lock(state_->mutex);
+    const absl::Status deleted = state_->entries->Retire(info.name, &retired);
+    if (absl::IsAborted(deleted)) return InUse(info.name);
+    if (absl::IsNotFound(deleted)) return NotFound(info.name);
+    RETURN_IF_ERROR(deleted);
+    state_->images.erase(info.name);
+    layers = state_->layers->RetireUnused(state_->UsedLayers());
   }
-  if (absl::IsNotFound(deleted)) return NotFound(info.name);
-  RETURN_IF_ERROR(deleted);
-  state_->images.erase(info.name);
-  state_->layers->RemoveUnused(state_->UsedLayers());
-  return absl::OkStatus();
+  state_->layers->Remove(layers);
+  return state_->entries->Remove(retired);
 }
 
 }  // namespace glovebox

@@ -23,6 +23,7 @@
 #include "snapshot/image_record.h"
 #include "snapshot/layer.h"
 #include "snapshot/layer_store.h"
+#include "snapshot/sealed_store.h"
 
 namespace glovebox {
 
@@ -67,8 +68,13 @@ class ImageStore {
   // FAILED_PRECONDITION with reason IMAGE_IN_USE while leased, IMAGE_NAME_RESERVED for `host`.
   absl::Status Delete(absl::string_view name);
 
+  // DATA_LOSS when it is not as it was recorded, its layers apart. `content`: what its own disk has
+  // is read and compared with the digest.
+  absl::Status Verify(absl::string_view name, bool content);
+
  private:
   struct State;
+  absl::Status CommitStaged(StagedEntry& staged, const ImageInfo& info);
   explicit ImageStore(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

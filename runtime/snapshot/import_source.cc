@@ -12,9 +12,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/escape.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "linux/file_io.h"
-#include "snapshot/sha256.h"
 
 namespace glovebox {
 namespace {

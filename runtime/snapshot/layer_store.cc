@@ -24,6 +24,18 @@ absl::StatusOr<LayerInfo> CheckEntry(const StoredEntry& entry) {
   return info;
 }
 
+absl::Status Damaged(absl::string_view why) {
+  return DetailedError(absl::StatusCode::kDataLoss, why, {"SNAPSHOT_DAMAGED", {}});
+}
+
+absl::StatusOr<std::string> DigestOf(const Disk& disk) {
+  ASSIGN_OR_RETURN(const UniqueFd root,
+                   OpenAt(disk.root_fd(), SealedStore::kRoot, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  TreeDigestOptions options;
+  options.is_delta = true;
+  return DigestTree(root.get(), options);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LayerStore>> LayerStore::Open(const std::string& directory,
@@ -52,11 +64,7 @@ std::optional<LayerInfo> LayerStore::Find(const std::string& key) const {
 
 absl::StatusOr<LayerInfo> LayerStore::Commit(std::unique_ptr<Disk> disk, const std::string& key) {
   ASSIGN_OR_RETURN(std::unique_ptr<StagedEntry> staged, entries_->Stage(std::move(disk)));
-  ASSIGN_OR_RETURN(const UniqueFd root, OpenAt(staged->disk().root_fd(), SealedStore::kRoot,
-                                               O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  TreeDigestOptions options;
-  options.is_delta = true;
-  ASSIGN_OR_RETURN(const std::string content, DigestTree(root.get(), options));
+  ASSIGN_OR_RETURN(const std::string content, DigestOf(staged->disk()));
   ASSIGN_OR_RETURN(const DiskUsage usage, staged->disk().Usage());
   const LayerInfo info{.key = key,
                        .content_digest = content,
@@ -66,19 +74,23 @@ absl::StatusOr<LayerInfo> LayerStore::Commit(std::unique_ptr<Disk> disk, const s
   const std::string record = FormatLayerRecord(info);
   // What the next Open would refuse must not get in.
   RETURN_IF_ERROR(ParseLayerRecord(record).status());
+  RETURN_IF_ERROR(SealedStore::Complete(*staged, record));
+  ASSIGN_OR_RETURN(const LayerInfo kept, Keep(*staged, info));
+  // One that is not durable is only lost with the image that wants it: that comes after it.
+  RETURN_IF_ERROR(entries_->Settle());
+  return kept;
+}
+
+absl::StatusOr<LayerInfo> LayerStore::Keep(StagedEntry& staged, const LayerInfo& info) {
   const std::lock_guard lock(mutex_);
-  const absl::Status committed = entries_->Commit(std::move(staged), key, record);
-  if (!absl::IsAlreadyExists(committed)) {
-    RETURN_IF_ERROR(committed);
-    layers_.emplace(key, info);
+  const absl::Status published = entries_->Publish(staged, info.key);
+  if (!absl::IsAlreadyExists(published)) {
+    RETURN_IF_ERROR(published);
+    layers_.emplace(info.key, info);
   }
-  const auto it = layers_.find(key);
-  if (it == layers_.end()) {
-    return DetailedError(absl::StatusCode::kDataLoss,
-                         absl::StrCat("a damaged layer is in the place of ", key),
-                         {"SNAPSHOT_DAMAGED", {}});
-  }
-  return it->second;
+  const auto it = layers_.find(info.key);
+  if (it != layers_.end()) return it->second;
+  return Damaged(absl::StrCat("what is in the place of layer ", info.key, " was refused"));
 }
 
 absl::StatusOr<Layer> LayerStore::Lease(const std::string& key) {
@@ -90,14 +102,37 @@ absl::StatusOr<Layer> LayerStore::Lease(const std::string& key) {
   return layer;
 }
 
-void LayerStore::RemoveUnused(const std::set<std::string>& used) {
+std::vector<std::string> LayerStore::RetireUnused(const std::set<std::string>& used) {
+  std::vector<std::string> retired;
   const std::lock_guard lock(mutex_);
   for (auto it = layers_.begin(); it != layers_.end();) {
-    // One that is leased is an import's, or a sandbox's; one that cannot be removed goes another
-    // time.
-    const bool removed = !used.contains(it->first) && entries_->Delete(it->first).ok();
-    it = removed ? layers_.erase(it) : std::next(it);
+    // One that is leased is an import's, or a sandbox's.
+    const bool gone = !used.contains(it->first) && entries_->Retire(it->first, &retired).ok();
+    it = gone ? layers_.erase(it) : std::next(it);
   }
+  return retired;
+}
+
+void LayerStore::Remove(const std::vector<std::string>& retired) {
+  (void)entries_->Remove(retired);  // what cannot be removed goes at the next Open
+}
+
+std::vector<std::string> LayerStore::Keys() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> keys;
+  for (const auto& [key, info] : layers_) keys.push_back(key);
+  return keys;
+}
+
+absl::Status LayerStore::Verify(const std::string& key, bool content) {
+  const std::optional<LayerInfo> info = Find(key);
+  if (!info.has_value()) return absl::NotFoundError(absl::StrCat("no layer ", key));
+  ASSIGN_OR_RETURN(const Layer layer, Lease(key));
+  if (!content) return absl::OkStatus();
+  const absl::StatusOr<std::string> found = DigestOf(*layer.disk);
+  if (!found.ok()) return Damaged(found.status().message());
+  if (*found == info->content_digest) return absl::OkStatus();
+  return Damaged(absl::StrCat("holds ", *found, ", not ", info->content_digest));
 }
 
 }  // namespace glovebox

@@ -60,11 +60,18 @@ class LayerStore {
   // subdirectory is root/image-root. NOT_FOUND.
   absl::StatusOr<Layer> Lease(const std::string& key);
 
-  // Removes every layer that is neither in `used` nor leased.
-  void RemoveUnused(const std::set<std::string>& used);
+  // Every layer that is neither in `used` nor leased is gone; their files go by Remove.
+  std::vector<std::string> RetireUnused(const std::set<std::string>& used);
+  void Remove(const std::vector<std::string>& retired);
+
+  // DATA_LOSS with reason SNAPSHOT_DAMAGED when it is not as it was recorded. `content`: all of it
+  // is read. NOT_FOUND.
+  absl::Status Verify(const std::string& key, bool content);
+  std::vector<std::string> Keys() const;
 
  private:
   LayerStore() = default;
+  absl::StatusOr<LayerInfo> Keep(StagedEntry& staged, const LayerInfo& info);
 
   std::unique_ptr<SealedStore> entries_;
   std::vector<std::string> damaged_;  // not changed after Open

@@ -9,8 +9,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/sha256.h"
 #include "snapshot/record_json.h"
-#include "snapshot/sha256.h"
 
 namespace glovebox {
 namespace {

@@ -7,10 +7,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "snapshot/import_progress.h"
 #include "snapshot/layer_store.h"
-#include "snapshot/sha256.h"
 #include "snapshot/single_flight.h"
 #include "snapshot/worker_tree.h"
 

@@ -118,24 +118,29 @@ absl::StatusOr<std::unique_ptr<StagedEntry>> SealedStore::Stage(std::unique_ptr<
   return staged;
 }
 
-absl::Status SealedStore::Commit(std::unique_ptr<StagedEntry> staged, const std::string& name,
-                                 absl::string_view record, absl::string_view manifest) {
-  RETURN_IF_ERROR(WriteNew(absl::StrCat(staged->path_, "/", kRecord), record));
+absl::Status SealedStore::Complete(const StagedEntry& staged, absl::string_view record,
+                                   absl::string_view manifest) {
+  RETURN_IF_ERROR(WriteNew(absl::StrCat(staged.path_, "/", kRecord), record));
   if (!manifest.empty()) {
-    RETURN_IF_ERROR(WriteNew(absl::StrCat(staged->path_, "/", kManifest), manifest));
+    RETURN_IF_ERROR(WriteNew(absl::StrCat(staged.path_, "/", kManifest), manifest));
   }
-  RETURN_IF_ERROR(FlushDirectory(staged->path_));
+  return FlushDirectory(staged.path_);
+}
+
+absl::Status SealedStore::Publish(StagedEntry& staged, const std::string& name) {
   const std::lock_guard lock(mutex_);
-  if (::renameat2(AT_FDCWD, staged->path_.c_str(), AT_FDCWD, PathOf(name).c_str(),
+  if (::renameat2(AT_FDCWD, staged.path_.c_str(), AT_FDCWD, PathOf(name).c_str(),
                   RENAME_NOREPLACE) != 0) {
     if (errno == EEXIST) return absl::AlreadyExistsError(absl::StrCat(name, " is in the store"));
     return ErrnoError(errno, absl::StrCat("renameat2 to ", PathOf(name)));
   }
-  staged->path_.clear();
-  attached_.push_front({name, std::move(staged->disk_)});
+  staged.path_.clear();
+  attached_.push_front({name, std::move(staged.disk_)});
   DropIdle();
-  return FlushDirectory(directory_);
+  return absl::OkStatus();
 }
+
+absl::Status SealedStore::Settle() const { return FlushDirectory(directory_); }
 
 absl::StatusOr<std::string> SealedStore::ReadManifest(const std::string& name,
                                                       size_t bytes_max) const {
@@ -205,21 +210,25 @@ absl::StatusOr<Layer> SealedStore::Lease(const std::string& name, uint64_t image
   return Layer{disk, disk->mount_path(), kRoot};
 }
 
-absl::Status SealedStore::Delete(const std::string& name) {
+absl::Status SealedStore::Retire(const std::string& name, std::vector<std::string>* retired) {
   const std::string deleted = PathOf(absl::StrCat(kDeletedPrefix, NewRandomId()));
-  {
-    const std::lock_guard lock(mutex_);
-    const auto it = FindAttached(name);
-    if (it != attached_.end() && it->disk.use_count() > 1) {
-      return absl::AbortedError(absl::StrCat(name, " is leased"));
-    }
-    if (::rename(PathOf(name).c_str(), deleted.c_str()) != 0) {
-      return ErrnoError(errno, absl::StrCat("rename ", PathOf(name)));
-    }
-    if (it != attached_.end()) attached_.erase(it);
+  const std::lock_guard lock(mutex_);
+  const auto it = FindAttached(name);
+  if (it != attached_.end() && it->disk.use_count() > 1) {
+    return absl::AbortedError(absl::StrCat(name, " is leased"));
   }
-  RETURN_IF_ERROR(FlushDirectory(directory_));
-  return RemoveTreeAt(AT_FDCWD, deleted);
+  if (::rename(PathOf(name).c_str(), deleted.c_str()) != 0) {
+    return ErrnoError(errno, absl::StrCat("rename ", PathOf(name)));
+  }
+  if (it != attached_.end()) attached_.erase(it);
+  retired->push_back(deleted);
+  return absl::OkStatus();
+}
+
+absl::Status SealedStore::Remove(const std::vector<std::string>& retired) const {
+  absl::Status status = retired.empty() ? absl::OkStatus() : FlushDirectory(directory_);
+  for (const std::string& path : retired) status.Update(RemoveTreeAt(AT_FDCWD, path));
+  return status;
 }
 
 }  // namespace glovebox

@@ -5,7 +5,8 @@
 //
 // On disk, beside the entries: ".staged-<id>" (being written) and ".deleted-<id>" (being removed);
 // Open removes both. Everything is flushed before the rename that makes an entry, and the parent
-// after it.
+// after it. What takes long (flushing, removing) is apart from the renames, so that nobody has to
+// wait for it with a lock.
 #ifndef GLOVEBOX_SNAPSHOT_SEALED_STORE_H_
 #define GLOVEBOX_SNAPSHOT_SEALED_STORE_H_
 
@@ -65,10 +66,14 @@ class SealedStore {
 
   absl::StatusOr<std::unique_ptr<StagedEntry>> Stage(std::unique_ptr<Disk> disk);
 
-  // ALREADY_EXISTS when `name` is there; the staged entry then goes.
-  // `manifest` "": none is kept.
-  absl::Status Commit(std::unique_ptr<StagedEntry> staged, const std::string& name,
-                      absl::string_view record, absl::string_view manifest = "");
+  // Writes what is kept beside the disk, and flushes it. `manifest` "": none is kept.
+  static absl::Status Complete(const StagedEntry& staged, absl::string_view record,
+                               absl::string_view manifest = "");
+
+  // Makes it an entry, which can be leased from then on. ALREADY_EXISTS when `name` is there. A
+  // power failure may take it back until Settle has returned OK.
+  absl::Status Publish(StagedEntry& staged, const std::string& name);
+  absl::Status Settle() const;
 
   // NOT_FOUND when the entry has none. Adds one to an entry without.
   absl::StatusOr<std::string> ReadManifest(const std::string& name, size_t bytes_max) const;
@@ -86,8 +91,11 @@ class SealedStore {
   // DATA_LOSS when disk.img has not `image_bytes` bytes.
   absl::StatusOr<Layer> Lease(const std::string& name, uint64_t image_bytes);
 
-  // ABORTED while a lease is held: callers say which.
-  absl::Status Delete(const std::string& name);
+  // The entry is gone, and adds where its files are to `retired`, for Remove. ABORTED while a lease
+  // is held: callers say which.
+  absl::Status Retire(const std::string& name, std::vector<std::string>* retired);
+  // The first error; what is left goes at the next Open.
+  absl::Status Remove(const std::vector<std::string>& retired) const;
 
  private:
   struct Attached {

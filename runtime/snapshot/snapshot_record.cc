@@ -3,9 +3,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/escape.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "snapshot/record_json.h"
-#include "snapshot/sha256.h"
 
 namespace glovebox {
 namespace {

@@ -13,10 +13,10 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "base/ids.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "linux/file_io.h"
 #include "snapshot/sealed_store.h"
-#include "snapshot/sha256.h"
 #include "snapshot/tree_digest.h"
 
 namespace glovebox {
@@ -147,8 +147,7 @@ struct SnapshotStore::State {
   // Digests of the snapshots that are kept as a difference to `digest`. Needs mutex.
   std::string ChildrenOf(const std::string& digest) const;
   void NoteUse(const std::string& digest);
-  absl::StatusOr<SnapshotInfo> Keep(std::unique_ptr<StagedEntry> staged, SnapshotInfo info,
-                                    absl::string_view record, absl::string_view manifest);
+  absl::StatusOr<SnapshotInfo> Keep(StagedEntry& staged, SnapshotInfo info);
 };
 
 void SnapshotStore::State::Adopt(std::vector<SnapshotInfo> found) {
@@ -321,19 +320,24 @@ absl::StatusOr<SnapshotInfo> SnapshotStore::Commit(std::unique_ptr<Disk> disk,
   const std::string record = FormatSnapshotRecord(info);
   // What the next Open would refuse must not get in.
   RETURN_IF_ERROR(ParseSnapshotRecord(record).status());
-  return state_->Keep(std::move(staged), std::move(info), record, walked.manifest);
+  RETURN_IF_ERROR(SealedStore::Complete(*staged, record, walked.manifest));
+  const absl::Time made = info.created;
+  ASSIGN_OR_RETURN(const SnapshotInfo kept, state_->Keep(*staged, std::move(info)));
+  if (const absl::Status settled = state_->entries->Settle(); !settled.ok()) {
+    if (kept.created == made) (void)Delete(kept.digest);  // stays if somebody uses it by now
+    return settled;
+  }
+  return kept;
 }
 
 // One lock over store and map, so that a Delete of the same digest comes before or after both.
-absl::StatusOr<SnapshotInfo> SnapshotStore::State::Keep(std::unique_ptr<StagedEntry> staged,
-                                                        SnapshotInfo info, absl::string_view record,
-                                                        absl::string_view manifest) {
+absl::StatusOr<SnapshotInfo> SnapshotStore::State::Keep(StagedEntry& staged, SnapshotInfo info) {
   const std::lock_guard lock(mutex);
   if (!info.parent.empty() && !snapshots.contains(info.parent)) {
     return SnapshotNotFound(info.parent);
   }
   const std::string name = NameOf(info.digest);
-  const absl::Status committed = entries->Commit(std::move(staged), name, record, manifest);
+  const absl::Status committed = entries->Publish(staged, name);
   if (absl::IsAlreadyExists(committed)) {
     const auto it = snapshots.find(info.digest);
     if (it != snapshots.end()) return it->second;
@@ -371,15 +375,18 @@ absl::StatusOr<std::vector<Layer>> SnapshotStore::LeaseUnnoted(absl::string_view
 
 absl::Status SnapshotStore::Delete(absl::string_view digest) {
   ASSIGN_OR_RETURN(const SnapshotInfo info, Find(digest));
-  const std::lock_guard lock(state_->mutex);
-  const std::string children = state_->ChildrenOf(info.digest);
-  if (!children.empty()) return InUse(info.digest, children);
-  const absl::Status deleted = state_->entries->Delete(NameOf(info.digest));
-  if (absl::IsAborted(deleted)) return InUse(info.digest, "");
-  if (absl::IsNotFound(deleted)) return SnapshotNotFound(info.digest);
-  RETURN_IF_ERROR(deleted);
-  state_->snapshots.erase(info.digest);
-  return absl::OkStatus();
+  std::vector<std::string> retired;
+  {
+    const std::lock_guard lock(state_->mutex);
+    const std::string children = state_->ChildrenOf(info.digest);
+    if (!children.empty()) return InUse(info.digest, children);
+    const absl::Status deleted = state_->entries->Retire(NameOf(info.digest), &retired);
+    if (absl::IsAborted(deleted)) return InUse(info.digest, "");
+    if (absl::IsNotFound(deleted)) return SnapshotNotFound(info.digest);
+    RETURN_IF_ERROR(deleted);
+    state_->snapshots.erase(info.digest);
+  }
+  return state_->entries->Remove(retired);
 }
 
 bool SnapshotStore::IsLeased(absl::string_view digest) const {

@@ -1,4 +1,4 @@
-// Whether what the snapshot store has on disk is whole.
+// Whether what the stores of snapshots and images have on disk is whole.
 #ifndef GLOVEBOX_SNAPSHOT_STORE_CHECK_H_
 #define GLOVEBOX_SNAPSHOT_STORE_CHECK_H_
 
@@ -6,6 +6,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "snapshot/image_store.h"
 #include "snapshot/snapshot_store.h"
 
 namespace glovebox {
@@ -22,6 +23,12 @@ struct EntryCheck {
 // changes nothing but that a snapshot of an earlier release gets its manifest.
 absl::Status CheckSnapshots(SnapshotStore* store, bool read_content,
                             absl::FunctionRef<absl::Status(const EntryCheck&)> tell);
+
+// The same of every image ("images/NAME") and of the layers that images share
+// ("image-layers/KEY"). `read_content`: every file is read, and what was made of it compared with
+// the recorded digest.
+absl::Status CheckImages(ImageStore* store, bool read_content,
+                         absl::FunctionRef<absl::Status(const EntryCheck&)> tell);
 
 }  // namespace glovebox
 

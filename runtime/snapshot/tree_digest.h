@@ -10,7 +10,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "snapshot/sha256.h"
+#include "base/sha256.h"
 
 namespace glovebox {
 

@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "snapshot/import_progress.h"
-#include "snapshot/sha256.h"
 #include "snapshot/single_flight.h"
 #include "snapshot/worker_tree.h"
 

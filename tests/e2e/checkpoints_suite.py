@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Checkpoints through the command line: kept, listed, rolled back to, removed; what runs ends and says so."""
 
+import contextlib
 import json
+import sqlite3
 import unittest
 
 import daemon
@@ -89,6 +91,26 @@ class LostLayer(daemon.FreshDaemonCase):
         self.daemon.start()
         self.ok("rollback", sandbox, "c")
         self.assertEqual(self.ok("exec", sandbox, "--", "sh", "-c", "cat new file; git status --porcelain"), b"mine\ntwo\n?? new\n")
+
+
+class OfAnEarlierRelease(daemon.FreshDaemonCase):
+    def test_a_sandbox_that_begins_anew_has_the_filters_of_now_and_says_so(self):
+        sandbox = self.create()
+        self.ok("checkpoint", "create", sandbox, "c")
+        now = self.filters(sandbox)
+        self.daemon.kill()
+        with contextlib.closing(sqlite3.connect(self.daemon.state / "state.db")) as database, database:
+            database.execute("UPDATE sandboxes SET options = json_set(options, '$.seccomp_digest', ?)", ("0" * 64,))
+        self.daemon.start()
+        self.assertIn("sha256:" + "0" * 64, self.filters(sandbox), "what it was made with")
+        self.ok("rollback", sandbox, "c")
+        self.assertEqual(self.filters(sandbox), now)
+        self.daemon.kill()
+        self.daemon.start()
+        self.assertEqual(self.filters(sandbox), now)
+
+    def filters(self, sandbox):
+        return next(one["mechanism"] for one in self.inspect(sandbox)["enforcement"] if one["name"] == "seccomp")
 
 
 if __name__ == "__main__":

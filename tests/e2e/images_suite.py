@@ -115,6 +115,55 @@ class Images(ImagesCase):
         self.assertEqual(len(digests), 1)
         self.assertEqual(len(self.layers_on_disk()), 2, "kept once")
 
+    def test_fsck_tells_of_each_image_and_layer_whether_it_is_whole(self):
+        image = self.imported(self.write(Layout(BASE, layer(member("etc/x", b"1" * 5000)))))["name"]
+        plain = self.top / "root"
+        (plain / "usr").mkdir(parents=True)
+        (plain / "etc").mkdir()
+        (plain / "etc" / "y").write_bytes(b"2" * 5000)
+        of_directory = self.imported(plain)["name"]
+        layers = {f"image-layers/{key}" for key in self.layers_on_disk()}
+        self.assertEqual(self.damaged(), {})
+        self.assertLessEqual({f"images/{image}", f"images/{of_directory}"} | layers, self.checked())
+        store = self.daemon.state / "store"
+        rotten = store / "image-layers" / next(key for key in self.layers_on_disk() if self.rot(store / "image-layers" / key, b"1" * 4096))
+        with self.subTest("a layer"):
+            self.assertEqual(set(self.damaged()), {f"image-layers/{rotten.name}"})
+            self.assertIn(image, self.damaged()[f"image-layers/{rotten.name}"])
+        with self.subTest("an image of one disk"):
+            self.assertTrue(self.rot(store / "images" / of_directory, b"2" * 4096))
+            self.assertEqual(set(self.damaged()), {f"image-layers/{rotten.name}", f"images/{of_directory}"})
+        self.assertEqual(self.damaged(content=False), {}, "what is in them is not read")
+
+    # By way of the image's file below the mounted disk: the page cache of the disk must not have it.
+    def rot(self, entry, text):
+        disk = os.open(entry / "disk.img", os.O_RDWR)
+        self.addCleanup(os.close, disk)
+        end = 0
+        while True:  # it is sparse
+            try:
+                begin = os.lseek(disk, end, os.SEEK_DATA)
+            except OSError:
+                return False
+            end = os.lseek(disk, begin, os.SEEK_HOLE)
+            at = os.pread(disk, end - begin, begin).find(text)
+            if at < 0:
+                continue
+            self.daemon.kill()
+            os.pwrite(disk, b"r", begin + at)
+            self.daemon.start()
+            return True
+
+    def checked(self, content=True):
+        shown = self.daemon.cli("snapshot", "fsck", "--json", *(["--content"] if content else []))
+        return {one["name"] for one in json.loads(shown.stdout)}
+
+    def damaged(self, content=True):
+        shown = self.daemon.cli("snapshot", "fsck", "--json", *(["--content"] if content else []))
+        found = {one["name"]: one["remedy"] for one in json.loads(shown.stdout) if one["damaged"]}
+        self.assertEqual(shown.returncode, 1 if found else 0)
+        return found
+
     def test_an_old_docker_archive_whose_layers_are_links(self):
         same = layer(member("etc/x", b"1"))
         path = oci_layout.docker_save(self.top / "d.tar", BASE, same, BASE, shared=True)

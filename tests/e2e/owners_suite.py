@@ -14,6 +14,7 @@ EXEC = "kept"  # the exec of the sandbox under test
 NAMED = {"sandbox_id": "$ID"}
 IN_EXEC = {"sandbox_id": "$ID", "exec_id": EXEC}
 SLEEP = {"arguments": [b"/bin/sleep", b"600"]}
+ENDLESS = {"glovebox.v1.ChangeService.WatchChanges"}  # of which the first message is asked
 LIST_SERVICES = b"\x3a\x00"  # a ServerReflectionRequest with list_services
 
 # RPC -> a request that is valid but for the sandbox it names. None: it names no sandbox. A new RPC needs a row.
@@ -48,7 +49,8 @@ TABLE = {
     "Change.DiffSandbox": NAMED,
     "Change.CompareSandboxes": {"sandboxes": [{"sandbox_id": "$ID"}, {"sandbox_id": "$ID"}]},
     "Change.ApplyPatch": {"sandbox_id": "$ID", "patch": b"x"},
-    "Change.CommitChanges": {"sandbox_id": "$ID", "branch": "b", "message": "m"},
+    "Change.CommitChanges": {"sandbox_id": "$ID", "branch": "b", "message": "m",
+                             "author": {"name": "a", "email": "a@b"}},
     "Change.ExportBundle": {"sandbox_id": "$ID", "commit": "HEAD"},
     "File.ReadFile": {"sandbox_id": "$ID", "path": b"/etc/passwd"},
     "File.WriteFile": {"target": {"sandbox_id": "$ID", "path": b"/tmp/x"}},
@@ -116,7 +118,11 @@ class Answer:
         self.code, self.message, self.trailers = grpc.StatusCode.OK, "", ()
         try:
             answer = stub(iter([message]) if method.client_streaming else message, timeout=60)
-            self.responses = list(answer) if method.server_streaming else [answer]
+            if method.full_name in ENDLESS:
+                self.responses = [next(answer)]
+                answer.cancel()
+            else:
+                self.responses = list(answer) if method.server_streaming else [answer]
         except grpc.RpcError as error:
             self.code, self.message, self.responses = error.code(), error.details(), []
             self.trailers = tuple(sorted((key, value) for key, value in error.trailing_metadata() or ()))

@@ -216,6 +216,22 @@ class Budget(daemon.FreshDaemonCase):
         self.assertEqual({one["digest"] for one in json.loads(self.ok("snapshot", "ls", "--json"))}, left)
         self.assertEqual(self.ok("snapshot", "gc"), b"", "all is in use, and fits")
 
+    def test_a_commit_that_is_stored_is_to_be_had_however_full_the_store_is(self):
+        path, _, commit = history(self.daemon.root, "stored")
+        first = self.create("--repo", path)
+        self.daemon.kill()
+        config = self.daemon.root / "config.toml"
+        config.write_text("[store]\ninodes_max = 1\n")
+        self.daemon.start("--config", str(config))
+        for asked in (path, f"{path}@HEAD"):
+            second = self.create("--repo", asked)
+            self.assertEqual(self.inspect(second)["snapshot"], self.inspect(first)["snapshot"])
+        commit("echo more > more")
+        self.assertIn("budget", self.fails(1, "create", "--repo", path))
+        other, _, _ = history(self.daemon.root, "other")
+        self.assertIn("budget", self.fails(1, "create", "--repo", other))
+        self.assertEqual(len(json.loads(self.ok("snapshot", "ls", "--json"))), 1)
+
     def test_what_is_larger_than_the_budget_takes_nothing_with_it(self):
         small, large = pathlib.Path(self.daemon.root, "small"), pathlib.Path(self.daemon.root, "large")
         for directory, files in ((small, 10), (large, 5000)):

@@ -149,7 +149,14 @@ TEST_F(ExhaustionTest, BytesInSocketsPipesAndMemfdsCountAsMemory) {
     auto usage = sandbox->Usage();
     ASSERT_TRUE(usage.ok());
     EXPECT_LE(usage->memory_peak_bytes, 256 * kMiB + kMiB) << what;
-    EXPECT_EQ(RunIn(*sandbox, Shell("echo alive"))->out, "alive\n") << what;
+    const auto after = RunIn(*sandbox, Shell("echo alive"));
+    // These bytes are no process's: when the first that was killed does not free them at once, the
+    // next may be init, and with it the sandbox goes, which says so.
+    if (!after.ok()) {
+      EXPECT_THAT(sandbox->stop_reason(), testing::HasSubstr("for lack of memory")) << what;
+    } else {
+      EXPECT_EQ(after->out, "alive\n") << what;
+    }
   }
 }
 

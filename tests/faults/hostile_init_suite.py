@@ -217,6 +217,21 @@ class HostileInit(daemon.FreshDaemonCase):
         self.say_to_neighbour("after")
         self.assertEqual(self.state(self.neighbour)[0], "running")
 
+    def test_those_who_wait_for_a_stopped_init_hold_up_nobody_else(self):
+        sandbox, client = self.victim()
+        pid = self.init_pid(sandbox)
+        os.kill(pid, signal.SIGSTOP)
+        waiting = [self.daemon.popen("pause", sandbox) for _ in range(24)]
+        for _ in range(20):
+            self.ok("inspect", self.neighbour)
+        self.assertEqual([one.poll() for one in waiting], [None] * len(waiting), "they still wait")
+        os.kill(pid, signal.SIGCONT)
+        for one in waiting:
+            one.communicate(timeout=daemon.DEADLINE_S)
+        self.assertEqual(self.state(sandbox)[0], "paused")
+        self.ok("rm", sandbox)
+        client.communicate(timeout=daemon.DEADLINE_S)
+
 
 if __name__ == "__main__":
     unittest.main()

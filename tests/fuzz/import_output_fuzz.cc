@@ -1,7 +1,9 @@
 // What git and tar in a worker say: progress and errors on stderr, the answer on stdout. They have
 // read a hostile repository.
 #include "base/escape.h"
+#include "snapshot/branch_shelf.h"
 #include "snapshot/git_answer.h"
+#include "snapshot/git_work.h"
 #include "snapshot/import_progress.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/fuzz/targets.h"
@@ -33,6 +35,16 @@ void FuzzImportOutput(absl::string_view bytes) {
     Demand(answer->source.commit.size() == 40 && answer->source.tree.size() == 40 &&
                EscapeForPeople(answer->source.branch) == answer->source.branch,
            "an answer has ids and a printable branch");
+  }
+  CommitMade made;
+  if (ParseCommitAnswer(text, &made).ok()) {
+    Demand(made.commit.size() == 40, "a commit's answer has its id");
+  }
+  uint64_t head_bytes = 0;
+  if (const auto kept = ParseKeptBranch(text, &head_bytes); kept.ok()) {
+    Demand(FormatKeptBranch(*kept) == text.substr(0, head_bytes), "a kept branch has one form");
+    Demand(CheckBranchName(kept->branch).ok() && !kept->commits.empty(),
+           "a kept branch has a name and a tip");
   }
 }
 

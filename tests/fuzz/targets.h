@@ -15,22 +15,29 @@ void FuzzInitFrame(absl::string_view input);
 void FuzzOutputRegion(absl::string_view input);
 void FuzzUpperScan(absl::string_view input);
 void FuzzTextHunks(absl::string_view input);
+void FuzzIgnoreRules(absl::string_view input);
 void FuzzTarUnpack(absl::string_view input);
 void FuzzOciDocument(absl::string_view input);
 void FuzzTreeMessage(absl::string_view input);
 void FuzzTreeUnpack(absl::string_view input);
 void FuzzImportOutput(absl::string_view input);
 void FuzzSeccompCall(absl::string_view input);
+void FuzzFilesAnswer(absl::string_view input);
 
 // Written by a client of the daemon, or by who runs it.
 void FuzzRequest(absl::string_view input);
 void FuzzText(absl::string_view input);
 void FuzzConfig(absl::string_view input);
 void FuzzArgument(absl::string_view input);
+void FuzzPatch(absl::string_view input);
+
+// Written by a glovebox-front that a stranger took over.
+void FuzzFrontMessage(absl::string_view input);
 
 // Read back from disk, or passed between our own processes.
 void FuzzExecArchive(absl::string_view input);
 void FuzzExecRecord(absl::string_view input);
+void FuzzJournalRecord(absl::string_view input);
 void FuzzStateRow(absl::string_view input);
 void FuzzStoreRecord(absl::string_view input);
 void FuzzLaunchPlan(absl::string_view input);

@@ -108,15 +108,17 @@ void CheckName(absl::string_view path) {
 void FuzzTextHunks(absl::string_view bytes) {
   static const TextDiffer differ;
   FuzzInput input(bytes);
+  const uint32_t context_lines = input.Take<uint8_t>() % 8u;
   const absl::string_view before = input.Bytes(input.Take<uint16_t>());
   const absl::string_view after = input.Rest();
   CheckLiteral(after);
   CheckName(before);
   std::string patch;
-  const auto counts = differ.WriteHunks(before, after, [&patch](absl::string_view piece) {
-    patch.append(piece.data(), piece.size());
-    return absl::OkStatus();
-  });
+  const auto counts =
+      differ.WriteHunks(before, after, context_lines, [&patch](absl::string_view piece) {
+        patch.append(piece.data(), piece.size());
+        return absl::OkStatus();
+      });
   Demand(counts.ok(), "any two contents have a difference");
   Demand(Apply(before, patch) == after, "the hunks make the new content of the old");
 }

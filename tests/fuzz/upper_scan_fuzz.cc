@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "changes/patch_writer.h"
+#include "changes/renames.h"
 #include "changes/text_hunks.h"
 #include "changes/upper_scan.h"
 #include "linux/file_io.h"
@@ -71,6 +72,23 @@ void Step(FuzzInput* input, const std::string& top) {
   }
 }
 
+void CheckPatch(const Layers& layers, const std::vector<Change>& changes) {
+  uint64_t bytes = 0;
+  const auto patch =
+      WritePatch(layers, changes, PatchLimits{}, RealClock(), [&bytes](absl::string_view piece) {
+        bytes += piece.size();
+        return absl::OkStatus();
+      });
+  if (!patch.ok()) {
+    const auto detail = GetErrorDetail(patch.status());
+    Demand(detail.has_value() && detail->reason == "OVERLAY_FEATURE",
+           "changes of a tree at rest have a patch");
+    return;
+  }
+  Demand(patch->output_bytes == bytes, "the patch is as long as it says");
+  Demand(patch->files.size() + patch->skipped.size() <= changes.size(), "each file is a change");
+}
+
 void CheckScan(const Layers& layers) {
   const RealClock clock;
   const auto scan = ScanUpper(layers, ScanOptions{}, clock);
@@ -85,21 +103,13 @@ void CheckScan(const Layers& layers) {
     Demand(last == nullptr || *last <= change.path, "changes are sorted");
     last = &change.path;
   }
-  uint64_t bytes = 0;
-  const auto patch =
-      WritePatch(layers, scan->changes, PatchLimits{}, clock, [&bytes](absl::string_view piece) {
-        bytes += piece.size();
-        return absl::OkStatus();
-      });
-  if (!patch.ok()) {
-    const auto detail = GetErrorDetail(patch.status());
-    Demand(detail.has_value() && detail->reason == "OVERLAY_FEATURE",
-           "changes of a tree at rest have a patch");
-    return;
-  }
-  Demand(patch->output_bytes == bytes, "the patch is as long as it says");
-  Demand(patch->files.size() + patch->skipped.size() <= scan->changes.size(),
-         "each file is a change");
+  auto renames = FindRenames(layers, scan->changes, RenameLimits{}, clock);
+  Demand(renames.ok() || GetErrorDetail(renames.status())->reason == "OVERLAY_FEATURE",
+         "renames of a tree at rest are found");
+  if (!renames.ok()) return;
+  Demand(renames->changes.size() <= scan->changes.size(), "a rename is two changes in one");
+  CheckPatch(layers, scan->changes);
+  CheckPatch(layers, renames->changes);
 }
 
 }  // namespace

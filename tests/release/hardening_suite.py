@@ -14,7 +14,8 @@ import unittest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("GLOVEBOX_BUILD", TOP / "build/release")).resolve()
-DYNAMIC, STATIC = ("gloveboxd", "glovebox", "glovebox-importer"), ("glovebox-init", "glovebox-spawner")
+DYNAMIC, STATIC = ("gloveboxd", "glovebox", "glovebox-front", "glovebox-importer"), ("glovebox-init", "glovebox-spawner")
+STATIC_WITH_LIBC = ("glovebox-files",)
 MARK = "x86 feature: IBT, SHSTK"
 
 
@@ -40,8 +41,9 @@ def executable_data(headers):
 class Hardening(unittest.TestCase):
     def test_the_dynamic_programs_have_it_all(self):
         for name in DYNAMIC:
-            # The importer is compiled so too, and calls nothing that has a checked form.
-            self.assertEqual([one for one in faults_of(BUILD / "bin" / name) if (name, one) != ("glovebox-importer", "fortified")], [], name)
+            # These two are compiled so too, and call nothing that has a checked form.
+            excused = ["fortified"] if name in ("glovebox-front", "glovebox-importer") else []
+            self.assertEqual([one for one in faults_of(BUILD / "bin" / name) if one not in excused], [], name)
 
     def test_the_static_programs_have_no_libraries_and_no_executable_data_and_are_marked(self):
         for name in STATIC:
@@ -51,13 +53,21 @@ class Hardening(unittest.TestCase):
             self.assertNotIn("INTERP", headers)
             self.assertIn(MARK, readelf("-n", BUILD / "bin" / name))
 
+    def test_the_static_program_with_a_libc_has_no_libraries_and_is_position_independent(self):
+        for name in STATIC_WITH_LIBC:
+            headers = readelf("-hl", BUILD / "bin" / name)
+            self.assertEqual(executable_data(headers), [], name)
+            self.assertNotIn("INTERP", headers)
+            self.assertIn("GNU_RELRO", headers)
+            self.assertRegex(headers, r"Type: +DYN")
+
     def test_every_object_of_ours_is_marked_and_the_stack_is_protected(self):
         objects = [path for folder in ("runtime", "tools", "proto") for path in (BUILD / folder).rglob("*.o")]
         self.assertGreater(len(objects), 100, f"{BUILD} is built")
         unmarked = [path for path in objects if path.suffixes[-2:] != [".S", ".o"] and MARK not in readelf("-n", path)]
         self.assertEqual([str(path.relative_to(BUILD)) for path in unmarked], [])
         protected = {path.parent.name for path in objects if "__stack_chk_fail" in readelf("-s", path)}
-        for folder in ("glovebox-init.dir", "glovebox-spawner.dir", "glovebox_service.dir", "glovebox_changes.dir"):
+        for folder in ("glovebox-front.dir", "glovebox-init.dir", "glovebox-spawner.dir", "glovebox_service.dir", "glovebox_changes.dir"):
             self.assertTrue(any(folder in one or one == folder for one in protected), f"{folder} is not protected")
 
     def test_a_program_without_it_is_seen(self):

@@ -18,6 +18,7 @@
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "linux/file_io.h"
+#include "sandbox/tree_watch.h"
 #include "service/change_service.h"
 #include "service/exec_service.h"
 #include "service/node_service.h"
@@ -61,8 +62,9 @@ class WireTest : public ::testing::Test {
     blobs_ = *std::move(blobs);
     access_ = std::make_unique<SandboxAccess>(manager_.get(), owners_.get(), blobs_.get(), &book_,
                                               quota_);
-    deps_ = {access_.get(), &calls_, &transfers_, &clock_, &observer_, &page_tokens_,
-             &peers_,       &book_,  "test-host", {},      {}};
+    deps_ = {access_.get(), &calls_, &transfers_, &pauses_,    &clock_, &observer_,
+             &page_tokens_, &peers_, &book_,      "test-host", {},      {}};
+    deps_.watches = &watches_;
     socket_ = directory_ + "/s";
     Start();
   }
@@ -107,6 +109,9 @@ class WireTest : public ::testing::Test {
   PageTokens page_tokens_{"test"};
   WorkQueue calls_{2, 64};
   WorkQueue transfers_{2, 64};
+  WorkQueue pauses_{1, 64};
+  WorkQueue looks_{1, 64};
+  TreeWatches watches_{WatchDeps{nullptr, &looks_, &clock_}};
   std::unique_ptr<SnapshotStore> snapshots_;
   std::unique_ptr<BlobStore> blobs_;
   std::unique_ptr<SandboxManager> manager_;

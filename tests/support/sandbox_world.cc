@@ -99,6 +99,7 @@ absl::Status SandboxWorld::Build(const std::string& instance, Without without) {
                    &world->filters_,
                    below("run"),
                    below("output"),
+                   "",
                    {}};
   deps.state = state_.get();
   ASSIGN_OR_RETURN(deps.importer, WriteImporter(directory_));

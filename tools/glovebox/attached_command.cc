@@ -7,17 +7,23 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/escape.h"
+#include "glovebox/v1/change.pb.h"
+#include "tools/glovebox/calls.h"
 #include "tools/glovebox/end_report.h"
 #include "tools/glovebox/exec_options.h"
 #include "tools/glovebox/exec_stream.h"
 #include "tools/glovebox/failure.h"
 #include "tools/glovebox/frame_output.h"
+#include "tools/glovebox/json_shapes.h"
 #include "tools/glovebox/signal_relay.h"
 #include "tools/glovebox/stdin_pump.h"
 #include "tools/glovebox/terminal.h"
 
 namespace glovebox {
 namespace {
+
+constexpr int kChangesPage = 1000;
 
 std::unique_ptr<ExecStream> OpenStream(Connection& connection, const AttachedCommand& command) {
   if (!command.start) {
@@ -107,7 +113,31 @@ class Attachment {
     if (end_->output_cut()) {
       Note("a descendant wrote on after the command's end; that output is lost");
     }
+    if (command_.spec.track_changes() && !command_.json) NoteChanges();
     return ExitCodeOf(*end_);
+  }
+
+  void NoteChanges() const {
+    if (!end_->has_change_range()) {
+      return Note("which files it changed is not known: they could not be looked at");
+    }
+    const v1::ChangeRange& range = end_->change_range();
+    v1::ListChangesRequest request;
+    request.set_sandbox_id(command_.sandbox_id);
+    request.set_cursor(range.from_cursor());
+    request.set_page_size(kChangesPage);
+    do {
+      v1::ListChangesResponse response;
+      const absl::Status listed = Call(connection_, request, &response);
+      if (!listed.ok()) return Note(absl::StrCat("its changes: ", listed.message()));
+      if (response.fresh_instance()) Note("too much has changed: this is all that differs");
+      for (const v1::Change& change : response.changes()) {
+        Note(absl::StrCat(std::string(1, ChangeLetter(change.kind())), "\t",
+                          EscapeForPeople(change.path())));
+      }
+      request.set_page_token(response.next_page_token());
+    } while (!request.page_token().empty());
+    if (range.shared()) Note("other commands ran meanwhile; some of it may be theirs");
   }
 
   Connection& connection_;

@@ -75,6 +75,8 @@ GLOVEBOX_CALL(execs, ExecService, SignalExec)
 GLOVEBOX_CALL(execs, ExecService, ResizeTerminal)
 GLOVEBOX_CALL(execs, ExecService, WriteStdin)
 GLOVEBOX_CALL(changes, ChangeService, ListChanges)
+GLOVEBOX_CALL(changes, ChangeService, CompareSandboxes)
+GLOVEBOX_CALL(changes, ChangeService, CommitChanges)
 GLOVEBOX_CALL(snapshots, SnapshotService, ListSnapshots)
 GLOVEBOX_CALL(snapshots, SnapshotService, CaptureSandbox)
 GLOVEBOX_CALL(snapshots, SnapshotService, DeleteSnapshot)
@@ -92,6 +94,20 @@ absl::Status CallStream(Connection& connection, const v1::DiffSandboxRequest& re
                         const std::function<absl::Status(v1::DiffSandboxResponse&)>& each) {
   grpc::ClientContext context;
   return ReadAll(connection, *connection.stubs().changes->DiffSandbox(&context, request), context,
+                 each);
+}
+
+absl::Status CallStream(Connection& connection, const v1::WatchChangesRequest& request,
+                        const std::function<absl::Status(v1::WatchChangesResponse&)>& each) {
+  grpc::ClientContext context;
+  return ReadAll(connection, *connection.stubs().changes->WatchChanges(&context, request), context,
+                 each);
+}
+
+absl::Status CallStream(Connection& connection, const v1::ExportBundleRequest& request,
+                        const std::function<absl::Status(v1::ExportBundleResponse&)>& each) {
+  grpc::ClientContext context;
+  return ReadAll(connection, *connection.stubs().changes->ExportBundle(&context, request), context,
                  each);
 }
 

@@ -31,6 +31,10 @@ class CheckpointSandboxRequest;
 class CheckpointSandboxResponse;
 class CollectGarbageRequest;
 class CollectGarbageResponse;
+class CommitChangesRequest;
+class CommitChangesResponse;
+class CompareSandboxesRequest;
+class CompareSandboxesResponse;
 class CreateSandboxRequest;
 class CreateSandboxResponse;
 class DeleteCacheRequest;
@@ -45,6 +49,8 @@ class DeleteSnapshotRequest;
 class DeleteSnapshotResponse;
 class DiffSandboxRequest;
 class DiffSandboxResponse;
+class ExportBundleRequest;
+class ExportBundleResponse;
 class FindMissingBlobsRequest;
 class FindMissingBlobsResponse;
 class ForkSandboxRequest;
@@ -87,6 +93,8 @@ class StartExecRequest;
 class StartExecResponse;
 class UploadBlobRequest;
 class UploadBlobResponse;
+class WatchChangesRequest;
+class WatchChangesResponse;
 class WriteStdinRequest;
 class WriteStdinResponse;
 }  // namespace v1
@@ -138,6 +146,8 @@ GLOVEBOX_CALL(SignalExec);
 GLOVEBOX_CALL(ResizeTerminal);
 GLOVEBOX_CALL(WriteStdin);
 GLOVEBOX_CALL(ListChanges);
+GLOVEBOX_CALL(CompareSandboxes);
+GLOVEBOX_CALL(CommitChanges);
 GLOVEBOX_CALL(ListSnapshots);
 GLOVEBOX_CALL(CaptureSandbox);
 GLOVEBOX_CALL(DeleteSnapshot);
@@ -155,6 +165,10 @@ GLOVEBOX_CALL(GetNode);
 // returned.
 absl::Status CallStream(Connection& connection, const v1::DiffSandboxRequest& request,
                         const std::function<absl::Status(v1::DiffSandboxResponse&)>& each);
+absl::Status CallStream(Connection& connection, const v1::WatchChangesRequest& request,
+                        const std::function<absl::Status(v1::WatchChangesResponse&)>& each);
+absl::Status CallStream(Connection& connection, const v1::ExportBundleRequest& request,
+                        const std::function<absl::Status(v1::ExportBundleResponse&)>& each);
 absl::Status CallStream(Connection& connection, const v1::ImportSnapshotRequest& request,
                         const std::function<absl::Status(v1::ImportSnapshotResponse&)>& each);
 absl::Status CallStream(Connection& connection, const v1::CollectGarbageRequest& request,

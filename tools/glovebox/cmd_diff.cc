@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/escape.h"
 #include "base/status.h"
@@ -20,6 +21,8 @@ namespace {
 struct Options {
   std::string sandbox;
   std::string path;
+  std::string context;
+  bool renames = false;
 };
 
 void NoteSkipped(const v1::DiffSummary& summary) {
@@ -75,6 +78,15 @@ int Diff(const Invocation& invocation, const Options& options) {
   v1::DiffSandboxRequest request;
   request.set_sandbox_id(*id);
   request.set_path(options.path);
+  request.set_find_renames(options.renames);
+  if (!options.context.empty()) {
+    uint32_t lines = 0;
+    if (!absl::SimpleAtoi(options.context, &lines)) {
+      return Fail("diff", absl::InvalidArgumentError("--context needs a number of lines"),
+                  kExitFailure);
+    }
+    request.set_context_lines(lines);
+  }
   return Stream(invocation, **connection, request);
 }
 
@@ -89,6 +101,8 @@ void AddDiff(Verb app, Invocation& invocation) {
                       [&invocation, options] { return Diff(invocation, *options); });
   verb.AddOption("ID", options->sandbox, "Sandbox").Required();
   verb.AddOption("--path", options->path, "Only this and what is below it").TypeName("PATH");
+  verb.AddFlag("--renames", options->renames, "Write files that moved as renames");
+  verb.AddOption("-U,--context", options->context, "Lines around a change (3)").TypeName("N");
 }
 
 }  // namespace glovebox

@@ -22,6 +22,8 @@ void AddExecOptions(Verb verb, ExecOptions& options) {
       .TypeName("TIME");
   verb.AddFlagOrValue("--full-log", options.full_log,
                       "Keep all output on the sandbox's disk, or at most so much: --full-log=2G");
+  verb.AddFlag("--changes", options.changes,
+               "List on stderr which files below the workdir are not as before the command");
   AddReconnectOptions(verb, options.reconnect);
 }
 
@@ -43,6 +45,7 @@ absl::StatusOr<v1::ExecSpec> BuildExecSpec(const ExecOptions& options,
   }
   spec.set_working_directory(options.working_directory);
   spec.set_user(options.user);
+  spec.set_track_changes(options.changes);
   if (options.terminal) {
     spec.mutable_terminal()->set_rows(window.rows);
     spec.mutable_terminal()->set_columns(window.columns);

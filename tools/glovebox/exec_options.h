@@ -21,7 +21,8 @@ struct ExecOptions {
   std::vector<std::string> environment;  // K=V
   std::string working_directory;
   std::string user;
-  std::string timeout;   // "": none
+  std::string timeout;  // "": none
+  bool changes = false;
   std::string full_log;  // "": none, "true": as long as the daemon says, or a size
   ReconnectOptions reconnect;
 };

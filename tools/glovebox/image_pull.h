@@ -3,37 +3,27 @@
 #ifndef GLOVEBOX_TOOLS_IMAGE_PULL_H_
 #define GLOVEBOX_TOOLS_IMAGE_PULL_H_
 
-#include <sys/types.h>
-
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "base/unique_fd.h"
+#include "tools/glovebox/scratch_directory.h"
 
 namespace glovebox {
 
-// Removed with what is in it, also when this program is killed: by a process that waits for that.
+// There as long as this lives.
 class PulledImage {
  public:
-  static absl::StatusOr<std::unique_ptr<PulledImage>> Make();
-  PulledImage(const PulledImage&) = delete;
-  PulledImage& operator=(const PulledImage&) = delete;
-  // Returns when it is gone.
-  ~PulledImage();
+  explicit PulledImage(std::unique_ptr<ScratchDirectory> directory)
+      : directory_(std::move(directory)) {}
 
-  std::string layout() const { return directory_ + "/layout"; }
+  std::string layout() const { return directory_->path() + "/layout"; }
   // Who fetches has it too: what still writes there is waited for.
-  int alive_fd() const { return alive_.get(); }
+  int alive_fd() const { return directory_->alive_fd(); }
 
  private:
-  PulledImage(std::string directory, UniqueFd alive, pid_t remover)
-      : directory_(std::move(directory)), alive_(std::move(alive)), remover_(remover) {}
-
-  const std::string directory_;
-  UniqueFd alive_;
-  const pid_t remover_;
+  const std::unique_ptr<ScratchDirectory> directory_;
 };
 
 // `reference`: docker://HOST/NAME:TAG. FAILED_PRECONDITION when there is no skopeo, or it fails;

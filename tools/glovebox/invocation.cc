@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "tools/glovebox/connection.h"
 #include "tools/glovebox/end_report.h"
+#include "tools/glovebox/file_verbs.h"
 
 namespace glovebox {
 namespace {
@@ -80,6 +81,14 @@ void AddAllVerbs(Verb app, Invocation& invocation) {
   AddExecStatus(app, invocation);
   AddChanges(app, invocation);
   AddDiff(app, invocation);
+  AddCompare(app, invocation);
+  AddCommit(app, invocation);
+  AddExport(app, invocation);
+  AddPush(app, invocation);
+  AddApply(app, invocation);
+  AddCat(app, invocation);
+  AddWrite(app, invocation);
+  AddEdit(app, invocation);
   AddCp(app, invocation);
   AddFork(app, invocation);
   AddCheckpoint(app, invocation);

@@ -169,6 +169,11 @@ Json EndJson(const v1::End& end) {
   out["denials_uncounted"] = end.denials_uncounted();
   out["survivors"] = end.survivors();
   out["output_cut"] = end.output_cut();
+  if (end.has_change_range()) {
+    out["change_range"] = {{"from_cursor", end.change_range().from_cursor()},
+                           {"to_cursor", end.change_range().to_cursor()},
+                           {"shared", end.change_range().shared()}};
+  }
   if (end.has_full_log()) out["full_log"] = FullLogJson(end.full_log());
   if (end.has_output_lost_error()) out["output_lost_error"] = end.output_lost_error();
   out["stdout_bytes"] = StreamJson(end.has_stdout_bytes(), end.stdout_bytes());

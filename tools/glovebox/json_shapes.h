@@ -28,6 +28,8 @@ Json CommandEndedJson(const v1::CommandEnded& end);
 Json FrameJson(const v1::Frame& frame);
 Json ChangeJson(const v1::Change& change);
 Json DiffSummaryJson(const v1::DiffSummary& summary);
+Json CompareJson(const v1::CompareSandboxesResponse& response);
+Json CommitJson(const v1::CommitChangesResponse& response);
 Json CheckpointJson(const v1::Checkpoint& checkpoint);
 Json CacheJson(const v1::Cache& cache);
 Json ImageJson(const v1::Image& image);

@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "tools/glovebox/json_shapes.h"
 #include "tools/glovebox/sizes.h"
+#include "tools/glovebox/terminal.h"
 
 namespace glovebox {
 namespace {
@@ -50,10 +51,17 @@ ProgressLine::~ProgressLine() {
   if (shown_) (void)std::fputs("\r\x1b[K", stderr);
 }
 
-void ProgressLine::Show(const v1::ImportProgress& progress) {
-  if (!wanted_) return;
+void ProgressLine::Write(absl::string_view text) {
   shown_ = true;
-  (void)std::fputs(absl::StrCat("\r", ProgressText(progress), "\x1b[K").c_str(), stderr);
+  (void)std::fputs(absl::StrCat("\r", text, "\x1b[K").c_str(), stderr);
+}
+
+void ProgressLine::Show(const v1::ImportProgress& progress) {
+  if (wanted_) Write(ProgressText(progress));
+}
+
+void ProgressLine::ShowText(absl::string_view text) {
+  if (wanted_) Write(text.substr(0, CurrentWindowSize().columns - 1));
 }
 
 void ProgressLine::ShowAs(absl::string_view doing, const v1::ImportProgress& progress) {
@@ -61,8 +69,7 @@ void ProgressLine::ShowAs(absl::string_view doing, const v1::ImportProgress& pro
   const absl::Time now = absl::Now();
   if (now < next_ && progress.bytes_done() != progress.bytes_total()) return;
   next_ = now + kShownApart;
-  shown_ = true;
-  (void)std::fputs(absl::StrCat("\r", ProgressText(doing, progress), "\x1b[K").c_str(), stderr);
+  Write(ProgressText(doing, progress));
 }
 
 }  // namespace glovebox

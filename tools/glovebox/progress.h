@@ -25,8 +25,12 @@ class ProgressLine {
   void Show(const v1::ImportProgress& progress);
   // What this side does; at most ten times a second.
   void ShowAs(absl::string_view doing, const v1::ImportProgress& progress);
+  // Any words, escaped, cut to the terminal's width.
+  void ShowText(absl::string_view text);
 
  private:
+  void Write(absl::string_view text);
+
   const bool wanted_;
   bool shown_ = false;
   absl::Time next_ = absl::InfinitePast();

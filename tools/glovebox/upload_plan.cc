@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,9 +11,9 @@
 #include <memory>
 #include <set>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/escape.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "glovebox/v1/tree.pb.h"
 
@@ -35,26 +34,19 @@ absl::Status Refuse(absl::string_view name, absl::string_view why) {
 
 class Digester {
  public:
-  Digester() : context_(::EVP_MD_CTX_new(), ::EVP_MD_CTX_free) {
-    (void)::EVP_DigestInit_ex(context_.get(), ::EVP_sha256(), nullptr);  // cannot fail
-  }
   void Update(absl::string_view bytes) {
-    (void)::EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size());
+    sha256_.Update(bytes);
     size_ += bytes.size();
   }
   v1::Digest Finish() {
-    unsigned char sum[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    (void)::EVP_DigestFinal_ex(context_.get(), sum, &size);
     v1::Digest digest;
-    digest.set_hash(
-        absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(sum), size)));
+    digest.set_hash(sha256_.FinishHex());
     digest.set_size_bytes(static_cast<int64_t>(size_));
     return digest;
   }
 
  private:
-  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context_;
+  Sha256 sha256_;
   uint64_t size_ = 0;
 };
 

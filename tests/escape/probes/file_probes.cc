@@ -149,7 +149,7 @@ void WriteOwnProc() {
   Control(fd >= 0, "/proc/self/comm");
 }
 
-// And these: a node's ioctls beyond those of terminals.
+// A node's ioctls beyond those of terminals.
 void DeviceIoctls() {
   const int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
   Control(fd >= 0, "/dev/urandom");
@@ -295,7 +295,7 @@ const Probe kFileProbes[] = {
     {"proc_masks", "SR-12", ProcMasks, "CCCEC"},
     {"write_image", "SR-6", WriteImage, "CCC-E"},
     {"write_own_proc", "SR-15", WriteOwnProc, "CCEEE"},
-    {"device_ioctls", "SR-15", DeviceIoctls, "CCEEC"},
+    {"device_ioctls", "SR-15", DeviceIoctls, "CCCEC"},
     {"shared_pages", "SR-11", SharedPages, "CCC-C"},
     {"file_handles", "SR-6", Handles, "CCC-C"},
     {"descriptors", "SR-8", Descriptors, "CCCEC"},

@@ -17,7 +17,7 @@
 
 namespace {
 
-constexpr unsigned kSecondsMax = 10;
+constexpr unsigned kSecondsMax = 60;
 
 struct Verdict {
   bool escaped;

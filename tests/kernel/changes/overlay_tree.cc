@@ -70,6 +70,11 @@ absl::StatusOr<ScanResult> OverlayTree::Scan(const ScanOptions& options) const {
   return ScanUpper(Open(&owned), options, RealClock());
 }
 
+absl::StatusOr<RenameResult> OverlayTree::FindRenames(std::vector<Change> changes) const {
+  std::vector<UniqueFd> owned;
+  return glovebox::FindRenames(Open(&owned), std::move(changes), {}, RealClock());
+}
+
 absl::StatusOr<PatchSummary> OverlayTree::WritePatch(const std::vector<Change>& changes,
                                                      const PatchLimits& limits,
                                                      std::string* patch) const {

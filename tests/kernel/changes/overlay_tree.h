@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
 #include "changes/patch_writer.h"
+#include "changes/renames.h"
 #include "changes/upper_scan.h"
 
 namespace glovebox {
@@ -30,13 +31,14 @@ class OverlayTree {
   std::string Work() const { return Path("merged/workspace"); }
   std::string Path(const std::string& relative) const { return root_ + "/" + relative; }
 
+  // The directories, open as long as `owned`.
+  Layers Open(std::vector<UniqueFd>* owned) const;
   absl::StatusOr<ScanResult> Scan(const ScanOptions& options = {}) const;
+  absl::StatusOr<RenameResult> FindRenames(std::vector<Change> changes) const;
   absl::StatusOr<PatchSummary> WritePatch(const std::vector<Change>& changes,
                                           const PatchLimits& limits, std::string* patch) const;
 
  private:
-  Layers Open(std::vector<UniqueFd>* owned) const;
-
   std::string root_;
   std::vector<std::string> lowers_;  // uppermost first
   std::string upper_;

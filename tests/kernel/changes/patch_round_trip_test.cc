@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "base/unique_fd.h"
 #include "changes/path_quote.h"
 #include "gtest/gtest.h"
@@ -146,6 +147,84 @@ TEST_F(PatchRoundTripTest, AModeChangeOfAFileWithADifficultName) {
   root_ = overlay_.Work();
   for (const auto& name : names) ASSERT_EQ(::chmod(At(name).c_str(), 0755), 0);
   ExpectRoundTrip(overlay_, &git, base_tree);
+}
+
+// Every way in which a file moves, in git's own words, how alike it is included.
+TEST_F(PatchRoundTripTest, RenamesAreThoseThatGitFinds) {
+  for (int i = 0; i < 40; ++i) lines_ += absl::StrCat("line ", i, "\n");
+  GitStore git(overlay_.Path("."));
+  for (const char* name : {"moved", "edited", "by mode", "\xff\n\"", "dir/a.cc", "dir/b.cc", "half",
+                           "to-dir", "chain-1", "chain-2"}) {
+    Write(name, absl::StrCat("file ", name, "\n", lines_, "end of ", name, "\n"));
+  }
+  std::string blob(20'000, '\0');
+  for (size_t i = 0; i < blob.size(); ++i) blob[i] = static_cast<char>(i * i / 7);
+  Write("binary", blob);
+  fs::create_symlink("a target of some length", At("link"));
+  const std::string base_tree = git.TreeOf(root_);
+  overlay_.Mount();
+  root_ = overlay_.Work();
+  const auto move = [&](const std::string& from, const std::string& to) {
+    fs::create_directories(fs::path(At(to)).parent_path());
+    fs::rename(At(from), At(to));
+  };
+  const auto append = [&](const std::string& path, const std::string& text) {
+    std::ofstream(At(path), std::ios::binary | std::ios::app) << text;
+  };
+  move("moved", "elsewhere/moved");
+  move("edited", "elsewhere/edited too");
+  append("elsewhere/edited too", "one more line\n");
+  move("by mode", "by-mode.sh");
+  ASSERT_EQ(::chmod(At("by-mode.sh").c_str(), 0755), 0);
+  move("\xff\n\"", "a\tb");
+  move("dir/a.cc", "other/a.cc");
+  append("other/a.cc", lines_.substr(0, 90));
+  move("dir/b.cc", "other/b.cc");
+  move("half", "halved");
+  append("halved", std::string(lines_.size() - 40, 'x') + "\n");
+  move("to-dir", "moving");
+  move("moving", "to-dir/inside");
+  move("chain-2", "chain-3");
+  move("chain-1", "chain-2");
+  move("binary", "bin/binary");
+  append("bin/binary", std::string(3000, '\1'));
+  move("link", "link-2");
+  const std::string new_tree = ExpectRoundTrip(overlay_, &git, base_tree);
+  const auto scan = overlay_.Scan();
+  ASSERT_TRUE(scan.ok()) << scan.status();
+  const auto renames = overlay_.FindRenames(scan->changes);
+  ASSERT_TRUE(renames.ok()) << renames.status();
+  EXPECT_FALSE(renames->cut);
+  std::string told;
+  for (const Change& change : renames->changes) {
+    told.push_back(static_cast<char>(change.letter));
+    if (change.letter == ChangeLetter::kRenamed) {
+      absl::StrAppendFormat(&told, "%03d", change.similarity);
+      absl::StrAppend(&told, std::string(1, '\0'), change.old_path);
+    }
+    absl::StrAppend(&told, std::string(1, '\0'), change.path, std::string(1, '\0'));
+  }
+  const CommandResult theirs = git.Git(
+      root_, "none", absl::StrCat("diff-tree -r -z -M --name-status ", base_tree, " ", new_tree));
+  EXPECT_EQ(told, theirs.output);
+  EXPECT_NE(told.find("R05"), std::string::npos) << "no file was barely similar";
+}
+
+TEST_F(PatchRoundTripTest, AnyNumberOfContextLinesApplies) {
+  for (int i = 0; i < 40; ++i) lines_ += absl::StrCat("line ", i, "\n");
+  GitStore git(overlay_.Path("."));
+  Write("file", lines_);
+  const std::string base_tree = git.TreeOf(root_);
+  overlay_.Mount();
+  root_ = overlay_.Work();
+  std::string edited = lines_;
+  edited.replace(edited.find("line 20\n"), 8, "LINE 20\n");
+  Write("file", edited);
+  for (const uint32_t lines : {1u, 10u, 4'000'000'000u}) {
+    PatchLimits limits;
+    limits.context_lines = lines;
+    ExpectRoundTrip(overlay_, &git, base_tree, limits);
+  }
 }
 
 TEST_F(PatchRoundTripTest, APathOf4000Bytes) {

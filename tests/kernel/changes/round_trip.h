@@ -24,8 +24,8 @@ inline std::string NameStatusOf(const std::vector<Change>& changes) {
   return out;
 }
 
-// Expects that the list is git's own, and that the patch leads from `base_tree` to what the overlay
-// shows, whose tree is returned.
+// Expects that the list is git's own, and that the patch, without renames and with them, leads from
+// `base_tree` to what the overlay shows, whose tree is returned.
 inline std::string ExpectRoundTrip(const OverlayTree& overlay, GitStore* git,
                                    const std::string& base_tree, const PatchLimits& limits = {}) {
   const auto scan = overlay.Scan();
@@ -33,12 +33,18 @@ inline std::string ExpectRoundTrip(const OverlayTree& overlay, GitStore* git,
   const std::string new_tree = git->TreeOf(overlay.Work());
   if (!scan.ok()) return new_tree;
   EXPECT_EQ(NameStatusOf(scan->changes), git->NameStatus(base_tree, new_tree));
-  std::string patch;
-  const auto summary = overlay.WritePatch(scan->changes, limits, &patch);
-  EXPECT_TRUE(summary.ok()) << summary.status();
-  const std::string file = overlay.Path("patch");
-  std::ofstream(file, std::ios::binary | std::ios::trunc) << patch;
-  EXPECT_EQ(git->TreeAfterPatch(base_tree, file), new_tree);
+  const auto renames = overlay.FindRenames(scan->changes);
+  EXPECT_TRUE(renames.ok()) << renames.status();
+  if (!renames.ok()) return new_tree;
+  for (const std::vector<Change>* changes : {&scan->changes, &renames->changes}) {
+    SCOPED_TRACE(changes == &scan->changes ? "without renames" : "with renames");
+    std::string patch;
+    const auto summary = overlay.WritePatch(*changes, limits, &patch);
+    EXPECT_TRUE(summary.ok()) << summary.status();
+    const std::string file = overlay.Path("patch");
+    std::ofstream(file, std::ios::binary | std::ios::trunc) << patch;
+    EXPECT_EQ(git->TreeAfterPatch(base_tree, file), new_tree);
+  }
   return new_tree;
 }
 

@@ -26,7 +26,7 @@
 namespace glovebox {
 namespace {
 
-constexpr int kPatienceMs = 10'000;
+constexpr int kPatienceMs = 60'000;
 
 template <typename Value>
 Value Take(absl::StatusOr<Value> value) {

@@ -24,7 +24,7 @@ namespace glovebox {
 namespace {
 
 constexpr unsigned kOpenTreeClone = 1;
-constexpr int kPatienceMs = 10'000;
+constexpr int kPatienceMs = 60'000;
 
 // The rig cannot go on without its own pieces; a throw ends the one test.
 long Must(long result, const std::string& what) {
@@ -426,7 +426,11 @@ InitRig::InitRig(const std::string& init_bytes, Hooks hooks) {
   char base[] = "/tmp/glovebox-init-test-XXXXXX";
   if (mkdtemp(base) == nullptr) throw std::runtime_error("mkdtemp");
   base_ = base;
-  MustRaw(raw::Mount("tmpfs", base, "tmpfs", 0, "mode=755"), "tmpfs");
+  Must(chmod(base, 0755), base);
+  // A mount, so that whatever a test mounts below it goes with it. No tmpfs: Linux maps ids on one
+  // since 6.3.
+  constexpr unsigned long kBind = 1UL << 12;
+  MustRaw(raw::Mount(base, base, nullptr, kBind, nullptr), "bind");
   const std::string hybrid = "/sys/fs/cgroup/unified";  // beside the controllers of version 1
   cgroup_base_ = (std::filesystem::exists(hybrid) ? hybrid : "/sys/fs/cgroup") +
                  std::string(base + strlen("/tmp"));
@@ -441,7 +445,8 @@ InitRig::~InitRig() {
   EXPECT_EQ(waitpid(spawner_pid_, &status, 0), spawner_pid_);
   EXPECT_EQ(status, 0) << "the spawner ends with its socket";
   MustRaw(raw::Call(__NR_umount2, base_.c_str(), 2 /* MNT_DETACH */), "umount");
-  rmdir(base_.c_str());
+  std::error_code ignored;  // what a test left immutable stays visible in /tmp
+  std::filesystem::remove_all(base_, ignored);
   RemoveCgroups(cgroup_base_);
 }
 

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -14,6 +15,8 @@
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/notification.h"
 #include "base/status.h"
+#include "base/unique_fd.h"
+#include "linux/process.h"
 #include "tests/support/suite_world.h"
 
 namespace glovebox {
@@ -66,6 +69,24 @@ TEST_F(SandboxTest, AMemoryHogIsKilledAndTheEndSaysSo) {
   EXPECT_GT(outcome.result.oom->peak_bytes, 32u << 20);
   EXPECT_EQ(outcome.result.oom->victim, OomFacts::Victim::kLeader);
   EXPECT_EQ(outcome.result.oom->program, "python3");
+  Delete(*sandbox);
+}
+
+TEST_F(SandboxTest, ASandboxThatEndsAfterItRanOutOfMemorySaysSo) {
+  CreateOptions options;
+  options.limits.memory_bytes = 64 << 20;
+  auto sandbox = Create(options);
+  ASSERT_NE(sandbox, nullptr);
+  ExecSpec spec;
+  spec.arguments = {"python3", "-c", "x = bytearray(512 * 1024 * 1024)"};
+  EXPECT_EQ(Run(*sandbox, spec).result.cause, ExecResult::Cause::kOomKilled);
+  const UniqueFd init(static_cast<int>(::syscall(SYS_pidfd_open, sandbox->init_host_pid(), 0)));
+  ASSERT_TRUE(init.valid());
+  ASSERT_EQ(SignalPidFd(init.get(), SIGKILL), absl::OkStatus());
+  while (sandbox->state() != SandboxState::kStopped) std::this_thread::yield();
+  EXPECT_EQ(sandbox->stop_reason(),
+            "its init process ended; for lack of memory the kernel killed 1 of the sandbox's "
+            "processes");
   Delete(*sandbox);
 }
 

@@ -14,7 +14,7 @@ std::string Hunks(absl::string_view before, absl::string_view after, LineCounts*
     out.append(bytes.data(), bytes.size());
     return absl::OkStatus();
   };
-  const auto result = TextDiffer().WriteHunks(before, after, sink);
+  const auto result = TextDiffer().WriteHunks(before, after, 3, sink);
   EXPECT_TRUE(result.ok()) << result.status();
   if (result.ok()) *counts = *result;
   return out;
@@ -49,7 +49,7 @@ TEST(TextHunksTest, SaysWhereANewlineIsMissing) {
 
 TEST(TextHunksTest, ASinkThatRefusesEndsTheWriting) {
   const auto sink = [](absl::string_view) { return absl::DataLossError("full"); };
-  EXPECT_EQ(TextDiffer().WriteHunks("a\n", "b\n", sink).status().code(),
+  EXPECT_EQ(TextDiffer().WriteHunks("a\n", "b\n", 3, sink).status().code(),
             absl::StatusCode::kDataLoss);
 }
 

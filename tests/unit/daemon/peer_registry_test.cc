@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "base/unique_fd.h"
+#include "linux/tcp_endpoint.h"
 
 namespace glovebox {
 namespace {
@@ -16,15 +17,15 @@ std::string ReasonOf(const absl::Status& status) {
   return detail.has_value() ? detail->reason : "none";
 }
 
-TEST(PrincipalOfCertificate, IsTheFirstNameAndNothingOddIsOne) {
-  EXPECT_EQ(*PrincipalOfCertificate({"ci.example", "second"}), "cert:ci.example");
-  EXPECT_EQ(*PrincipalOfCertificate({"spiffe://a/b"}), "cert:spiffe://a/b");
+TEST(PrincipalOfCertificate, IsItsNameAndNothingOddIsOne) {
+  EXPECT_EQ(*PrincipalOfCertificate("ci.example"), "cert:ci.example");
+  EXPECT_EQ(*PrincipalOfCertificate("spiffe://a/b"), "cert:spiffe://a/b");
   for (const std::string& odd :
        {std::string(""), std::string("a b"), std::string("a\nb"), std::string("a\"b"),
         std::string("a\0b", 3), std::string("\xc3\xa4"), std::string(254, 'a')}) {
-    EXPECT_EQ(ReasonOf(PrincipalOfCertificate({odd}).status()), "CALLER_UNKNOWN") << odd;
+    EXPECT_EQ(ReasonOf(PrincipalOfCertificate(odd).status()), "CALLER_UNKNOWN") << odd;
   }
-  EXPECT_TRUE(absl::IsUnauthenticated(PrincipalOfCertificate({}).status()));
+  EXPECT_TRUE(absl::IsUnauthenticated(PrincipalOfCertificate("").status()));
 }
 
 TEST(PeerRegistryTest, RootAndTheDaemonsOwnUserAndWhoIsNamedAreAdministrators) {
@@ -90,7 +91,7 @@ TEST(PeerRegistryTest, AllConnectionsEndAtTheirLimitAndAdministratorsGetThrough)
     EXPECT_TRUE(peers.Add(pairs[uid].ours.get(), Client(uid)).ok());
   }
   EXPECT_EQ(QuotaOf(peers.Add(pairs[4].ours.get(), Client(4))), "limits.connections_max");
-  EXPECT_EQ(QuotaOf(peers.AddTcp(pairs[4].ours.get(), {})), "limits.connections_max");
+  EXPECT_EQ(QuotaOf(peers.AddTcp(pairs[4].ours.get(), {}, "a")), "limits.connections_max");
   EXPECT_TRUE(peers.Add(pairs[0].ours.get(), Client(0)).ok());
   pairs[2] = Pair();
   EXPECT_TRUE(peers.Add(pairs[4].ours.get(), Client(4)).ok());
@@ -100,17 +101,17 @@ TEST(PeerRegistryTest, StrangersEndAtTheirLimitOfEachNetworkAndOfAll) {
   PeerRegistry peers(RolePolicy{}, {.of_client = 2, .all = 100, .strangers = 3});
   std::array<Pair, 5> pairs;
   for (Pair& pair : pairs) pair = Connection();
-  const auto from = [](const char* text) { return *ParseGrpcPeer(text); };
-  EXPECT_TRUE(peers.AddTcp(pairs[0].ours.get(), from("ipv4:192.0.2.1:1")).ok());
-  EXPECT_TRUE(peers.AddTcp(pairs[1].ours.get(), from("ipv4:192.0.2.1:2")).ok());
-  EXPECT_EQ(QuotaOf(peers.AddTcp(pairs[2].ours.get(), from("ipv4:192.0.2.1:3"))),
-            "connections_max");
-  EXPECT_TRUE(peers.AddTcp(pairs[2].ours.get(), from("ipv4:192.0.2.2:3")).ok());
-  EXPECT_EQ(QuotaOf(peers.AddTcp(pairs[3].ours.get(), from("ipv4:192.0.2.3:4"))),
-            "limits.connections_max");
+  const auto from = [](uint8_t host, uint16_t port) {
+    return TcpEndpoint{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, host}, port};
+  };
+  EXPECT_TRUE(peers.AddTcp(pairs[0].ours.get(), from(1, 1), "a").ok());
+  EXPECT_TRUE(peers.AddTcp(pairs[1].ours.get(), from(1, 2), "a").ok());
+  EXPECT_EQ(QuotaOf(peers.AddTcp(pairs[2].ours.get(), from(1, 3), "a")), "connections_max");
+  EXPECT_TRUE(peers.AddTcp(pairs[2].ours.get(), from(2, 3), "a").ok());
+  EXPECT_EQ(QuotaOf(peers.AddTcp(pairs[3].ours.get(), from(3, 4), "a")), "limits.connections_max");
   EXPECT_TRUE(peers.Add(pairs[3].ours.get(), Client(6)).ok()) << "the unix socket is another door";
   pairs[0] = Pair();
-  EXPECT_TRUE(peers.AddTcp(pairs[4].ours.get(), from("ipv4:192.0.2.1:5")).ok());
+  EXPECT_TRUE(peers.AddTcp(pairs[4].ours.get(), from(1, 5), "a").ok());
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
-#include "importer/wire_field.h"
-#include "snapshot/sha256.h"
+#include "base/sha256.h"
+#include "base/wire_field.h"
 
 namespace glovebox {
 namespace {

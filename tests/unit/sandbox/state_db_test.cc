@@ -79,6 +79,26 @@ TEST_F(StateDbTest, APauseAndItsEndAreRecorded) {
   EXPECT_FALSE(paused());
 }
 
+TEST_F(StateDbTest, ASandboxThatRunsAnewHasItsNewDiskIdsAndFilters) {
+  {
+    const auto db = Open();
+    SandboxRow row = Row("a");
+    row.options.seccomp_digest = "of then";
+    row.options.labels = {{"kept", "as it was"}};
+    ASSERT_EQ(db->PutSandbox(row), absl::OkStatus());
+    db->NoteStopped("a", "init ended");
+    ASSERT_EQ(db->NotePaused("a"), absl::OkStatus());
+    ASSERT_EQ(db->NoteRestored("a", "another disk", 0x70020000, "of now"), absl::OkStatus());
+  }
+  const SandboxRow row = Load().sandboxes.at(0);
+  EXPECT_EQ(row.disk, "another disk");
+  EXPECT_EQ(row.host_id_first, 0x70020000u);
+  EXPECT_FALSE(row.paused);
+  EXPECT_FALSE(row.stop_reason.has_value());
+  EXPECT_EQ(row.options.seccomp_digest, "of now");
+  EXPECT_EQ(row.options.labels.at("kept"), "as it was");
+}
+
 TEST_F(StateDbTest, WhatWasWrittenIsThereAtTheNextOpen) {
   {
     const auto db = Open();

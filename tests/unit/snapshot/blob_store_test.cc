@@ -10,8 +10,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/sha256.h"
 #include "base/status.h"
-#include "snapshot/sha256.h"
 #include "snapshot/upload_import.h"
 #include "tests/support/temporary_directory.h"
 

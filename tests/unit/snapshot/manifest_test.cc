@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "absl/strings/str_replace.h"
+#include "base/sha256.h"
 #include "gtest/gtest.h"
-#include "snapshot/sha256.h"
 
 namespace glovebox {
 namespace {

@@ -17,9 +17,10 @@ TEST(CompletionTest, EveryShellKnowsEveryVerbAndItsOptions) {
   for (const char* shell : {"bash", "zsh", "fish"}) {
     const auto script = CompletionScript(shell, app);
     ASSERT_TRUE(script.ok()) << shell;
-    for (const char* word : {"run", "create", "ls", "inspect", "exec", "shell", "attach", "logs",
-                             "exec-status", "changes", "diff", "cp", "rm", "image", "snapshot",
-                             "preflight", "version", "completion"}) {
+    for (const char* word :
+         {"run",  "create",      "ls",       "inspect",   "exec",    "shell",     "attach",
+          "logs", "exec-status", "changes",  "diff",      "compare", "push",      "cp",
+          "rm",   "image",       "snapshot", "preflight", "version", "completion"}) {
       EXPECT_NE(script->find(word), std::string::npos) << shell << " " << word;
     }
     for (const char* option : {"timeout", "exec-id", "root-inside", "memory", "json", "socket"}) {
@@ -47,7 +48,7 @@ std::string Offered(const std::string& words, int index) {
 }
 
 TEST(CompletionTest, BashOffersVerbsThenTheirOptions) {
-  EXPECT_EQ(Offered("glovebox ex", 1), "exec exec-status\n");
+  EXPECT_EQ(Offered("glovebox ex", 1), "exec exec-status export\n");
   EXPECT_EQ(Offered("glovebox create --me", 2), "--memory\n");
   EXPECT_EQ(Offered("glovebox image im", 2), "import\n");
   EXPECT_EQ(Offered("glovebox run -- --me", 3), "\n");

@@ -1,0 +1,94 @@
+#include "daemon/front_process.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "base/status.h"
+#include "daemon/front_message.h"
+#include "front/embedded/embedded_front.h"
+#include "linux/memfd.h"
+#include "linux/process.h"
+#include "linux/seqpacket.h"
+
+namespace glovebox {
+namespace {
+
+// Generous: a loaded host may take long.
+constexpr int kReadyWithinMs = 20'000;
+
+absl::Status Failed(absl::string_view why) {
+  return absl::InternalError(
+      absl::StrCat("glovebox-front, which serves TCP, does not start: ", why));
+}
+
+template <typename Message>
+absl::string_view BytesOf(const Message& message) {
+  return {reinterpret_cast<const char*>(&message), sizeof message};
+}
+
+}  // namespace
+
+absl::StatusOr<FrontParts> MakeFrontParts(const TlsPems& pems, UniqueFd listener,
+                                          const FrontSetup& setup) {
+  FrontParts parts;
+  const auto program = EmbeddedFront();
+  ASSIGN_OR_RETURN(
+      parts.program,
+      MakeSealedMemfd("glovebox-front",
+                      {reinterpret_cast<const char*>(program.data()), program.size()}, true));
+  ASSIGN_OR_RETURN(parts.certificate, MakeSealedMemfd("certificate", pems.certificate, false));
+  ASSIGN_OR_RETURN(parts.key, MakeSealedMemfd("key", pems.key, false));
+  ASSIGN_OR_RETURN(parts.client_ca, MakeSealedMemfd("client-ca", pems.client_ca, false));
+  parts.listener = std::move(listener);
+  parts.setup = setup;
+  return parts;
+}
+
+absl::StatusOr<std::unique_ptr<FrontProcess>> FrontProcess::Start(const FrontParts& parts) {
+  ASSIGN_OR_RETURN(auto sockets, MakeSeqpacketPair());
+  ASSIGN_OR_RETURN(SpawnedProcess process, SpawnFromFd(parts.program.get(), {"glovebox-front"},
+                                                       {{sockets.second.get(), kFrontControlFd}}));
+  sockets.second.Reset();
+  std::unique_ptr<FrontProcess> front(
+      new FrontProcess(std::move(sockets.first), std::move(process.pidfd), process.pid));
+  const absl::Status set_up = front->SetUp(parts);
+  if (!set_up.ok()) return Failed(absl::StrCat(std::string(set_up.message()), "; ", front->End()));
+  return front;
+}
+
+absl::Status FrontProcess::SetUp(const FrontParts& parts) {
+  RETURN_IF_ERROR(SendPacket(
+      control_.get(), BytesOf(parts.setup),
+      {parts.listener.get(), parts.certificate.get(), parts.key.get(), parts.client_ca.get()}));
+  ASSIGN_OR_RETURN(const Packet packet,
+                   ReceivePacket(control_.get(), sizeof(FrontMessage), 1, kReadyWithinMs));
+  if (packet.bytes.empty()) return absl::InternalError("it ended");
+  ASSIGN_OR_RETURN(const FrontEvent said, ParseFrontMessage(packet.bytes, packet.fds.size()));
+  if (said.kind == FrontMessageKind::kReady) return absl::OkStatus();
+  return absl::InternalError(said.text);
+}
+
+void FrontProcess::StopAccepting() {
+  const FrontStopAccepting order;
+  (void)SendPacket(control_.get(), BytesOf(order), {});  // fails when it has ended, which will do
+}
+
+std::string FrontProcess::End() {
+  if (!pidfd_.valid()) return "it was reaped";
+  (void)SignalPidFd(pidfd_.get(), SIGKILL);
+  siginfo_t info{};
+  const int reaped = ::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED);
+  pidfd_.Reset();
+  if (reaped != 0) return "it cannot be waited for";
+  return absl::StrCat(info.si_code == CLD_EXITED ? "exit status " : "signal ", info.si_status);
+}
+
+FrontProcess::~FrontProcess() {
+  if (pidfd_.valid()) (void)End();
+}
+
+}  // namespace glovebox

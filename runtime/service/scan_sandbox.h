@@ -1,0 +1,35 @@
+// What one sandbox changed, for the calls that tell it in one form or another.
+#ifndef GLOVEBOX_SERVICE_SCAN_SANDBOX_H_
+#define GLOVEBOX_SERVICE_SCAN_SANDBOX_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "changes/change.h"
+#include "sandbox/sandbox.h"
+#include "service/convert_change.h"
+
+namespace glovebox {
+
+// A patch leaves out larger files, unless it is asked for otherwise.
+inline constexpr uint64_t kDiffFileBytesMax = uint64_t{64} << 20;
+
+// The descriptors are open for as long as it lives.
+struct ScannedSandbox {
+  SandboxFiles files;
+  Layers layers;  // of `files`
+  std::vector<Change> changes;
+};
+
+absl::StatusOr<ScannedSandbox> ScanSandbox(const Sandbox& sandbox, const ChangeScope& scope,
+                                           bool find_renames, const Clock& clock);
+
+// FAILED_PRECONDITION with reason NO_BASE.
+absl::Status NoBase();
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_SERVICE_SCAN_SANDBOX_H_

@@ -1,0 +1,153 @@
+// The scripts that a worker sandbox runs to commit and to export. Internal to git_work.cc.
+//
+// Commits are made in a repository of the worker's own, which takes the objects of /workspace/.git
+// as its alternates: nothing else of that is read when a sandbox wrote it, not its configuration,
+// hooks, attributes, replacements or grafts, and of its references only the one asked for, by hand.
+#ifndef GLOVEBOX_SNAPSHOT_GIT_WORK_SCRIPT_H_
+#define GLOVEBOX_SNAPSHOT_GIT_WORK_SCRIPT_H_
+
+namespace glovebox {
+
+// How they end when they do not succeed.
+enum GitWorkExit {
+  kGitWorkNoGit = 20,
+  kGitWorkNoRepository = 21,
+  kGitWorkNoCommit = 22,
+  kGitWorkFailed = 24,
+  kGitWorkBranchMoved = 31,  // stdout: where it is
+  kGitWorkNothing = 32,
+};
+
+// Comes after kGitSettings. Arguments of both: the base commit; "shallow" or another word. Both
+// leave $HOME/out.
+inline constexpr char kGitWorkBegin[] = R"sh(
+cat >>"$GIT_CONFIG_GLOBAL" <<'CONFIG' || exit 24
+[core]
+  commitGraph = false
+  multiPackIndex = false
+[pack]
+  threads = 2
+  useBitmaps = false
+CONFIG
+base=$1 history=$2
+shift 2
+objects=/workspace/.git/objects
+for part in /workspace /workspace/.git "$objects"; do
+  [ -d "$part" ] && [ ! -L "$part" ] || fail 21 "/workspace has no repository of its own"
+done
+# The worker's own view of it: of what these lead to git would read all, however long, and wait for more.
+rm -rf "$objects/info/alternates" "$objects/info/http-alternates" 2>/dev/null
+[ ! -e "$objects/info/alternates" ] && [ ! -L "$objects/info/alternates" ] ||
+  fail 21 "/workspace/.git borrows objects"
+export GIT_DIR="$HOME/work.git" GIT_INDEX_FILE="$HOME/index"
+git init -q --bare --template= "$GIT_DIR" || exit 24
+mkdir -p "$GIT_DIR/objects/info"
+echo "$objects" >"$GIT_DIR/objects/info/alternates" || exit 24
+[ "$history" != shallow ] || echo "$base" >"$GIT_DIR/shallow"
+[ "$(git cat-file -t "$base" 2>/dev/null)" = commit ] || fail 21 "the base commit is not there"
+git update-ref refs/glovebox/base "$base" || exit 24
+
+# $1: what the daemon kept of a branch; its refs come below refs/kept.
+take_kept() {
+  tail -n +5 "$1" >"$HOME/kept.bundle" &&
+    git fetch -q --no-write-fetch-head "$HOME/kept.bundle" '+refs/heads/*:refs/kept/*' || exit 24
+}
+)sh";
+
+// Arguments: branch, tip ("": it is not kept yet), message, then paths, literally. Input:
+// /mnt/patch from the base; /mnt/kept, if there is a tip. On success stdout is "new" or "same",
+// commit, files, added and removed lines of it, a line each.
+inline constexpr char kCommitScript[] = R"sh(
+branch=$1 tip=$2 message=$3
+shift 3
+if [ -n "$tip" ]; then
+  take_kept /mnt/kept
+elif there=$(git --git-dir=/workspace/.git rev-parse -q --verify "refs/heads/$branch") &&
+  [ "$there" != "$base" ]; then
+  echo "$there"
+  exit 31
+fi
+parent=${tip:-$base}
+git read-tree "$base" || exit 24
+[ ! -s /mnt/patch ] || git apply --cached --whitespace=nowarn /mnt/patch || exit 24
+tree=$(git write-tree) || exit 24
+if [ $# -gt 0 ]; then
+  git read-tree "$parent" || exit 24
+  for path; do
+    git ls-files -s -z -- "$path" | sed -z 's/^[0-7]* /0 /' | git update-index -z --index-info &&
+      git ls-tree -r -z "$tree" -- "$path" | git update-index -z --index-info || exit 24
+  done
+  tree=$(git write-tree) || exit 24
+fi
+make() { printf '%s' "$message" | git commit-tree "$tree" -p "$1"; }
+kind=new
+if [ "$tree" = "$(git rev-parse "$parent^{tree}")" ]; then
+  [ -n "$tip" ] || exit 32
+  parent=$(git rev-parse "$tip^") || exit 24
+  commit=$(make "$parent") || exit 24
+  [ "$commit" = "$tip" ] || exit 32
+  kind=same
+else
+  commit=$(make "$parent") || exit 24
+fi
+counts=$(git diff-tree -r --numstat --no-renames --no-ext-diff --no-textconv "$parent" "$commit" |
+  awk '{ f++; if ($1 != "-") { a += $1; d += $2 } } END { printf "%d\n%d\n%d\n", f, a, d }') || exit 24
+git update-ref "refs/heads/$branch" "$commit" &&
+  git bundle create -q "$HOME/out" "refs/heads/$branch" "^$base" || exit 24
+printf '%s\n%s\n%s\n' "$kind" "$commit" "$counts"
+)sh";
+
+// Arguments: "bundle" or "series"; full object name or branch; "kept" (input: /mnt/kept-1 and so
+// on) or "inside"; then excluded commits. On success stdout is the commit.
+inline constexpr char kExportScript[] = R"sh(
+format=$1 what=$2 where=$3
+shift 3
+# Of a repository that a payload wrote: one line of a regular file.
+read_reference() {
+  file=/workspace/.git/refs/heads/$1
+  if [ -f "$file" ] && [ ! -L "$file" ]; then
+    head -c 40 "$file"
+  elif [ -f /workspace/.git/packed-refs ] && [ ! -L /workspace/.git/packed-refs ]; then
+    head -c 100000000 /workspace/.git/packed-refs |
+      awk -v name="refs/heads/$1" '$2 == name { print $1; exit }'
+  fi
+}
+if [ "$where" = kept ]; then
+  for kept in /mnt/kept-*; do take_kept "$kept"; done
+fi
+name=HEAD
+case $what in
+  ????????????????????????????????????????) commit=$what ;;
+  *)
+    name=refs/heads/$what
+    if [ "$where" = kept ]; then
+      commit=$(git rev-parse -q --verify "refs/kept/$what")
+    else
+      commit=$(read_reference "$what" | tr -d '\0')
+    fi ;;
+esac
+case $commit in *[!0-9a-f]*|'') fail 22 "no such commit" ;; esac
+[ ${#commit} = 40 ] || fail 22 "no such commit"
+for one in "$commit" "$@"; do
+  [ "$(git cat-file -t "$one" 2>/dev/null)" = commit ] || fail 22 "no commit $one"
+done
+[ $# -gt 0 ] || set -- "$base"
+first=$(git rev-list -n 1 "$commit" --not "$@") || exit 24
+[ -n "$first" ] || exit 32
+if [ "$format" = series ]; then
+  git format-patch --stdout --binary --full-index --no-renames --no-ext-diff --no-textconv \
+    --no-signature "$commit" --not "$@" >"$HOME/out" || exit 24
+else
+  if [ "$name" = HEAD ]; then
+    echo "$commit" >"$GIT_DIR/HEAD" || exit 24
+  else
+    git update-ref "$name" "$commit" || exit 24
+  fi
+  git bundle create -q "$HOME/out" "$name" --not "$@" || exit 24
+fi
+echo "$commit"
+)sh";
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_SNAPSHOT_GIT_WORK_SCRIPT_H_
