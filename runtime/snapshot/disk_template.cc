@@ -1,12 +1,15 @@
 #include "snapshot/disk_template.h"
 
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
+#include <thread>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -21,6 +24,25 @@ namespace glovebox {
 namespace {
 
 constexpr int kMakeTimeoutMs = 60'000;
+constexpr int kReadOnlyTries = 1000;
+constexpr auto kReadOnlyPause = std::chrono::milliseconds(1);
+
+// Writes the file system out to its image and has it write nothing more. Unmounting alone would
+// not: a mount namespace that another thread's child made meanwhile has a copy of the mount, and
+// keeps the file system and what it has not yet written until it lets go of it. EBUSY: such a child
+// has a file of it open for writing until its execve.
+absl::Status FinishBlank(const std::string& mount_path) {
+  for (int attempt = 1;; ++attempt) {
+    if (::mount(nullptr, mount_path.c_str(), nullptr,
+                MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOATIME, nullptr) == 0) {
+      return absl::OkStatus();
+    }
+    if (errno != EBUSY || attempt == kReadOnlyTries) {
+      return ErrnoError(errno, absl::StrCat("remount read-only ", mount_path));
+    }
+    std::this_thread::sleep_for(kReadOnlyPause);
+  }
+}
 
 // The first mount of an image: the directories that every sandbox needs, and no lost+found.
 absl::Status FillBlank(const std::string& image_path, const std::string& mount_path) {
@@ -38,7 +60,7 @@ absl::Status FillBlank(const std::string& image_path, const std::string& mount_p
   RETURN_IF_ERROR(KeepSpare(root.get()));
   // Whatever this process's umask is.
   if (::fchmodat(root.get(), "upper", 0755, 0) != 0) return ErrnoError(errno, "fchmodat upper");
-  return absl::OkStatus();
+  return FinishBlank(mount_path);
 }
 
 }  // namespace

@@ -1,11 +1,13 @@
 #include "snapshot/disk.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
@@ -48,6 +50,31 @@ TEST_F(DiskTest, BlankDiskHasUpperWorkAndSpareRoomAndNothingElse) {
   ASSERT_EQ(::fstatat(disk->root_fd(), "upper", &status, 0), 0);
   EXPECT_EQ(status.st_mode, S_IFDIR | 0755u);
   EXPECT_EQ(status.st_uid, 0u);
+}
+
+// As a process that is started meanwhile does: a copy of every mount, for a while.
+TEST_F(DiskTest, BlankDisksAreWholeWhileOthersMakeMountNamespaces) {
+  std::atomic<bool> ended = false;
+  std::vector<std::thread> starters;
+  for (int i = 0; i < 16; ++i) {
+    starters.emplace_back([&ended] {
+      while (!ended) {
+        std::thread([] {
+          ASSERT_EQ(::unshare(CLONE_NEWNS), 0);
+          std::this_thread::sleep_for(std::chrono::milliseconds(3));
+        }).join();
+      }
+    });
+  }
+  for (uint64_t i = 0; i < 30; ++i) {
+    const auto disk = NewDisk((16 + i) * kMiB, 0);  // a size that has no template yet
+    ASSERT_NE(disk, nullptr);
+    struct stat status {};
+    EXPECT_EQ(::fstatat(disk->root_fd(), "upper", &status, 0), 0) << i;
+    EXPECT_EQ(::fstatat(disk->root_fd(), "spare/3", &status, 0), 0) << i;
+  }
+  ended = true;
+  for (std::thread& starter : starters) starter.join();
 }
 
 TEST_F(DiskTest, ByteLimitHoldsForDeletedOpenFiles) {
