@@ -158,7 +158,7 @@ TEST_F(HandoverTest, EveryHeldExecComesBackWithItsMemoryAndState) {
   nowhere.working_directory = "/nowhere";
   const auto failed = daemon_->Start("failed", nowhere);
   daemon_->AwaitState(*running, ExecSnapshot::State::kRunning);
-  ASSERT_EQ(*running->WriteStdin(0, "abc\n", false), 4u);
+  ASSERT_EQ(Take(running->WriteStdin(0, "abc\n", false)), 4u);
   daemon_->AwaitState(*ended, ExecSnapshot::State::kEnded);
   const ExecSnapshot before = ended->Snapshot();
   KillDaemon();
@@ -180,7 +180,7 @@ TEST_F(HandoverTest, EveryHeldExecComesBackWithItsMemoryAndState) {
   EXPECT_EQ(spawn.result->cause, ExecResult::Cause::kSpawnFailed);
   EXPECT_EQ(spawn.result->failed_step, ExecStep::kWorkingDirectory);
   // Input goes on where it was.
-  EXPECT_EQ(*daemon_->execs.at(running->number())->WriteStdin(0, "abc\nrest", true), 8u);
+  EXPECT_EQ(Take(daemon_->execs.at(running->number())->WriteStdin(0, "abc\nrest", true)), 8u);
   daemon_->AwaitState(running_again, ExecSnapshot::State::kEnded);
   OutputReader reader(daemon_->execs.at(running->number()), 0, OutputReader::NeverWaitedFor());
   Client client;
@@ -210,7 +210,7 @@ TEST_F(HandoverTest, WhatADeadDaemonHadSentIsCarriedOut) {
   spec.stdin_open = true;
   SignalInit(SIGSTOP);
   const auto exec = daemon_->Start("late", spec);
-  ASSERT_EQ(*exec->WriteStdin(0, "all of it", true), 9u);
+  ASSERT_EQ(Take(exec->WriteStdin(0, "all of it", true)), 9u);
   const uint32_t number = exec->number();
   KillDaemon();
   UniqueFd connection = Take(ConnectSeqpacket(sandbox_->socket_path));
@@ -457,7 +457,7 @@ TEST_F(HandoverTest, ALowDescriptorLimitOfCommandsDoesNotBindInit) {
   for (int i = 0; i < 40; ++i) daemon_->Start("e" + std::to_string(i), spec);
   for (const auto& [number, exec] : daemon_->execs) {
     daemon_->AwaitState(*exec, ExecSnapshot::State::kRunning);
-    ASSERT_EQ(*exec->WriteStdin(0, "\n", true), 1u);
+    ASSERT_EQ(Take(exec->WriteStdin(0, "\n", true)), 1u);
     daemon_->AwaitState(*exec, ExecSnapshot::State::kEnded);
     OutputReader reader(exec, 0, OutputReader::NeverWaitedFor());
     Client client;

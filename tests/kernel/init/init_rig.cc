@@ -518,7 +518,6 @@ std::unique_ptr<TestSandbox> InitRig::Create(const Options& options, SpawnReply*
   std::filesystem::create_directories(sandbox->directory + "/disk/work");
   if (options.disk) options.disk(sandbox->directory);
   Must(mkdir(sandbox->cgroup_path.c_str(), 0755), "cgroup");
-  Must(mkdir((sandbox->cgroup_path + "/init").c_str(), 0755), "cgroup");
   Must(chown((sandbox->cgroup_path + "/cgroup.procs").c_str(), kHostIdFirst, kHostIdFirst),
        "chown");
   sandbox->socket_path = sandbox->directory + "/socket";
@@ -543,7 +542,7 @@ std::unique_ptr<TestSandbox> InitRig::Create(const Options& options, SpawnReply*
   for (const std::string& path : options.tasks) {
     layers.push_back(UniqueFd(open(path.c_str(), O_WRONLY | O_CLOEXEC)));
   }
-  UniqueFd cgroup(open((sandbox->cgroup_path + "/init").c_str(), O_RDONLY | O_CLOEXEC));
+  UniqueFd cgroup(open(sandbox->cgroup_path.c_str(), O_RDONLY | O_CLOEXEC));
   SpawnRequest request{};
   request.magic = kSpawnMagic;
   request.request_id = number;
