@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -419,6 +420,11 @@ InitRig::InitRig(Hooks hooks)
           std::move(hooks)) {}
 
 InitRig::InitRig(const std::string& init_bytes, Hooks hooks) {
+  // As the daemon does; the spawner and init inherit it.
+  rlimit files{};
+  Must(getrlimit(RLIMIT_NOFILE, &files), "getrlimit");
+  files.rlim_cur = files.rlim_max;
+  Must(setrlimit(RLIMIT_NOFILE, &files), "setrlimit");
   // A namespace of the test's own: whatever it mounts goes with the process.
   Must(unshare(CLONE_NEWNS), "unshare");
   constexpr unsigned long kRecursivePrivate = (1UL << 14) | (1UL << 18);
