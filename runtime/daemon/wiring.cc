@@ -32,6 +32,7 @@ constexpr int kCallThreads = 16;
 constexpr size_t kCallsWaitingMax = 2048;
 constexpr int kTransferThreads = 16;
 constexpr size_t kTransfersWaitingMax = 256;
+constexpr size_t kTransfersOfOneSandbox = 4;
 constexpr int kPauseThreads = 8;
 constexpr int kCleanupThreads = 2;
 constexpr int kLookThreads = 4;
@@ -299,7 +300,8 @@ absl::Status Daemon::Serve(const Config& config, const std::vector<KernelFeature
   }
   page_tokens_ = std::make_unique<PageTokens>(NewRandomId());
   calls_ = std::make_unique<WorkQueue>(kCallThreads, kCallsWaitingMax);
-  transfers_ = std::make_unique<WorkQueue>(kTransferThreads, kTransfersWaitingMax);
+  transfers_ =
+      std::make_unique<WorkQueue>(kTransferThreads, kTransfersWaitingMax, kTransfersOfOneSandbox);
   pauses_ = std::make_unique<WorkQueue>(kPauseThreads, kCallsWaitingMax);
   ASSIGN_OR_RETURN(watch_events_, EventLoop::Start());
   // One piece of work waits for each watch and each of its followers at most.

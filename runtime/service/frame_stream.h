@@ -32,6 +32,7 @@ class FrameStream final : public grpc::ServerWriteReactor<Response>, public Fram
   // `opener` may block; it runs on the queue for calls.
   static FrameStream* Run(const ServiceDeps& deps, const grpc::CallbackServerContext& context,
                           CallName name, Open opener, WorkQueue* queue = nullptr) {
+    const std::string sandbox_id = name.sandbox_id;
     auto* stream = new FrameStream(deps, context, std::move(name));
     std::shared_ptr<FramePump> pump = stream->pump_;
     if (const absl::Status& admitted = stream->report_.admitted(); !admitted.ok()) {
@@ -39,11 +40,13 @@ class FrameStream final : public grpc::ServerWriteReactor<Response>, public Fram
       return stream;
     }
     if (queue == nullptr) queue = deps.calls;
-    const bool taken = queue->TryRun([stream, pump, opener = std::move(opener)] {
-      // Nothing is begun for a client that has gone already.
-      if (pump->cancelled()) return pump->Fail(CallCancelled());
-      stream->Begin(pump, opener(stream->report_));
-    });
+    const bool taken = queue->TryRun(
+        [stream, pump, opener = std::move(opener)] {
+          // Nothing is begun for a client that has gone already.
+          if (pump->cancelled()) return pump->Fail(CallCancelled());
+          stream->Begin(pump, opener(stream->report_));
+        },
+        sandbox_id);
     if (!taken) pump->Fail(TooManyCalls());
     return stream;
   }

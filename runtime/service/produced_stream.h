@@ -4,6 +4,7 @@
 #define GLOVEBOX_SERVICE_PRODUCED_STREAM_H_
 
 #include <functional>
+#include <string>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -28,17 +29,20 @@ class ProducedStream final : public grpc::ServerWriteReactor<Response> {
 
   static ProducedStream* Run(const ServiceDeps& deps, CallName name,
                              grpc::CallbackServerContext* context, Produce produce) {
+    const std::string sandbox_id = name.sandbox_id;
     auto* stream = new ProducedStream(deps, std::move(name), context);
     if (const absl::Status& admitted = stream->report_.admitted(); !admitted.ok()) {
       stream->Finish(stream->report_.End(admitted));
       return stream;
     }
-    const bool taken = deps.transfers->TryRun([stream, produce = std::move(produce)] {
-      absl::Status status = stream->cancelled() ? CallCancelled() : produce(*stream);
-      const absl::Status settled = stream->Settle();
-      if (status.ok()) status = settled;
-      stream->Finish(stream->report_.End(status));
-    });
+    const bool taken = deps.transfers->TryRun(
+        [stream, produce = std::move(produce)] {
+          absl::Status status = stream->cancelled() ? CallCancelled() : produce(*stream);
+          const absl::Status settled = stream->Settle();
+          if (status.ok()) status = settled;
+          stream->Finish(stream->report_.End(status));
+        },
+        sandbox_id);
     if (!taken) stream->Finish(stream->report_.End(TooManyCalls()));
     return stream;
   }

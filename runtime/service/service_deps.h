@@ -24,7 +24,8 @@ struct ServiceDeps {
   // Calls that take milliseconds.
   WorkQueue* calls = nullptr;
   // Calls that take up to minutes or wait for their client: imports, creation from a repository,
-  // patches. A queue of their own, so that they never hold up the others.
+  // patches. A queue of their own, so that they never hold up the others; and of its threads one
+  // sandbox has a share, whatever its commands do to a call on its files.
   WorkQueue* transfers = nullptr;
   // Pauses and their ends, which wait for a sandbox's init and for its forks: each other at most.
   WorkQueue* pauses = nullptr;

@@ -1,5 +1,6 @@
 #include "service/unary_call.h"
 
+#include <string>
 #include <utility>
 
 #include "service/request_error.h"
@@ -13,15 +14,18 @@ UnaryCall::UnaryCall(const ServiceDeps& deps, const grpc::CallbackServerContext&
 UnaryCall* UnaryCall::Run(const ServiceDeps& deps, const grpc::CallbackServerContext& context,
                           CallName name, WorkQueue* queue, Work work) {
   const CallKind kind = queue == deps.transfers ? CallKind::kTransfer : CallKind::kCall;
+  const std::string sandbox_id = name.sandbox_id;
   auto* call = new UnaryCall(deps, context, std::move(name), kind);
   if (const absl::Status& admitted = call->report_.admitted(); !admitted.ok()) {
     call->Finish(call->report_.End(admitted));
     return call;
   }
-  const bool taken = queue->TryRun([call, work = std::move(work)] {
-    const absl::Status status = call->cancelled() ? CallCancelled() : work(*call);
-    call->Finish(call->report_.End(status));  // `call` may be gone from here on
-  });
+  const bool taken = queue->TryRun(
+      [call, work = std::move(work)] {
+        const absl::Status status = call->cancelled() ? CallCancelled() : work(*call);
+        call->Finish(call->report_.End(status));  // `call` may be gone from here on
+      },
+      sandbox_id);
   if (!taken) call->Finish(call->report_.End(TooManyCalls()));
   return call;
 }

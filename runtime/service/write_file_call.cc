@@ -37,13 +37,22 @@ WriteFileCall* WriteFileCall::Run(const ServiceDeps& deps,
 
 void WriteFileCall::OnReadDone(bool ok) {
   if (!ok) return StartSendInitialMetadata();
-  if (!deps_.transfers->TryRun([this] { TakeMessage(); })) End(TooManyCalls());
+  if (run_ == nullptr) sandbox_id_ = message_.target().sandbox_id();
+  if (deps_.transfers->TryRun([this] { TakeMessage(); }, sandbox_id_)) return;
+  if (run_ == nullptr) return End(TooManyCalls());
+  LetGo();
 }
 
 void WriteFileCall::OnSendInitialMetadataDone(bool ok) {
   if (!ok) cancelled_.store(true, std::memory_order_release);
-  // To let go of a run takes a thread as well; with none left the caller's own waits.
-  if (!deps_.transfers->TryRun([this] { Complete(); })) End(TooManyCalls());
+  if (run_ == nullptr) return Complete();
+  if (!deps_.transfers->TryRun([this] { Complete(); }, sandbox_id_)) LetGo();
+}
+
+// To let go of a run takes a thread as well, and is never gRPC's own. There is one for each program
+// in a sandbox at most.
+void WriteFileCall::LetGo() {
+  deps_.transfers->Run([this] { End(TooManyCalls()); }, sandbox_id_);
 }
 
 absl::Status WriteFileCall::Begin() {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "glovebox/v1/file.pb.h"
@@ -37,6 +38,7 @@ class WriteFileCall final : public grpc::ServerReadReactor<v1::WriteFileRequest>
   // Each on a thread of the queue, one at a time.
   void TakeMessage();
   void Complete();
+  void LetGo();
   absl::Status Begin();
   absl::Status Write();
   absl::Status Commit();
@@ -46,6 +48,7 @@ class WriteFileCall final : public grpc::ServerReadReactor<v1::WriteFileRequest>
   CallReport report_;
   v1::WriteFileResponse* const response_;
   v1::WriteFileRequest message_;
+  std::string sandbox_id_;         // from the first message on
   std::unique_ptr<FilesRun> run_;  // from the first message on
   std::atomic<bool> cancelled_ = false;
 };
