@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/prctl.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "init/clock.h"
 #include "init/clone_on_stack.h"
@@ -24,6 +26,7 @@ namespace {
 // per-user limit (pipe-user-pages-soft) at 32 commands.
 constexpr int kOutputPipeBytes = 256 * 1024;
 constexpr uint64_t kChildStackBytes = 32 * 1024;
+constexpr long kStoppedLookNs = 20'000'000;  // how often it is asked whether a child is stopped
 
 // The command's sides; they close here once the child has its copies.
 struct CommandEnds {
@@ -108,9 +111,27 @@ uint64_t OwnPeakBytes() {
   return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
 }
 
+// Returns when the child has executed its program or is gone: the kernel clears `running` and wakes
+// who waits for it then. CLONE_VFORK would wait as well, but for ever when somebody of the
+// command's user, which the child has become by then, stops it. Such a one is killed, as that user
+// could.
+void AwaitExecve(int pidfd, uint32_t* running) {
+  timespec patience{0, kStoppedLookNs};
+  while (__atomic_load_n(running, __ATOMIC_ACQUIRE) != 0) {
+    if (raw::Call(__NR_futex, running, FUTEX_WAIT, 1, &patience) != -ETIMEDOUT) continue;
+    siginfo_t stopped{};
+    // Takes nothing from who waits for its end.
+    (void)raw::Call(__NR_waitid, P_PIDFD, pidfd, &stopped, WSTOPPED | WNOHANG | WNOWAIT, nullptr);
+    if (stopped.si_pid != 0) (void)raw::PidfdSendSignal(pidfd, SIGKILL);  // it is our child
+  }
+}
+
 CommandError CloneCommand(const PlanReader& plan, const Command& command, const CommandEnds& ends,
                           int program, Exec* exec, Refusals* refusals, EventSet* events) {
-  alignas(16) static constinit char stack[kChildStackBytes] = {};  // one child at a time: vfork
+  // One child at a time: init does nothing but wait for it.
+  alignas(16) static constinit char stack[kChildStackBytes] = {};
+  static constinit uint32_t running = 0;
+  running = 1;
   ChildTask task{&plan,   &command,        {}, refusals->sender(), ends.control.get(),
                  program, ExecStep::kNone, 0};
   int input = ends.input.valid() ? ends.input.get() : 0;  // init's 0 is /dev/null
@@ -119,7 +140,9 @@ CommandError CloneCommand(const PlanReader& plan, const Command& command, const 
   task.descriptors[2] = exec->terminal ? input : ends.error.get();
   int pidfd = -1;
   clone_args args{};
-  args.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_INTO_CGROUP | CLONE_CLEAR_SIGHAND;
+  args.flags =
+      CLONE_VM | CLONE_CHILD_CLEARTID | CLONE_PIDFD | CLONE_INTO_CGROUP | CLONE_CLEAR_SIGHAND;
+  args.child_tid = reinterpret_cast<uintptr_t>(&running);
   args.exit_signal = SIGCHLD;
   args.pidfd = reinterpret_cast<uintptr_t>(&pidfd);
   args.stack = reinterpret_cast<uintptr_t>(stack);
@@ -127,6 +150,7 @@ CommandError CloneCommand(const PlanReader& plan, const Command& command, const 
   args.cgroup = static_cast<uint64_t>(exec->cgroup.get());
   long pid = CloneOnStack(args, RunCommandChild, &task);
   if (pid < 0) return {ExecStep::kClone, static_cast<int>(-pid)};
+  AwaitExecve(pidfd, &running);
   refusals->Take(exec->exec_no, events);
   exec->pidfd.Reset(pidfd);
   exec->pid = static_cast<int>(pid);
