@@ -236,9 +236,10 @@ absl::Status FinishCall(FilesCall* call) {
 
 absl::Status UndoCall(FilesCall* call) {
   const std::string name = call->TemporaryName();
+  bool undone = false;
   // Of a patch: in the directory itself.
   if (const absl::StatusOr<UniqueFd> top = OpenTop(call->path()); top.ok()) {
-    RETURN_IF_ERROR(Transaction::Recover(top->get(), name));
+    ASSIGN_OR_RETURN(undone, Transaction::Recover(top->get(), name));
   }
   // Of a write: beside the file.
   if (const absl::StatusOr<Place> place =
@@ -246,7 +247,7 @@ absl::Status UndoCall(FilesCall* call) {
       place.ok()) {
     (void)::unlinkat(place->directory.get(), name.c_str(), 0);  // ENOENT, or a patch's directory
   }
-  return call->Write(FilesFrameKind::kDone, "");
+  return call->Write(FilesFrameKind::kDone, undone ? kFilesUndone : "");
 }
 
 }  // namespace glovebox

@@ -9,7 +9,8 @@
 // On stdin frames: kRequest with the RPC's own request message (file.proto, change.proto); of a
 // write then kContent as often as needed, and kCommit. Without kCommit nothing is written. On
 // stdout frames: kContent of a read, then one kDone with the RPC's response message or one kFailed.
-// A run whose kDone came as a whole has finished, however it then ends.
+// A run whose kDone came as a whole has finished, however it then ends. The kDone of kFilesUndo has
+// kFilesUndone when a patch's journal was there and everything in it was taken back.
 //
 // Both sides take what they read as hostile: in the sandbox anybody of the same user can stop or
 // kill the program, and give a program of its own the same pipes.
@@ -42,6 +43,7 @@ inline constexpr char kFilesRemove[] = "remove";
 inline constexpr char kFilesApply[] = "apply";
 inline constexpr char kFilesUndo[] = "undo";
 inline constexpr char kFilesFinish[] = "finish";
+inline constexpr char kFilesUndone[] = "undone";
 
 enum class FilesFrameKind : uint32_t {
   kRequest = 1,

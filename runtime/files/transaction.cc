@@ -27,6 +27,7 @@ namespace {
 constexpr char kJournal[] = "journal";
 constexpr char kNewJournal[] = "journal.new";
 constexpr size_t kJournalBytesMax = size_t{256} << 20;
+constexpr size_t kJournalPieceBytes = 64 * 1024;
 constexpr uint32_t kStepField = 1;
 constexpr uint32_t kKindField = 1, kPathField = 2, kModeField = 3, kInodeField = 4;
 
@@ -207,28 +208,46 @@ absl::Status Transaction::WriteJournal() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::string> Transaction::ReadJournalFile() const {
+  struct stat stat {};
+  if (::fstat(journal_.get(), &stat) != 0) return PathError(errno, "read the journal in", name_);
+  if (!S_ISREG(stat.st_mode)) return Damaged();
+  std::string bytes, piece(kJournalPieceBytes, '\0');
+  while (bytes.size() <= kJournalBytesMax) {
+    const ssize_t size = ::read(journal_.get(), piece.data(), piece.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return PathError(errno, "read the journal in", name_);
+    if (size == 0) return bytes;
+    bytes.append(piece, 0, static_cast<size_t>(size));
+  }
+  return Damaged();
+}
+
+absl::Status Transaction::Damaged() const {
+  return PathRefused(absl::StatusCode::kFailedPrecondition, "FILES_NOT_UNDONE", name_,
+                     "has a journal that cannot be read: what the patch had done is not undone");
+}
+
 // NOT_FOUND: there is none.
 absl::Status Transaction::ReadJournal() {
-  ASSIGN_OR_RETURN(const std::string bytes, ReadFileAt(staging_.get(), kJournal, kJournalBytesMax));
-  journal_.Reset(::openat(staging_.get(), kJournal, O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+  // Whatever is there by now: a FIFO must not hold it up.
+  journal_.Reset(
+      ::openat(staging_.get(), kJournal, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (!journal_.valid()) return PathError(errno, "open the journal in", name_);
+  ASSIGN_OR_RETURN(const std::string bytes, ReadJournalFile());
   // So many steps as there are bytes before the first message: each begins with the tag.
-  const auto damaged = [this] {
-    return PathRefused(absl::StatusCode::kFailedPrecondition, "FILES_NOT_UNDONE", name_,
-                       "has a journal that cannot be read: what the patch had done is not undone");
-  };
   const size_t states = bytes.find(static_cast<char>(kStepField << 3 | 2));
   // States are below 3, so none is the tag.
-  if (states == std::string::npos) return damaged();
+  if (states == std::string::npos) return Damaged();
   WireReader reader(absl::string_view(bytes).substr(states));
   WireField field;
   while (reader.Next(&field)) {
     Step step;
-    if (steps_.size() >= states || !DecodeStep(field.bytes, &step)) return damaged();
+    if (steps_.size() >= states || !DecodeStep(field.bytes, &step)) return Damaged();
     step.state = static_cast<StepState>(bytes[steps_.size()]);
     steps_.push_back(std::move(step));
   }
-  return reader.malformed() || steps_.size() != states ? damaged() : absl::OkStatus();
+  return reader.malformed() || steps_.size() != states ? Damaged() : absl::OkStatus();
 }
 
 absl::Status Transaction::Mark(size_t index, StepState state) {
@@ -314,8 +333,9 @@ absl::Status Transaction::UndoOne(size_t index) {
     case StepKind::kDelete:
       if (::renameat2(staging, OldName(index).c_str(), parent->get(), last.c_str(),
                       RENAME_NOREPLACE) == 0 ||
-          errno == ENOENT) {
-        return absl::OkStatus();
+          (errno == ENOENT &&
+           (step.state == StepState::kBegun || InodeAt(parent->get(), last) != 0))) {
+        return absl::OkStatus();  // it was not carried out, or is put back already
       }
       return PathError(errno, "put back", step.path);
     case StepKind::kRemoveDirectory:
@@ -375,20 +395,21 @@ void Transaction::Discard(int top, const std::string& name) {
   if (transaction.OpenStaging(/*make=*/false).ok()) transaction.Finish();
 }
 
-absl::Status Transaction::Recover(int top, const std::string& name,
-                                  const std::function<void()>& at_step) {
+absl::StatusOr<bool> Transaction::Recover(int top, const std::string& name,
+                                          const std::function<void()>& at_step) {
   Transaction transaction(top, name, at_step);
   if (const absl::Status opened = transaction.OpenStaging(/*make=*/false); !opened.ok()) {
-    return absl::IsNotFound(opened) ? absl::OkStatus() : opened;
+    if (absl::IsNotFound(opened)) return false;
+    return opened;
   }
-  absl::Status read = transaction.ReadJournal();
+  const absl::Status read = transaction.ReadJournal();
   if (read.ok()) {
     RETURN_IF_ERROR(transaction.Undo());
   } else if (!absl::IsNotFound(read)) {
     return read;
   }
   transaction.Finish();
-  return absl::OkStatus();
+  return read.ok();
 }
 
 }  // namespace glovebox

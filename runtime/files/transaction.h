@@ -60,9 +60,10 @@ class Transaction {
   // Removes what is left of it. What cannot be removed stays, without meaning.
   void Finish();
 
-  // Of a run that was killed: as above. Nothing to do is fine.
-  static absl::Status Recover(int top, const std::string& name,
-                              const std::function<void()>& at_step = nullptr);
+  // Of a run that was killed: as above. False: there was no journal, so nothing had begun, if
+  // nobody took it away.
+  static absl::StatusOr<bool> Recover(int top, const std::string& name,
+                                      const std::function<void()>& at_step = nullptr);
   // Of a run that had answered: what it left of itself.
   static void Discard(int top, const std::string& name);
 
@@ -73,6 +74,8 @@ class Transaction {
   void PlanDirectories(const std::vector<PlannedChange>& changes);
   absl::Status WriteJournal();
   absl::Status ReadJournal();
+  absl::StatusOr<std::string> ReadJournalFile() const;
+  absl::Status Damaged() const;
   absl::Status Mark(size_t index, StepState state);
   absl::Status Run(size_t index);
   absl::Status Undo();

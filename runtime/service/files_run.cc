@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -139,7 +140,7 @@ absl::StatusOr<FilesFrame> FilesRun::NextFrame() {
   }
 }
 
-absl::Status FilesRun::Interrupted(absl::string_view why) {
+absl::Status FilesRun::Interrupted(absl::string_view why, After after) {
   if (const SandboxState state = sandbox_->state();
       state != SandboxState::kRunning && state != SandboxState::kPaused) {
     settled_ = true;
@@ -147,13 +148,17 @@ absl::Status FilesRun::Interrupted(absl::string_view why) {
                          "the sandbox ended while the call worked on its files",
                          {"SANDBOX_STOPPED", {}});
   }
-  RETURN_IF_ERROR(Settle(/*answered=*/false, After::kUndo));
+  RETURN_IF_ERROR(Settle(/*answered=*/false, after));
   const std::optional<ExecResult> result = exec_->Snapshot().result;
+  std::string how = result.has_value() ? DescribeResult(*result) : std::string(why);
+  if (result.has_value() && result->cause == ExecResult::Cause::kSpawnFailed &&
+      result->error == EAGAIN) {
+    absl::StrAppend(&how, "; the sandbox is at its limit of processes");
+  }
   return DetailedError(
       absl::StatusCode::kAborted,
-      absl::StrCat("the program that works on files in the sandbox was interrupted: ",
-                   result.has_value() ? DescribeResult(*result) : std::string(why), " (", why,
-                   "); nothing is half done, look before you try again"),
+      absl::StrCat("the program that works on files in the sandbox was interrupted: ", how, " (",
+                   why, "); nothing is half done, look before you try again"),
       {"FILES_INTERRUPTED", {}});
 }
 
@@ -176,7 +181,9 @@ absl::StatusOr<FilesFrame> FilesRun::Receive() {
       absl::Status failure = DecodeFailure(frame->body);
       if (absl::IsDataLoss(failure)) return Interrupted(failure.message());
       // What it could not undo itself may go better now.
-      if (HasReason(failure, "FILES_NOT_UNDONE")) return Interrupted(failure.message());
+      if (HasReason(failure, "FILES_NOT_UNDONE")) {
+        return Interrupted(failure.message(), After::kUndoRest);
+      }
       RETURN_IF_ERROR(Settle(/*answered=*/true, After::kUndo));
       return failure;
     }
@@ -228,7 +235,11 @@ absl::Status FilesRun::CleanUp(After after) {
     FilesRun run(sandbox_, *std::move(exec), token_, path_, operation, [] { return false; });
     run.settled_ = true;
     const absl::StatusOr<FilesFrame> frame = run.NextFrame();
-    if (frame.ok() && frame->kind == FilesFrameKind::kDone) return absl::OkStatus();
+    if (frame.ok() && frame->kind == FilesFrameKind::kDone) {
+      if (after != After::kUndoRest || frame->body == kFilesUndone) return absl::OkStatus();
+      status = absl::NotFoundError("what it had replaced was taken away");
+      break;
+    }
     status = frame.ok() && frame->kind == FilesFrameKind::kFailed ? DecodeFailure(frame->body)
                                                                   : frame.status();
     (void)run.exec_->Signal(SIGKILL, SignalScope::kTree);  // fails when it has ended

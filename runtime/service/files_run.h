@@ -60,10 +60,11 @@ class FilesRun {
   void AwaitEnd();
   // Sees to the run's end, once. `answered`: it is given time for it. What did not come to an end
   // by itself is cleaned up by another run.
-  enum class After { kFinish, kUndo };
+  // kUndoRest: the run said that there is something to undo.
+  enum class After { kFinish, kUndo, kUndoRest };
   absl::Status Settle(bool answered, After after);
   absl::Status CleanUp(After after);
-  absl::Status Interrupted(absl::string_view why);
+  absl::Status Interrupted(absl::string_view why, After after = After::kUndo);
 
   const std::shared_ptr<Sandbox> sandbox_;
   const std::shared_ptr<Exec> exec_;

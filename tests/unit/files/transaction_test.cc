@@ -4,11 +4,13 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -109,6 +111,15 @@ class TransactionTest : public ::testing::Test {
     return WIFEXITED(status);
   }
 
+  // As one that is killed when all is in place and nothing is answered.
+  void CommitAndDie() const {
+    const std::vector<PlannedChange> changes = Changes();
+    Transaction transaction(top_.get(), kName);
+    if (transaction.Stage(changes, Stats(changes)).ok() && transaction.Commit().ok()) {
+      ::raise(SIGKILL);
+    }
+  }
+
   Files Tree() const { return ReadFiles(root_ + "/tree"); }
   std::vector<std::string> Directories() const {
     std::vector<std::string> names;
@@ -141,8 +152,8 @@ TEST_F(TransactionTest, KilledAtAnyStepItIsUndoneAsAWhole) {
     ASSERT_LT(kill_at, 500);
     Reset();
     survived = Survives(kill_at, [&](const std::function<void()>& at_step) { (void)Run(at_step); });
-    const absl::Status undone = Transaction::Recover(top_.get(), kName);
-    ASSERT_TRUE(undone.ok()) << undone;
+    const absl::StatusOr<bool> undone = Transaction::Recover(top_.get(), kName);
+    ASSERT_TRUE(undone.ok()) << undone.status();
     const std::string tree = Describe(Tree());
     if (tree == Describe(After())) continue;  // after the journal went
     ASSERT_EQ(tree, Describe(Before()));
@@ -198,6 +209,52 @@ TEST_F(TransactionTest, ASymbolicLinkThatComesInBetweenIsNotGoneThrough) {
   EXPECT_FALSE(transaction.Commit().ok());
   transaction.Finish();
   EXPECT_EQ(Describe(ReadFiles(root_ + "/outside")), Describe({{"only/gone", File("canary\n")}}));
+}
+
+TEST_F(TransactionTest, WhatSomebodyTookOutOfItsDirectoryIsNotSaidToBeUndone) {
+  // Of a file that was removed, and of one that was replaced.
+  for (const std::string& change : {std::string("from"), std::string("changed")}) {
+    Reset();
+    ASSERT_FALSE(Survives(1000, [&](const std::function<void()>&) { CommitAndDie(); }));
+    const std::string staging = absl::StrCat(root_, "/tree/", kName);
+    int taken = 0;
+    for (const auto& entry : fs::directory_iterator(staging)) {
+      std::ifstream in(entry.path());
+      const std::string content{std::istreambuf_iterator<char>(in), {}};
+      if (content != Before().at(change).content) continue;
+      fs::remove(entry.path());
+      ++taken;
+    }
+    ASSERT_EQ(taken, 1);
+    const absl::StatusOr<bool> undone = Transaction::Recover(top_.get(), kName);
+    ASSERT_FALSE(undone.ok());
+    EXPECT_EQ(GetErrorDetail(undone.status())->reason, "FILES_NOT_UNDONE") << undone.status();
+    // All else is put back.
+    Files expected = Before();
+    expected.erase(change);
+    Files found = Tree();
+    std::erase_if(found, [&](const auto& file) { return absl::StartsWith(file.first, kName); });
+    if (change == "changed") expected[change] = After().at(change);
+    EXPECT_EQ(Describe(found), Describe(expected));
+  }
+}
+
+TEST_F(TransactionTest, ARecoveryTellsWhetherThereWasAJournal) {
+  Reset();
+  EXPECT_EQ(Transaction::Recover(top_.get(), kName).value(), false);
+  ASSERT_FALSE(Survives(1000, [&](const std::function<void()>&) { CommitAndDie(); }));
+  EXPECT_EQ(Transaction::Recover(top_.get(), kName).value(), true);
+  EXPECT_EQ(Transaction::Recover(top_.get(), kName).value(), false);
+}
+
+TEST_F(TransactionTest, AFifoInPlaceOfTheJournalHoldsNothingUp) {
+  Reset();
+  const std::string staging = absl::StrCat(root_, "/tree/", kName);
+  fs::create_directories(staging);
+  ASSERT_EQ(::mkfifo((staging + "/journal").c_str(), 0600), 0);
+  const absl::StatusOr<bool> undone = Transaction::Recover(top_.get(), kName);
+  ASSERT_FALSE(undone.ok());
+  EXPECT_EQ(GetErrorDetail(undone.status())->reason, "FILES_NOT_UNDONE") << undone.status();
 }
 
 TEST_F(TransactionTest, AJournalOfSomebodyElsesMakingDoesNotLeadOut) {
