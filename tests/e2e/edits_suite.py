@@ -445,17 +445,6 @@ while True:
         swapper.communicate()
         self.assertEqual(self.sh(sandbox, "pkill -9 python3; cat /tmp/canary/f; ls /tmp/canary"), "safe\nf\n")
 
-    def test_a_sandbox_at_its_limit_of_processes_gives_a_typed_error(self):
-        sandbox = self.create("--pids", "8")
-        full = self.daemon.popen("exec", sandbox, "--", "bash", "-c", "for i in 1 2 3 4 5 6; do sleep 600 & done; echo up; wait")
-        self.assertEqual(full.stdout.readline(), b"up\n")
-        try:
-            self.write(sandbox, b"/tmp/f", b"x")  # the last one that is free
-        except Outcome as outcome:
-            self.assertEqual(outcome.reason, "FILES_INTERRUPTED", str(outcome))
-        full.kill()
-        full.communicate()
-
 
 class Restarts(EditsAsking, daemon.FreshDaemonCase):
     """The daemon is killed while it has an edit under way; the next one takes the sandbox over."""
