@@ -6,6 +6,7 @@ absl::Span<const FuzzTarget> FuzzTargets() {
   static constexpr FuzzTarget kTargets[] = {
       {"adopted_exec", FuzzAdoptedExec},
       {"argument", FuzzArgument},
+      {"bundle_header", FuzzBundleHeader},
       {"config", FuzzConfig},
       {"exec_archive", FuzzExecArchive},
       {"exec_record", FuzzExecRecord},

@@ -14,6 +14,7 @@ void FuzzAdoptedExec(absl::string_view input);
 void FuzzInitFrame(absl::string_view input);
 void FuzzOutputRegion(absl::string_view input);
 void FuzzUpperScan(absl::string_view input);
+void FuzzBundleHeader(absl::string_view input);
 void FuzzTextHunks(absl::string_view input);
 void FuzzIgnoreRules(absl::string_view input);
 void FuzzTarUnpack(absl::string_view input);
