@@ -38,6 +38,15 @@ std::optional<int64_t> WatchPacer::due() const {
   return std::max(settled_, rest_until_);
 }
 
+std::optional<int64_t> WatchPacer::wake(int64_t now) const {
+  const std::optional<int64_t> look = due();
+  if (!look.has_value()) return std::nullopt;
+  // A hint in the rest puts the look off by its quiet at most, so it is enough to ask towards the
+  // end of it.
+  const int64_t from = std::max(now, rest_until_ - pace_.quiet_ns);
+  return std::min(*look, from + pace_.slice_ns);
+}
+
 WatchPoll::WatchPoll(HintQuality quality)
     : shortest_ns_(ShortestWait(quality)),
       longest_ns_(quality == HintQuality::kAll ? 4000 * kMs : 1000 * kMs),

@@ -12,6 +12,7 @@ namespace glovebox {
 
 struct WatchPace {
   int64_t quiet_ns = 10'000'000;        // without a hint: settled
+  int64_t slice_ns = 2'000'000;         // how exactly the time of the last hint is known
   int64_t settle_max_ns = 100'000'000;  // since the first hint
   int64_t rest_factor = 4;              // of the processor time of a look, before the next one
 };
@@ -34,6 +35,8 @@ class WatchPacer {
 
   // The time of the next look; nullopt: nothing was hinted.
   std::optional<int64_t> due() const;
+  // Before it is due: when to ask for more hints. Not for each one, and not while it rests anyhow.
+  std::optional<int64_t> wake(int64_t now) const;
 
  private:
   const WatchPace pace_;

@@ -173,9 +173,9 @@ void TreeWatch::Plan() {
   if (!news_.end.ok() || busy_) return;
   const int64_t now = deps_.clock->MonotonicNanos();
   if (const std::optional<int64_t> due = pacer_.due(); due.has_value()) {
-    // Events that come now are taken in when the time is there, or left for the look after it.
+    // Events that come now are taken in from time to time, or left for the look after it.
     if (!AnyWaits()) return WakeAt(std::nullopt);
-    if (now < *due) return WakeAt(due);
+    if (now < *due) return WakeAt(pacer_.wake(now));
     pacer_.OnLookBegins();
     return Run(&TreeWatch::Look);
   }

@@ -29,6 +29,22 @@ TEST(WatchPacerTest, ALookWaitsForQuietAndNotForEver) {
   EXPECT_EQ(pacer.due(), 1100 * kMs);
 }
 
+TEST(WatchPacerTest, HintsAreAskedForInSlicesAndNotInALongRest) {
+  WatchPacer pacer{WatchPace{}};
+  EXPECT_FALSE(pacer.wake(0).has_value());
+  pacer.OnHint(1000 * kMs);
+  EXPECT_EQ(pacer.wake(1000 * kMs), 1002 * kMs);
+  pacer.OnHint(1002 * kMs);  // the rest of what one write gives
+  EXPECT_EQ(pacer.due(), 1012 * kMs);
+  EXPECT_EQ(pacer.wake(1011 * kMs), 1012 * kMs);
+  pacer.OnLookBegins();
+  pacer.OnLookEnds(1100 * kMs, 50 * kMs);
+  pacer.OnHint(1101 * kMs);
+  EXPECT_EQ(pacer.due(), 1300 * kMs);
+  EXPECT_EQ(pacer.wake(1101 * kMs), 1292 * kMs);
+  EXPECT_EQ(pacer.wake(1292 * kMs), 1294 * kMs);
+}
+
 TEST(WatchPacerTest, AHintDuringALookIsForTheNextOne) {
   WatchPacer pacer{WatchPace{}};
   pacer.OnHint(1000 * kMs);
