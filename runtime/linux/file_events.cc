@@ -28,9 +28,16 @@ constexpr int kReadsMax = 64;
 
 }  // namespace
 
-absl::StatusOr<FileEvents> FileEvents::Open(int directory_fd) {
+static absl::StatusOr<UniqueFd> OpenGroup() {
   UniqueFd group(::fanotify_init(kGroupFlags, O_RDONLY | O_CLOEXEC));
   if (!group.valid()) return ErrnoError(errno, "fanotify_init");
+  return group;
+}
+
+absl::Status FileEvents::Probe() { return OpenGroup().status(); }
+
+absl::StatusOr<FileEvents> FileEvents::Open(int directory_fd) {
+  ASSIGN_OR_RETURN(UniqueFd group, OpenGroup());
   if (::fanotify_mark(group.get(), FAN_MARK_ADD | FAN_MARK_FILESYSTEM, kEvents, directory_fd,
                       nullptr) != 0) {
     return ErrnoError(errno, "fanotify_mark");

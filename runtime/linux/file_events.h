@@ -7,6 +7,7 @@
 
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/unique_fd.h"
@@ -20,6 +21,9 @@ class FileEvents {
   // mount. Needs CAP_SYS_ADMIN in the first user namespace. RESOURCE_EXHAUSTED: this user has as
   // many groups as fs.fanotify.max_user_groups allows.
   static absl::StatusOr<FileEvents> Open(int directory_fd);
+
+  // Whether Open may work at all on this host: the same errors.
+  static absl::Status Probe();
 
   // Readable while events wait. Does not keep the file system mounted.
   int fd() const { return group_.get(); }

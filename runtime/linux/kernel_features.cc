@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "linux/file_events.h"
 #include "linux/file_io.h"
 #include "linux/kernel_probes.h"
 
@@ -154,6 +155,25 @@ KernelFeature JudgeLandlock(int abi) {
   return feature;
 }
 
+KernelFeature JudgeFileEvents(const absl::Status& opened, bool tells_overlay_writes) {
+  constexpr char kName[] = "file_events";
+  if (!opened.ok()) {
+    return Bad(
+        FeatureState::kDegraded, kName, opened.message(),
+        "WatchChanges looks from time to time, every 25 ms to 1 s, instead of when something "
+        "was written",
+        "run the daemon with CAP_SYS_ADMIN on a kernel with CONFIG_FANOTIFY, and raise "
+        "fs.fanotify.max_user_groups");
+  }
+  if (!tells_overlay_writes) {
+    return Bad(FeatureState::kDegraded, kName, "fanotify, without writes through overlays",
+               "WatchChanges finds later writes to a file by looking from time to time while "
+               "commands use the processor",
+               "use Linux 6.5 or later");
+  }
+  return Ok(kName, "fanotify");
+}
+
 KernelFeature JudgeSwaps(absl::string_view proc_swaps) {
   const std::vector<absl::string_view> lines =
       absl::StrSplit(proc_swaps, '\n', absl::SkipWhitespace());
@@ -179,6 +199,7 @@ std::vector<KernelFeature> ProbeKernelFeatures() {
   AddProbes(&features);
   features.push_back(JudgeLandlock(LandlockAbi()));
   features.push_back(JudgeCorePattern(ReadProc("/proc/sys/kernel/core_pattern")));
+  features.push_back(JudgeFileEvents(FileEvents::Probe(), FileEvents::TellsOverlayWrites()));
   features.push_back(JudgeSwaps(ReadProc("/proc/swaps")));
   AddSysctls(&features);
   features.push_back(JudgeSysResource());

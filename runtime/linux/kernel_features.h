@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
 namespace glovebox {
@@ -31,6 +32,8 @@ std::vector<KernelFeature> ProbeKernelFeatures();
 KernelFeature JudgeKernelVersion(absl::string_view release);
 KernelFeature JudgeCorePattern(absl::string_view pattern);
 KernelFeature JudgeLandlock(int abi);
+// `opened`: of FileEvents::Probe.
+KernelFeature JudgeFileEvents(const absl::Status& opened, bool tells_overlay_writes);
 KernelFeature JudgeSwaps(absl::string_view proc_swaps);
 // `at_least`: the value from which on the sysctl is good.
 KernelFeature JudgeSysctl(absl::string_view name, absl::string_view value, int at_least,

@@ -514,6 +514,21 @@ class WatchAttacks(WatchCase):
             watch.cancel()
         daemon.wait_until(lambda: self.daemon.descriptors() <= before, "all are closed")
 
+    def test_preflight_tells_whether_there_are_file_events(self):
+        def told(*wrapper, **environment):
+            done = subprocess.run([*wrapper, *self.daemon.command("preflight", "--json")], capture_output=True,
+                                  env={**self.daemon.environment(), **environment}, stdin=subprocess.DEVNULL)
+            return next(one for one in json.loads(done.stdout)["capabilities"] if one["name"] == "file_events")
+
+        by_daemon, nobody = told(), str(self.daemon.root / "nobody")
+        self.assertIn(by_daemon["state"], ("available", "degraded"))  # before kernel 6.5
+        self.assertEqual(told(GLOVEBOX_SOCKET=nobody), by_daemon)
+        without = told("strace", "-f", "-o", "/dev/null", "-e", "trace=fanotify_init", "-e", "inject=fanotify_init:error=ENOSYS",
+                       GLOVEBOX_SOCKET=nobody)
+        self.assertEqual(without["state"], "degraded")
+        self.assertIn("fanotify_init", without["mechanism"])
+        self.assertIn("WatchChanges", without["detail"])
+
     def test_without_file_events_it_is_looked_from_time_to_time(self):
         sandbox = self.workspace()
         with Tracer(self.daemon.process.pid, "-e", "trace=fanotify_init", "-e", "inject=fanotify_init:error=ENOSYS"):

@@ -22,7 +22,7 @@ TEST(KernelFeatures, AHostThatRunsTheseTestsLacksNothingThatSandboxesNeed) {
   for (const char* name :
        {"kernel_version", "user_namespaces", "overlay_in_user_namespace", "id_mapped_mounts",
         "clone_into_cgroup", "pidfd", "seccomp_filter", "landlock", "loop_control", "core_pattern",
-        "swap_off", "kernel.unprivileged_bpf_disabled", "kernel.kptr_restrict",
+        "file_events", "swap_off", "kernel.unprivileged_bpf_disabled", "kernel.kptr_restrict",
         "kernel.dmesg_restrict", "kernel.perf_event_paranoid", "dev.tty.legacy_tiocsti",
         "cap_sys_resource"}) {
     EXPECT_TRUE(names.contains(name)) << name;

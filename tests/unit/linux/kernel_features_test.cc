@@ -23,10 +23,19 @@ TEST(KernelFeatures, LandlockIsMissingWhereRenamesWouldBreakAndDegradedWithoutSc
   for (int abi : {0, 2}) EXPECT_NE(JudgeLandlock(abi).remedy, "");
 }
 
+TEST(KernelFeatures, WithoutFileEventsOrAllOfThemWatchesAreDegraded) {
+  EXPECT_EQ(JudgeFileEvents(absl::OkStatus(), true).state, FeatureState::kOk);
+  EXPECT_EQ(JudgeFileEvents(absl::OkStatus(), false).state, FeatureState::kDegraded);
+  const KernelFeature none = JudgeFileEvents(absl::UnimplementedError("fanotify_init: no"), true);
+  EXPECT_EQ(none.state, FeatureState::kDegraded);
+  EXPECT_EQ(none.found, "fanotify_init: no");
+}
+
 TEST(KernelFeatures, WhatIsNotOkSaysWhatIsLostAndWhatToDo) {
   for (const KernelFeature& feature :
        {JudgeKernelVersion("4.19"), JudgeCorePattern("|/usr/share/apport/apport %p"),
         JudgeSwaps("Filename Type Size Used Priority\n/dev/sda2 partition 1 0 -2\n"),
+        JudgeFileEvents(absl::OkStatus(), false), JudgeFileEvents(absl::UnknownError("no"), true),
         JudgeSysctl("kernel.kptr_restrict", "0", 1, "addresses"),
         JudgeSysctl("kernel.kptr_restrict", "", 1, "addresses")}) {
     EXPECT_NE(feature.state, FeatureState::kOk) << feature.name;
