@@ -26,13 +26,13 @@ constexpr uint64_t kEvents = FAN_CREATE | FAN_DELETE | FAN_MOVED_FROM | FAN_MOVE
 constexpr size_t kReadBytes = 64 * 1024;
 constexpr int kReadsMax = 64;
 
-}  // namespace
-
-static absl::StatusOr<UniqueFd> OpenGroup() {
+absl::StatusOr<UniqueFd> OpenGroup() {
   UniqueFd group(::fanotify_init(kGroupFlags, O_RDONLY | O_CLOEXEC));
   if (!group.valid()) return ErrnoError(errno, "fanotify_init");
   return group;
 }
+
+}  // namespace
 
 absl::Status FileEvents::Probe() { return OpenGroup().status(); }
 
