@@ -151,9 +151,13 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   // Runs the program for files (files/protocol.h) as the sandbox's user, in its workdir, with a
   // pipe on stdin. Its output waits for its reader. FAILED_PRECONDITION with reason
   // SANDBOX_STOPPED, SANDBOX_PAUSED, or CAPABILITY_MISSING for a sandbox whose init is of a release
-  // before it; RESOURCE_EXHAUSTED with reason EXEC_LIMIT: too many run at once.
+  // before it; RESOURCE_EXHAUSTED with reason EXEC_LIMIT: too many run at once. Runs that undo
+  // something are not counted.
   absl::StatusOr<std::shared_ptr<Exec>> StartFilesProgram(std::vector<std::string> arguments)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // For what could not be undone now: the program is run with `arguments` as soon as that is
+  // possible, at the latest after a resume. Other calls on files wait for it.
+  void UndoFilesLater(std::vector<std::string> arguments) ABSL_LOCKS_EXCLUDED(mutex_);
   // As Exec::Signal; SIGKILL to the tree also reaches the kept survivors of one that has ended.
   absl::Status SignalExec(Exec& exec, uint32_t signal, SignalScope scope)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -288,8 +292,10 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status AwaitFilesCapability() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   size_t CommandsOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);  // without the daemon's own
-  absl::StatusOr<std::shared_ptr<Exec>> LaunchFilesProgram(std::vector<std::string> arguments)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void LaunchFilesUndosLater();
+  // What is due, if it can be run now. Blocks: on the clean-up queue.
+  void LaunchFilesUndos() ABSL_LOCKS_EXCLUDED(mutex_);
+  void UndoFilesAgain() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);  // after a while
   // What an earlier daemon's programs for files had begun is undone: nobody waits for them.
   void EndAdoptedFilesPrograms() ABSL_LOCKS_EXCLUDED(mutex_);
   void SettleFilesProgram(const Exec& exec) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -324,6 +330,13 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   // Programs for files that an earlier daemon had started, and those that undo them: how often that
   // was tried. Calls on files wait for them.
   std::map<uint32_t, int> unsettled_files_ ABSL_GUARDED_BY(mutex_);
+  // Runs of the program that could not be started yet: no more than there are calls on files.
+  struct FilesUndo {
+    std::vector<std::string> arguments;
+    int tries = 0;
+  };
+  std::deque<FilesUndo> undos_due_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<BackoffTimer> undo_again_ ABSL_GUARDED_BY(mutex_);  // once one was refused
   // That have ended, which is told after a look at the files.
   std::map<uint32_t, std::shared_ptr<Exec>> looked_after_ ABSL_GUARDED_BY(mutex_);
   bool had_survivors_ ABSL_GUARDED_BY(mutex_) = false;  // of an exec that was forgotten

@@ -49,7 +49,7 @@ std::shared_ptr<Sandbox> Sandbox::Adopt(const SandboxDeps& deps, const SandboxBl
       absl::StatusOr<HeldExecs> held = sandbox->init_->CollectHeld(kHeldTimeoutMs);
       found = held.ok() ? sandbox->AdoptExecs(*std::move(held), traces.execs) : held.status();
       if (found.ok()) found = sandbox->RestorePause(row.paused);
-      // While it is paused nothing can be undone: then they go on with it.
+      // While it is paused nothing can be undone: then Resume does it.
       if (found.ok() && !row.paused) sandbox->EndAdoptedFilesPrograms();
       if (found.ok()) found = sandbox->WatchInit();
       if (found.ok()) return sandbox;

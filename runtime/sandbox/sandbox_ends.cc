@@ -33,6 +33,7 @@ absl::Status Sandbox::RecordEnd(const EndedExec& ended, ExecArchiver* archiver) 
   } else {
     if (archiver != nullptr) RETURN_IF_ERROR(archiver->Save(ended.exec));
     RETURN_IF_ERROR(RecordResult(*ended.exec));
+    LaunchFilesUndos();  // there is room now
   }
   if (!ended.held) return absl::OkStatus();
   // Only now: a daemon that dies before has the same told again to the next one.

@@ -2,6 +2,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <optional>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "absl/time/time.h"
 #include "base/status.h"
 #include "files/protocol.h"
+#include "linux/backoff_timer.h"
 #include "sandbox/resources.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/sandbox_errors.h"
@@ -78,22 +80,24 @@ absl::Status Sandbox::AwaitFilesCapability() {
 
 absl::StatusOr<std::shared_ptr<Exec>> Sandbox::StartFilesProgram(
     std::vector<std::string> arguments) {
-  absl::MutexLock lock(&mutex_);
-  const auto settled = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return unsettled_files_.empty() || state_ != SandboxState::kRunning || !CheckAlive().ok();
-  };
-  if (!mutex_.AwaitWithTimeout(absl::Condition(&settled), kAnswerTimeout)) {
-    return absl::UnavailableError("what an earlier daemon had begun on files is still undone");
-  }
-  return LaunchFilesProgram(std::move(arguments));
-}
-
-absl::StatusOr<std::shared_ptr<Exec>> Sandbox::LaunchFilesProgram(
-    std::vector<std::string> arguments) {
   const ExecSpec spec = ProgramSpec(std::move(arguments));
   RETURN_IF_ERROR(ValidateExecSpec(spec));
+  absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(AwaitFilesCapability());
-  if (by_number_.size() - CommandsOpen() >= kProgramsMax) {
+  // Nothing holds back what makes room.
+  if (TakesBack(spec)) return Launch(kProgramExecId, spec, {});
+  const auto settled = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return (unsettled_files_.empty() && undos_due_.empty()) || state_ != SandboxState::kRunning ||
+           !CheckAlive().ok();
+  };
+  if (!mutex_.AwaitWithTimeout(absl::Condition(&settled), kAnswerTimeout)) {
+    return absl::UnavailableError("what an earlier call had begun on files is still undone");
+  }
+  RETURN_IF_ERROR(CheckAlive());
+  const auto runs = std::count_if(by_number_.begin(), by_number_.end(), [](const auto& each) {
+    return each.second->spec().files_program && !TakesBack(each.second->spec());
+  });
+  if (static_cast<size_t>(runs) >= kProgramsMax) {
     return DetailedError(
         absl::StatusCode::kResourceExhausted,
         absl::StrCat(kProgramsMax, " calls on files of this sandbox run already; try again"),
@@ -102,13 +106,61 @@ absl::StatusOr<std::shared_ptr<Exec>> Sandbox::LaunchFilesProgram(
   return Launch(kProgramExecId, spec, {});
 }
 
+void Sandbox::UndoFilesLater(std::vector<std::string> arguments) {
+  {
+    absl::MutexLock lock(&mutex_);
+    undos_due_.push_back({std::move(arguments), 0});
+  }
+  LaunchFilesUndosLater();
+}
+
+void Sandbox::LaunchFilesUndosLater() {
+  deps_.cleanup->Run([weak = weak_from_this()] {
+    if (auto self = weak.lock()) self->LaunchFilesUndos();
+  });
+}
+
+void Sandbox::LaunchFilesUndos() {
+  absl::MutexLock lock(&mutex_);
+  if (undos_due_.empty() || resources_ == nullptr || deps_.files_program == nullptr) return;
+  if (state_ != SandboxState::kRunning || pausing_) return;  // Resume asks again
+  std::deque<FilesUndo> refused;
+  for (FilesUndo& undo : std::exchange(undos_due_, {})) {
+    const absl::StatusOr<std::shared_ptr<Exec>> exec =
+        Launch(kProgramExecId, ProgramSpec(undo.arguments), {});
+    if (exec.ok()) {
+      unsettled_files_[(*exec)->number()] = undo.tries + 1;
+    } else {
+      refused.push_back(std::move(undo));
+    }
+  }
+  undos_due_ = std::move(refused);
+  if (!undos_due_.empty()) {
+    UndoFilesAgain();
+  } else if (undo_again_ != nullptr) {
+    undo_again_->Reset();
+  }
+}
+
+void Sandbox::UndoFilesAgain() {
+  if (undo_again_ == nullptr) {
+    auto timer = BackoffTimer::Make(deps_.events, [weak = weak_from_this()] {
+      if (auto self = weak.lock()) self->LaunchFilesUndosLater();
+    });
+    if (!timer.ok()) return;  // without descriptors the next end tries again
+    undo_again_ = *std::move(timer);
+  }
+  undo_again_->Arm();
+}
+
 void Sandbox::EndAdoptedFilesPrograms() {
   std::vector<std::shared_ptr<Exec>> programs;
   {
     absl::MutexLock lock(&mutex_);
-    for (const auto& [number, exec] : by_number_) {
-      const ExecSpec& spec = exec->spec();
-      if (spec.files_program && !TakesBack(spec)) programs.push_back(exec);
+    for (const auto& [number, tries] : unsettled_files_) {
+      const auto it = by_number_.find(number);
+      if (it == by_number_.end() || TakesBack(it->second->spec())) continue;
+      programs.push_back(it->second);
     }
   }
   // One that has just ended is no error. Nothing is sent twice: it ends, or init is gone.
@@ -117,19 +169,26 @@ void Sandbox::EndAdoptedFilesPrograms() {
 
 void Sandbox::SettleFilesProgram(const Exec& exec) {
   const std::optional<ExecResult> result = exec.Snapshot().result;
-  const bool finished = result.has_value() && result->cause == ExecResult::Cause::kExited;
-  absl::MutexLock lock(&mutex_);
-  const auto it = unsettled_files_.find(exec.number());
-  if (it == unsettled_files_.end()) return;
-  const int tries = it->second;
-  std::vector<std::string> arguments = exec.spec().arguments;
-  if (!finished && arguments.size() == kArguments && tries < kUndoTriesMax) {
-    if (!TakesBack(exec.spec())) arguments[kOperationArgument] = kFilesUndo;
-    // A sandbox that has ended needs none.
-    const absl::StatusOr<std::shared_ptr<Exec>> undo = LaunchFilesProgram(std::move(arguments));
-    if (undo.ok()) unsettled_files_[(*undo)->number()] = tries + 1;
+  const ExecResult::Cause cause =
+      result.has_value() ? result->cause : ExecResult::Cause::kSandboxGone;
+  // For lack of processes: that is no try.
+  const bool held_up = cause == ExecResult::Cause::kSpawnFailed && result->error == EAGAIN;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto it = unsettled_files_.find(exec.number());
+    if (it == unsettled_files_.end()) return;
+    FilesUndo undo{exec.spec().arguments, held_up ? it->second - 1 : it->second};
+    unsettled_files_.erase(it);
+    if (cause == ExecResult::Cause::kExited || undo.arguments.size() != kArguments) return;
+    if (!TakesBack(exec.spec())) {
+      if (cause == ExecResult::Cause::kSpawnFailed) return;  // it had begun nothing
+      undo.arguments[kOperationArgument] = kFilesUndo;
+    }
+    if (undo.tries >= kUndoTriesMax) return;
+    undos_due_.push_back(std::move(undo));
+    if (held_up) return UndoFilesAgain();
   }
-  unsettled_files_.erase(exec.number());
+  LaunchFilesUndos();
 }
 
 }  // namespace glovebox

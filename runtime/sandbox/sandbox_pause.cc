@@ -93,8 +93,11 @@ absl::Status Sandbox::Pause() {
   absl::Cleanup go_on = [&] {
     if (cgroup != nullptr) (void)cgroup->ThawCommands();  // the first error is the one to tell
     (void)init_->Send(FrameKind::kContinue, 0, "");
-    absl::MutexLock lock(&mutex_);
-    pausing_ = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      pausing_ = false;
+    }
+    LaunchFilesUndosLater();
   };
   RETURN_IF_ERROR(AwaitInitPaused());
   {
@@ -133,6 +136,8 @@ absl::Status Sandbox::Resume() {
   if (deps_.state != nullptr && !deps_.state->NoteResumed(id()).ok()) {
     deps_.state->NoteResumedBehind(id());
   }
+  EndAdoptedFilesPrograms();
+  LaunchFilesUndosLater();
   return absl::OkStatus();
 }
 

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/ids.h"
@@ -34,6 +35,13 @@ bool Changes(const char* operation) {
 bool HasReason(const absl::Status& status, absl::string_view reason) {
   const std::optional<ErrorDetail> detail = GetErrorDetail(status);
   return detail.has_value() && detail->reason == reason;
+}
+
+// For lack of processes.
+bool NeverBegan(const Exec& exec) {
+  const std::optional<ExecResult> result = exec.Snapshot().result;
+  return result.has_value() && result->cause == ExecResult::Cause::kSpawnFailed &&
+         result->error == EAGAIN;
 }
 
 }  // namespace
@@ -151,8 +159,7 @@ absl::Status FilesRun::Interrupted(absl::string_view why, After after) {
   RETURN_IF_ERROR(Settle(/*answered=*/false, after));
   const std::optional<ExecResult> result = exec_->Snapshot().result;
   std::string how = result.has_value() ? DescribeResult(*result) : std::string(why);
-  if (result.has_value() && result->cause == ExecResult::Cause::kSpawnFailed &&
-      result->error == EAGAIN) {
+  if (NeverBegan(*exec_)) {
     absl::StrAppend(&how, "; the sandbox is at its limit of processes");
   }
   return DetailedError(
@@ -223,16 +230,20 @@ absl::Status FilesRun::Settle(bool answered, After after) {
 }
 
 absl::Status FilesRun::CleanUp(After after) {
-  const char* const operation = after == After::kFinish ? kFilesFinish : kFilesUndo;
+  const std::vector<std::string> arguments = {kFilesProgramName, kFilesVersion,
+                                              after == After::kFinish ? kFilesFinish : kFilesUndo,
+                                              token_, path_};
+  bool later = false;
   absl::Status status;
-  for (int i = 0; i < kCleanUpTries; ++i) {
-    absl::StatusOr<std::shared_ptr<Exec>> exec =
-        sandbox_->StartFilesProgram({kFilesProgramName, kFilesVersion, operation, token_, path_});
+  for (int i = 0; i < kCleanUpTries && !later; ++i) {
+    absl::StatusOr<std::shared_ptr<Exec>> exec = sandbox_->StartFilesProgram(arguments);
     if (!exec.ok()) {
       status = exec.status();
-      continue;
+      later = true;
+      break;
     }
-    FilesRun run(sandbox_, *std::move(exec), token_, path_, operation, [] { return false; });
+    FilesRun run(sandbox_, *std::move(exec), token_, path_, arguments[2].c_str(),
+                 [] { return false; });
     run.settled_ = true;
     const absl::StatusOr<FilesFrame> frame = run.NextFrame();
     if (frame.ok() && frame->kind == FilesFrameKind::kDone) {
@@ -243,13 +254,18 @@ absl::Status FilesRun::CleanUp(After after) {
     status = frame.ok() && frame->kind == FilesFrameKind::kFailed ? DecodeFailure(frame->body)
                                                                   : frame.status();
     (void)run.exec_->Signal(SIGKILL, SignalScope::kTree);  // fails when it has ended
+    later = NeverBegan(*run.exec_);
   }
+  if (later) sandbox_->UndoFilesLater(arguments);
   if (after == After::kFinish) return absl::OkStatus();  // what is left has no meaning
+  const std::string place = absl::StrCat(".glovebox-", token_);
   return DetailedError(
       absl::StatusCode::kAborted,
-      absl::StrCat("a call on files was interrupted and could not be undone: ", status.message(),
-                   "; what it replaced is in .glovebox-", token_),
-      {"FILES_NOT_UNDONE", {{"path", absl::StrCat(".glovebox-", token_)}}});
+      absl::StrCat("a call on files was interrupted and ",
+                   later ? "is undone as soon as that is possible: " : "could not be undone: ",
+                   status.message(), "; what it replaced is in ", place,
+                   later ? " until then" : ""),
+      {"FILES_NOT_UNDONE", {{"path", place}}});
 }
 
 absl::StatusOr<std::string> FilesRun::Ask(std::shared_ptr<Sandbox> sandbox, const char* operation,

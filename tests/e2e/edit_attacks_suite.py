@@ -3,6 +3,7 @@
 the way: the tree is the old one or the new one or the error says that it is neither, and nothing outside of it is touched."""
 
 import collections
+import json
 import os
 import pathlib
 import queue
@@ -22,6 +23,8 @@ from tracer import Tracer  # noqa: E402
 
 SEED = int(os.environ.get("GLOVEBOX_RACE_SEED", random.SystemRandom().randrange(1 << 32)))
 FILES = 200
+PATCHED = 2000  # of patches that are to be met amid their renames
+PATCHED_NAMES = [f"f{number}" for number in range(PATCHED)]
 DEADLINE_S = 5  # of clients whose call is stopped
 THREADS = 16  # of the daemon, for calls like these
 
@@ -191,6 +194,29 @@ for child in children:
     os.waitpid(child, 0)
 """
 
+# Stops it once, as soon as the first file has been replaced.
+STOP_AMID = FIND + """
+at = '/home/agent/t/f0'
+before = os.stat(at).st_ino
+print('up', flush=True)
+while True:
+    pid = wait_for_program()
+    try:
+        while os.stat(at).st_ino == before:
+            os.kill(pid, 0)
+        os.kill(pid, signal.SIGSTOP)
+        break
+    except ProcessLookupError:
+        before = os.stat(at).st_ino
+print('stopped', flush=True)
+"""
+
+# Lets all that is stopped go on.
+CONTINUE = FIND + """
+for pid in programs():
+    os.kill(pid, signal.SIGCONT)
+"""
+
 # Takes what may be taken of the program by prlimit(2).
 LIMITER = FIND + """
 import resource
@@ -322,6 +348,41 @@ class StoppedPrograms(AttackedCase):
         self.assertEqual(set(self.contents(sandbox)), {"old" if answered is not None else "new"})
         self.end(stopper)
         self.proves_clean(sandbox)
+
+    def stopped_patch(self, sandbox, timeout=60):
+        """An ApplyPatch whose program is stopped amid its renames, and what the files were before."""
+        self.make_tree(sandbox, PATCHED)
+        version, other = "old", "new"
+        while True:
+            stopper, future = self.inside(sandbox, STOP_AMID), None
+            while not select.select([stopper.stdout], [], [], 0.01)[0]:  # until it has met one
+                if future is not None and future.done():
+                    future.result()
+                    version, other, future = other, version, None
+                if future is None:
+                    future = self.future(sandbox, patch_of(PATCHED_NAMES, version, other), b"/home/agent/t", timeout)
+            self.end(stopper)
+            if len(set(self.contents(sandbox, PATCHED))) == 2:
+                return future, version
+            self.ok("exec", sandbox, "--", "python3", "-c", CONTINUE)
+            future.result()
+            version, other = other, version
+
+    def audited(self, sandbox, method):
+        """How many of these calls the daemon has done with."""
+        lines = [json.loads(line) for line in (self.daemon.state / "audit.log").read_text().splitlines()]
+        return sum((line.get("sandbox"), line.get("method")) == (sandbox, method) for line in lines)
+
+    def test_a_patch_that_ends_in_a_paused_sandbox_is_undone_after_the_resume(self):
+        sandbox = self.create()
+        future, before = self.stopped_patch(sandbox)
+        audited = self.audited(sandbox, "ChangeService/ApplyPatch")
+        self.ok("pause", sandbox)
+        future.cancel()
+        daemon.wait_until(lambda: self.audited(sandbox, "ChangeService/ApplyPatch") > audited, "the call has ended")
+        self.ok("resume", sandbox)
+        self.proves_clean(sandbox)
+        self.assertEqual(set(self.contents(sandbox, PATCHED)), {before})
 
     def test_a_stopped_reader_and_a_stopped_writer_end_with_their_deadline(self):
         sandbox = self.create()
