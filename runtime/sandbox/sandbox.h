@@ -148,11 +148,11 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   // exec's result (kSpawnFailed).
   absl::StatusOr<std::shared_ptr<Exec>> StartExec(const std::string& exec_id, const ExecSpec& spec)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // Runs the program for files (files/protocol.h) as the sandbox's user, in its workdir, with a
-  // pipe on stdin. Its output waits for its reader. FAILED_PRECONDITION with reason
-  // SANDBOX_STOPPED, SANDBOX_PAUSED, or CAPABILITY_MISSING for a sandbox whose init is of a release
-  // before it; RESOURCE_EXHAUSTED with reason EXEC_LIMIT: too many run at once. Runs that undo
-  // something are not counted.
+  // Runs the program for files (files/protocol.h) as the sandbox's user, in its workdir, or in "/"
+  // when its path is absolute, with a pipe on stdin. Its output waits for its reader.
+  // FAILED_PRECONDITION with reason SANDBOX_STOPPED, SANDBOX_PAUSED, or CAPABILITY_MISSING for a
+  // sandbox whose init is of a release before it; RESOURCE_EXHAUSTED with reason EXEC_LIMIT: too
+  // many run at once. Runs that undo something are not counted.
   absl::StatusOr<std::shared_ptr<Exec>> StartFilesProgram(std::vector<std::string> arguments)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // For what could not be undone now: the program is run with `arguments` as soon as that is

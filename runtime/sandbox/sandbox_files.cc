@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/status.h"
@@ -28,6 +29,7 @@ constexpr uint64_t kErrorRingBytes = 64 * 1024;
 constexpr int kUndoTriesMax = 3;
 constexpr size_t kArguments = 5;  // as protocol.h has them
 constexpr size_t kOperationArgument = 2;
+constexpr size_t kPathArgument = 4;
 
 // Whether it only undoes, or clears up, what another run left.
 bool TakesBack(const ExecSpec& spec) {
@@ -39,6 +41,10 @@ bool TakesBack(const ExecSpec& spec) {
 ExecSpec ProgramSpec(std::vector<std::string> arguments) {
   ExecSpec spec;
   spec.arguments = std::move(arguments);
+  // The workdir need not be there for what is elsewhere.
+  if (spec.arguments.size() == kArguments && absl::StartsWith(spec.arguments[kPathArgument], "/")) {
+    spec.working_directory = "/";
+  }
   spec.replace_environment = true;  // a payload's settings are nothing to it
   spec.stdin_open = true;
   spec.output_policy = OutputPolicy::kBackPressure;

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/sha256.h"
 #include "base/wire_field.h"
@@ -152,8 +153,11 @@ grpc::ServerUnaryReactor* FileService::Move(grpc::CallbackServerContext* context
       [this, request, response](const UnaryCall& call) -> absl::Status {
         RETURN_IF_ERROR(CheckFilePath(request->source_path(), "source_path"));
         RETURN_IF_ERROR(CheckFilePath(request->target_path(), "target_path"));
+        // Both lead from the workdir when one does.
+        const bool absolute = absl::StartsWith(request->source_path(), "/");
         return AskFilesProgram(deps_, call, request->sandbox_id(), kFilesMove,
-                               request->source_path(), request->SerializeAsString(), response);
+                               absolute ? request->target_path() : request->source_path(),
+                               request->SerializeAsString(), response);
       });
 }
 

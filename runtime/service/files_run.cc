@@ -44,6 +44,25 @@ bool NeverBegan(const Exec& exec) {
          result->error == EAGAIN;
 }
 
+// Why the program did not start: nothing is to be undone then. OK: it may have started.
+absl::Status NotStarted(const ExecResult& result, const Sandbox& sandbox) {
+  if (result.cause != ExecResult::Cause::kSpawnFailed) return absl::OkStatus();
+  if (result.error == EAGAIN) {
+    return DetailedError(
+        absl::StatusCode::kResourceExhausted,
+        absl::StrCat("the sandbox is at its limit of processes (", sandbox.limits().pids_max,
+                     "): there is none left for a call on files"),
+        {"EXEC_LIMIT", {{"limit", absl::StrCat(sandbox.limits().pids_max)}}});
+  }
+  if (result.failed_step != ExecStep::kWorkingDirectory) return absl::OkStatus();
+  const bool hidden = result.error == EACCES;
+  return DetailedError(
+      hidden ? absl::StatusCode::kPermissionDenied : absl::StatusCode::kNotFound,
+      absl::StrCat("the sandbox's workdir ", sandbox.workdir(), " cannot be entered: ",
+                   std::strerror(result.error), "; give an absolute path, or make it again"),
+      {hidden ? "PATH_NOT_PERMITTED" : "PATH_NOT_FOUND", {{"path", sandbox.workdir()}}});
+}
+
 }  // namespace
 
 FilesRun::FilesRun(std::shared_ptr<Sandbox> sandbox, std::shared_ptr<Exec> exec, std::string token,
@@ -158,10 +177,8 @@ absl::Status FilesRun::Interrupted(absl::string_view why, After after) {
   }
   RETURN_IF_ERROR(Settle(/*answered=*/false, after));
   const std::optional<ExecResult> result = exec_->Snapshot().result;
-  std::string how = result.has_value() ? DescribeResult(*result) : std::string(why);
-  if (NeverBegan(*exec_)) {
-    absl::StrAppend(&how, "; the sandbox is at its limit of processes");
-  }
+  if (result.has_value()) RETURN_IF_ERROR(NotStarted(*result, *sandbox_));
+  const std::string how = result.has_value() ? DescribeResult(*result) : std::string(why);
   return DetailedError(
       absl::StatusCode::kAborted,
       absl::StrCat("the program that works on files in the sandbox was interrupted: ", how, " (",

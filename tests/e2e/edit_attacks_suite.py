@@ -459,7 +459,7 @@ class Exhausted(AttackedCase):
                     lambda: self.apply(sandbox, patch_of(["f"], "old", "new"), directory=b"/tmp")):
             with self.assertRaises(Outcome) as caught:
                 ask()
-            self.assertEqual(caught.exception.reason, "FILES_INTERRUPTED", str(caught.exception))
+            self.assertEqual((caught.exception.code, caught.exception.reason), ("RESOURCE_EXHAUSTED", "EXEC_LIMIT"))
             self.assertIn("limit of processes", str(caught.exception))
         self.end(forker)
         self.assertEqual(self.read(sandbox, b"/tmp/f")[0], b"old")

@@ -276,6 +276,22 @@ class Files(EditsCase):
         self.assertEqual(self.sh(sandbox, "ls /tmp; test -e /etc/passwd && echo there"), "there\n")
         self.refused("PERMISSION_DENIED", "PATH_NOT_PERMITTED", ask, "Remove", path=b"/etc/passwd")
 
+    def test_a_workdir_that_is_gone_is_named_and_keeps_nothing_else_away(self):
+        sandbox = self.create("--root-inside")
+        self.ok("exec", "--user", "root", sandbox, "--", "chmod", "777", "/home")
+        ask = lambda method, **fields: self.call("File", method, sandbox_id=sandbox, **fields)  # noqa: E731
+        self.write(sandbox, b"here", b"x")
+        ask("Remove", path=b"/home/agent", recursive=True)
+        told = self.refused("NOT_FOUND", "PATH_NOT_FOUND", ask, "StatFile", path=b"here")
+        self.assertEqual(told["path"], "/home/agent")
+        self.assertGreater(ask("StatFile", path=b"/etc/passwd").info.size_bytes, 0)
+        self.write(sandbox, b"/tmp/f", b"x")
+        ask("Move", source_path=b"/tmp/f", target_path=b"/tmp/g")
+        self.refused("NOT_FOUND", "PATH_NOT_FOUND", ask, "Move", source_path=b"/tmp/g", target_path=b"g")
+        ask("MakeDirectory", path=b"/home/agent")
+        self.write(sandbox, b"here", b"x")
+        self.assertEqual(self.read(sandbox, b"/home/agent/here")[0], b"x")
+
     def test_a_call_on_files_is_in_no_list_of_commands(self):
         sandbox = self.create()
         self.write(sandbox, b"/tmp/f", b"x")
