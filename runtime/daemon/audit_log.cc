@@ -24,7 +24,7 @@ constexpr size_t kTextBytesMax = 256;
 constexpr size_t kArgumentsBytesMax = 4096;
 
 // Read without changing anything. WatchX and the standard services are not among ours.
-constexpr std::array<absl::string_view, 22> kReading = {"ChangeService/CompareSandboxes",
+constexpr std::array<absl::string_view, 23> kReading = {"ChangeService/CompareSandboxes",
                                                         "ChangeService/DiffSandbox",
                                                         "ChangeService/ExportBundle",
                                                         "ChangeService/ListChanges",
@@ -34,6 +34,7 @@ constexpr std::array<absl::string_view, 22> kReading = {"ChangeService/CompareSa
                                                         "ExecService/ListExecs",
                                                         "ExecService/WaitExec",
                                                         "FileService/ListDirectory",
+                                                        "FileService/ReadFile",
                                                         "FileService/StatFile",
                                                         "NetworkService/ListListeningPorts",
                                                         "NetworkService/WaitForPort",

@@ -60,6 +60,7 @@ absl::Status WriteFileCall::Begin() {
     return FieldError("target", "is missing: the first message says where the file is");
   }
   const v1::WriteFileTarget& target = message_.target();
+  report_.SetSandbox(target.sandbox_id());
   RETURN_IF_ERROR(CheckFilePath(target.path(), "target.path"));
   if (target.has_mode()) RETURN_IF_ERROR(CheckFileMode(target.mode()));
   if (target.has_expected_digest()) {

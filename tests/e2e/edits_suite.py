@@ -297,6 +297,18 @@ class Files(EditsCase):
         self.write(sandbox, b"/tmp/f", b"x")
         self.assertEqual(list(self.call("Exec", "ListExecs", sandbox_id=sandbox).execs), [])
 
+    def test_the_audit_log_has_writes_with_their_sandbox_and_no_reads(self):
+        sandbox = self.create()
+        self.write(sandbox, b"/tmp/f", b"x")
+        self.read(sandbox, b"/tmp/f")
+        unknown = "0" * 32
+        self.refused("NOT_FOUND", "SANDBOX_NOT_FOUND", self.write, unknown, b"/tmp/f", b"x")
+        lines = [json.loads(line) for line in (self.daemon.state / "audit.log").read_text().splitlines()]
+        told = [(line["sandbox"], line["outcome"]) for line in lines if line.get("method") == "FileService/WriteFile"]
+        self.assertIn((sandbox, "OK"), told)
+        self.assertIn((unknown, "NOT_FOUND"), told)
+        self.assertNotIn("FileService/ReadFile", {line.get("method") for line in lines})
+
     def test_a_paused_a_stopped_and_a_full_sandbox_say_so(self):
         sandbox = self.create(*SMALL_DISK)
         self.write(sandbox, b"/home/agent/f", b"old")
