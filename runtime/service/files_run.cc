@@ -22,6 +22,8 @@ constexpr absl::Duration kKilledWithin = absl::Seconds(20);
 // How often it is asked whether somebody waits.
 constexpr absl::Duration kLookAgain = absl::Milliseconds(250);
 constexpr int kCleanUpTries = 3;
+// All of them; what takes longer goes on without the call.
+constexpr absl::Duration kCleanUpWithin = absl::Seconds(20);
 constexpr absl::Duration kEndsWithin = absl::Seconds(2);
 constexpr size_t kStdinPieceBytes = 16 * 1024;
 
@@ -250,6 +252,7 @@ absl::Status FilesRun::CleanUp(After after) {
   const std::vector<std::string> arguments = {kFilesProgramName, kFilesVersion,
                                               after == After::kFinish ? kFilesFinish : kFilesUndo,
                                               token_, path_};
+  const absl::Time last = absl::Now() + kCleanUpWithin;
   bool later = false;
   absl::Status status;
   for (int i = 0; i < kCleanUpTries && !later; ++i) {
@@ -262,6 +265,7 @@ absl::Status FilesRun::CleanUp(After after) {
     FilesRun run(sandbox_, *std::move(exec), token_, path_, arguments[2].c_str(),
                  [] { return false; });
     run.settled_ = true;
+    run.deadline_ = last;
     const absl::StatusOr<FilesFrame> frame = run.NextFrame();
     if (frame.ok() && frame->kind == FilesFrameKind::kDone) {
       if (after != After::kUndoRest || frame->body == kFilesUndone) return absl::OkStatus();
@@ -270,8 +274,9 @@ absl::Status FilesRun::CleanUp(After after) {
     }
     status = frame.ok() && frame->kind == FilesFrameKind::kFailed ? DecodeFailure(frame->body)
                                                                   : frame.status();
+    later = NeverBegan(*run.exec_) || absl::Now() > last;
     (void)run.exec_->Signal(SIGKILL, SignalScope::kTree);  // fails when it has ended
-    later = NeverBegan(*run.exec_);
+    run.AwaitEnd();
   }
   if (later) sandbox_->UndoFilesLater(arguments);
   if (after == After::kFinish) return absl::OkStatus();  // what is left has no meaning

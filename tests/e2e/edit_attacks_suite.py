@@ -384,6 +384,17 @@ class StoppedPrograms(AttackedCase):
         self.proves_clean(sandbox)
         self.assertEqual(set(self.contents(sandbox, PATCHED)), {before})
 
+    def test_runs_that_undo_and_are_stopped_end_with_the_budget_of_the_call(self):
+        sandbox = self.create()
+        future, before = self.stopped_patch(sandbox)
+        audited = self.audited(sandbox, "ChangeService/ApplyPatch")
+        stopper = self.inside(sandbox, STOPPER, "1000")
+        future.cancel()
+        daemon.wait_until(lambda: self.audited(sandbox, "ChangeService/ApplyPatch") > audited, "the call has ended")
+        self.end(stopper)
+        self.proves_clean(sandbox)
+        self.assertEqual(set(self.contents(sandbox, PATCHED)), {before})
+
     def test_a_stopped_reader_and_a_stopped_writer_end_with_their_deadline(self):
         sandbox = self.create()
         self.write(sandbox, b"/tmp/f", b"old")
