@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -158,6 +159,19 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   // For what could not be undone now: the program is run with `arguments` as soon as that is
   // possible, at the latest after a resume. Other calls on files wait for it.
   void UndoFilesLater(std::vector<std::string> arguments) ABSL_LOCKS_EXCLUDED(mutex_);
+  // A call that changes files as a whole, until it is destroyed: no copy of the files is made
+  // meanwhile. DEADLINE_EXCEEDED with reason FREEZE_TIMED_OUT: copies that are made take long.
+  class FilesChange {
+   public:
+    explicit FilesChange(std::shared_ptr<Sandbox> sandbox) : sandbox_(std::move(sandbox)) {}
+    ~FilesChange() { sandbox_->EndFilesChange(); }
+    FilesChange(const FilesChange&) = delete;
+    FilesChange& operator=(const FilesChange&) = delete;
+
+   private:
+    const std::shared_ptr<Sandbox> sandbox_;
+  };
+  absl::StatusOr<std::unique_ptr<FilesChange>> BeginFilesChange() ABSL_LOCKS_EXCLUDED(mutex_);
   // As Exec::Signal; SIGKILL to the tree also reaches the kept survivors of one that has ended.
   absl::Status SignalExec(Exec& exec, uint32_t signal, SignalScope scope)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -177,8 +191,9 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
 
   // A copy of its disk as it is now; everything in it stands still meanwhile (DISK_KEPT_CHANGING,
   // FREEZE_TIMED_OUT: it goes on, and there is no copy). Running or paused, else
-  // FAILED_PRECONDITION. Several at a time stand still one after the other. ABORTED when it was
-  // given up; the end of the sandbox gives it up, too.
+  // FAILED_PRECONDITION; with reason SANDBOX_PAUSED when a patch is half applied there. Several at
+  // a time stand still one after the other. ABORTED when it was given up; the end of the sandbox
+  // gives it up, too.
   absl::StatusOr<FilesCopy> CopyFiles(const GivenUp& given_up = nullptr)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // What another sandbox of the same kind is made from; the id is to be changed.
@@ -292,6 +307,10 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status AwaitFilesCapability() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   size_t CommandsOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);  // without the daemon's own
+  void EndFilesChange() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Nothing is half changed from here on, until LetFilesChange.
+  absl::Status HoldFilesChanges() ABSL_LOCKS_EXCLUDED(mutex_);
+  void LetFilesChange() ABSL_LOCKS_EXCLUDED(mutex_);
   void LaunchFilesUndosLater();
   // What is due, if it can be run now. Blocks: on the clean-up queue.
   void LaunchFilesUndos() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -330,6 +349,8 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   // Programs for files that an earlier daemon had started, and those that undo them: how often that
   // was tried. Calls on files wait for them.
   std::map<uint32_t, int> unsettled_files_ ABSL_GUARDED_BY(mutex_);
+  int files_changes_ ABSL_GUARDED_BY(mutex_) = 0;  // under way
+  int files_holds_ ABSL_GUARDED_BY(mutex_) = 0;    // copies for which none is begun
   // Runs of the program that could not be started yet: no more than there are calls on files.
   struct FilesUndo {
     std::vector<std::string> arguments;

@@ -83,13 +83,19 @@ absl::StatusOr<std::unique_ptr<FilesRun>> FilesRun::Start(std::shared_ptr<Sandbo
                                                           const char* operation,
                                                           const std::string& path,
                                                           Cancelled cancelled) {
+  // A write's file appears at once, and its client may take its time.
+  std::unique_ptr<Sandbox::FilesChange> change;
+  if (Changes(operation) && std::strcmp(operation, kFilesWrite) != 0) {
+    ASSIGN_OR_RETURN(change, sandbox->BeginFilesChange());
+  }
   std::string token = NewRandomId();
   ASSIGN_OR_RETURN(
       std::shared_ptr<Exec> exec,
       sandbox->StartFilesProgram({kFilesProgramName, kFilesVersion, operation, token, path}));
-  return std::unique_ptr<FilesRun>(new FilesRun(std::move(sandbox), std::move(exec),
-                                                std::move(token), path, operation,
-                                                std::move(cancelled)));
+  std::unique_ptr<FilesRun> run(new FilesRun(std::move(sandbox), std::move(exec), std::move(token),
+                                             path, operation, std::move(cancelled)));
+  run->change_ = std::move(change);
+  return run;
 }
 
 FilesRun::~FilesRun() {

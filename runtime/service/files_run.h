@@ -67,6 +67,7 @@ class FilesRun {
   absl::Status Interrupted(absl::string_view why, After after = After::kUndo);
 
   const std::shared_ptr<Sandbox> sandbox_;
+  std::unique_ptr<Sandbox::FilesChange> change_;  // of one that copies must not see half done
   const std::shared_ptr<Exec> exec_;
   const std::string token_, path_;
   const bool changes_;  // so there may be something to undo

@@ -16,7 +16,7 @@ import unittest
 
 import daemon
 import grpc
-from edits_suite import FIND, EditsCase, Outcome, digest
+from edits_suite import FIND, LEFT, EditsCase, Outcome, digest
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "faults"))
 from tracer import Tracer  # noqa: E402
@@ -394,6 +394,22 @@ class StoppedPrograms(AttackedCase):
         self.end(stopper)
         self.proves_clean(sandbox)
         self.assertEqual(set(self.contents(sandbox, PATCHED)), {before})
+
+    def test_a_fork_has_a_patch_as_a_whole_or_not_at_all(self):
+        sandbox = self.create()
+        future, _ = self.stopped_patch(sandbox)
+        self.ok("pause", sandbox)
+        self.refused("FAILED_PRECONDITION", "SANDBOX_PAUSED", self.call, "Sandbox", "ForkSandbox", sandbox_id=sandbox, count=1)
+        self.ok("resume", sandbox)
+        fork = self.daemon.popen("fork", sandbox)
+        self.ok("exec", sandbox, "--", "python3", "-c", CONTINUE)
+        child, error = fork.communicate(timeout=daemon.DEADLINE_S)
+        self.assertEqual((fork.returncode, error), (0, b""))
+        child = child.decode().strip()
+        self.addCleanup(self.daemon.cli, "rm", "--force", child)
+        self.assertEqual(self.sh(child, LEFT), "")
+        self.assertEqual(len(set(self.contents(child, PATCHED))), 1)
+        future.result()
 
     def test_a_stopped_reader_and_a_stopped_writer_end_with_their_deadline(self):
         sandbox = self.create()
