@@ -102,8 +102,9 @@ class GitParser {
       return MalformedPatch(file->patch_line,
                             "the content of a binary file is not in it; make it with --binary");
     }
-    const bool says_something = !file->hunks.empty() || file->action != FileAction::kModify ||
-                                file->old_mode != file->new_mode;
+    const bool changes_mode = file->new_mode.has_value() && file->new_mode != file->old_mode;
+    const bool says_something =
+        !file->hunks.empty() || file->action != FileAction::kModify || changes_mode;
     if (!says_something) return MalformedPatch(file->patch_line, "the file has no change");
     return absl::OkStatus();
   }
@@ -247,7 +248,8 @@ class GitParser {
       file->old_path = file->new_path;
     }
     file->old_mode = header.old_mode.has_value() ? header.old_mode : header.index_mode;
-    file->new_mode = header.new_mode.has_value() ? header.new_mode : file->old_mode;
+    // An "index" line tells what the mode was, not what it is to be.
+    file->new_mode = header.new_mode;
     return absl::OkStatus();
   }
 

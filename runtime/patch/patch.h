@@ -62,7 +62,7 @@ struct FilePatch {
   uint64_t patch_line = 0;                     // of its first line
   std::string old_path;                        // "": there was none
   std::string new_path;                        // "": there is to be none
-  std::optional<uint32_t> old_mode, new_mode;  // 0100644, 0100755, 0120000
+  std::optional<uint32_t> old_mode, new_mode;  // 0100644, 0100755, 0120000; no new one: it stays
   std::vector<Hunk> hunks;
   std::optional<BinaryHunk> binary;
 };

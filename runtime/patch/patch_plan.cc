@@ -237,7 +237,8 @@ class Planner {
     PatchedEntry entry = MadeOf(file, &old, std::move(content));  // before `old` goes
     switch (file.action) {
       case FileAction::kDelete:
-        if (!file.agent && !file.hunks.empty() && !entry.content.empty()) {
+        // Without a hunk it deletes an empty file; a binary one was compared by its name.
+        if (!file.agent && !file.binary.has_value() && !entry.content.empty()) {
           return DoesNotApply(file.old_path, "has more content than the patch deletes");
         }
         Free(node, file.agent);

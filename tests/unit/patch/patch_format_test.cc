@@ -201,6 +201,25 @@ TEST(GitPatch, ABinaryPatchOfAnotherContentIsRefused) {
   EXPECT_EQ(WhyNot(Patched({{"f", File("other")}}, patch)), "PATCH_DOES_NOT_APPLY path=f");
 }
 
+TEST(GitPatch, ADeletionOfAnEmptyFileKeepsOneThatHasContent) {
+  const std::string patch =
+      "diff --git a/f b/f\ndeleted file mode 100644\nindex e69de29..0000000\n";
+  EXPECT_EQ(Content(Patched({{"f", File("")}}, patch)), "(none)");
+  EXPECT_EQ(WhyNot(Patched({{"f", File("work\n")}}, patch)), "PATCH_DOES_NOT_APPLY path=f");
+}
+
+TEST(GitPatch, AModeThatItDoesNotNameStaysAsItIs) {
+  const std::string text = "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n";
+  const std::string patch =
+      absl::StrCat("diff --git a/f b/f\nindex 7898192..6178079 100644\n", text);
+  for (const uint32_t mode : {0755u, 0644u, 0700u}) {
+    const auto result = Patched({{"f", File("a\n", mode)}}, patch);
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->at("f").mode, mode);
+  }
+  EXPECT_EQ(WhyNot(Patched({{"f", Link("a\n")}}, patch)), "PATCH_DOES_NOT_APPLY path=f");
+}
+
 TEST(PatchLimits, BytesAndHunksHaveTheirs) {
   EXPECT_EQ(WhyNot(Patched({}, std::string(kPatchBytesMax + 1, '\n'))),
             absl::StrCat("PATCH_LIMIT limit=", kPatchBytesMax));
