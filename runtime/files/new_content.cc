@@ -31,7 +31,7 @@ absl::Status Changed(const Place& place, const std::string& digest) {
 absl::StatusOr<NewContent> NewContent::Begin(const Place* place,
                                              const std::string& temporary_name) {
   NewContent made(place, "");
-  if (place->name == ".") return PathError(EISDIR, "write", place->path);
+  if (place->of_directory) return PathError(EISDIR, "write", place->path);
   ASSIGN_OR_RETURN(made.before_, Look(*place));
   const int directory = place->directory.get();
   if (made.before_.has_value()) {

@@ -125,19 +125,19 @@ absl::StatusOr<Place> FindPlace(absl::string_view path, bool follow, bool make_p
   UniqueFd base(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!base.valid()) return PathError(errno, "open the working directory of", path);
   std::string rest(path);
+  bool of_directory = false;
   for (int links = 0; links <= kLinksMax; ++links) {
     auto [parent, name] = SplitLast(rest);
     const bool nameless = name.empty() || name == "." || name == "..";
     ASSIGN_OR_RETURN(UniqueFd directory, OpenParent(base.get(), nameless ? rest : parent,
                                                     make_parents && !nameless, path));
-    if (nameless) return Place{std::move(directory), ".", std::string(path)};
+    if (nameless) return Place{std::move(directory), ".", std::string(path), true};
+    of_directory = of_directory || rest.back() == '/';
     struct stat stat {};
-    const bool is_link =
-        ::fstatat(directory.get(), name.c_str(), &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
-        S_ISLNK(stat.st_mode);
-    // A slash behind it asks for what it leads to.
-    if (!is_link || (!follow && path.back() != '/')) {
-      return Place{std::move(directory), std::move(name), std::string(path)};
+    const bool there = ::fstatat(directory.get(), name.c_str(), &stat, AT_SYMLINK_NOFOLLOW) == 0;
+    if (!there || !S_ISLNK(stat.st_mode) || !follow) {
+      if (there && of_directory && !S_ISDIR(stat.st_mode)) return PathError(ENOTDIR, "open", path);
+      return Place{std::move(directory), std::move(name), std::string(path), of_directory};
     }
     ASSIGN_OR_RETURN(rest, ReadLinkAt(directory.get(), name, path));
     if (rest.empty()) return PathError(ENOENT, "follow", path);

@@ -29,10 +29,14 @@ struct Place {
   UniqueFd directory;
   std::string name;  // never "", "." or ".."; "." for a root or the like, which has no name
   std::string path;  // as asked for
+  // A slash is behind it: what is there is a directory, and so must be what comes there.
+  bool of_directory = false;
 };
 
 // `follow`: of a last component that is a symbolic link, the place that it leads to.
 // `make_parents`: directories that are missing are made, with mode 0777 less the umask.
+// NOT_A_DIRECTORY when a slash is behind something else, so also behind a link that is not
+// followed.
 absl::StatusOr<Place> FindPlace(absl::string_view path, bool follow, bool make_parents = false);
 
 // lstat; nullopt: nothing is there.

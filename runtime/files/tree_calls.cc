@@ -11,6 +11,7 @@
 #include <set>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "base/status.h"
 #include "base/wire_field.h"
 #include "files/call.h"
@@ -94,7 +95,9 @@ absl::Status Done(FilesCall* call) { return call->Write(FilesFrameKind::kDone, "
 
 absl::Status StatFileCall(FilesCall* call) {
   ASSIGN_OR_RETURN(const Fields fields, Decode(call));
-  ASSIGN_OR_RETURN(const Place place, FindPlace(fields.first, fields.number3 != 0));
+  // A slash behind a link asks for what it leads to; only looking at it is asked so.
+  const bool follow = fields.number3 != 0 || absl::EndsWith(fields.first, "/");
+  ASSIGN_OR_RETURN(const Place place, FindPlace(fields.first, follow));
   ASSIGN_OR_RETURN(const std::string info, InfoOf(place.directory.get(), place.name, fields.first));
   WireWriter response;
   response.Bytes(1, info);
@@ -126,7 +129,10 @@ absl::Status ListDirectoryCall(FilesCall* call) {
 absl::Status MakeDirectoryCall(FilesCall* call) {
   ASSIGN_OR_RETURN(const Fields fields, Decode(call));
   const bool parents = fields.number4 != 0;
-  ASSIGN_OR_RETURN(const Place place, FindPlace(fields.first, /*follow=*/parents, parents));
+  // What is there already is PATH_EXISTS, with a slash behind it or without.
+  std::string path = fields.first;
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  ASSIGN_OR_RETURN(const Place place, FindPlace(path, /*follow=*/parents, parents));
   const mode_t mode = fields.has_number3 ? fields.number3 & 0777 : 0755;
   if (place.name != "." && ::mkdirat(place.directory.get(), place.name.c_str(), mode) == 0) {
     // Whatever the umask is.
@@ -145,7 +151,10 @@ absl::Status MoveCall(FilesCall* call) {
   ASSIGN_OR_RETURN(const Fields fields, Decode(call));
   ASSIGN_OR_RETURN(const Place source, FindPlace(fields.first, /*follow=*/false));
   ASSIGN_OR_RETURN(const Place target, FindPlace(fields.second, /*follow=*/false));
-  RETURN_IF_ERROR(MustLook(source).status());
+  ASSIGN_OR_RETURN(const struct stat stat, MustLook(source));
+  if (target.of_directory && !S_ISDIR(stat.st_mode)) {
+    return PathError(ENOTDIR, "move to", fields.second);
+  }
   if (source.name == "." || target.name == ".") return PathError(EBUSY, "move", fields.first);
   const unsigned flags = fields.number4 != 0 ? 0 : RENAME_NOREPLACE;
   if (::renameat2(source.directory.get(), source.name.c_str(), target.directory.get(),

@@ -275,6 +275,13 @@ class Files(EditsCase):
         self.refused("NOT_FOUND", "PATH_NOT_FOUND", ask, "Remove", path=b"/tmp/a")
         self.assertEqual(self.sh(sandbox, "ls /tmp; test -e /etc/passwd && echo there"), "there\n")
         self.refused("PERMISSION_DENIED", "PATH_NOT_PERMITTED", ask, "Remove", path=b"/etc/passwd")
+        # A slash behind a link: not what it leads to either.
+        self.sh(sandbox, "mkdir /tmp/d; echo 1 > /tmp/d/f; ln -s d /tmp/link")
+        for fields in ({"path": b"/tmp/link/"}, {"path": b"/tmp/link/", "recursive": True}):
+            self.refused("FAILED_PRECONDITION", "NOT_A_DIRECTORY", ask, "Remove", **fields)
+        self.refused("FAILED_PRECONDITION", "NOT_A_DIRECTORY", ask, "Move", source_path=b"/tmp/link/", target_path=b"/tmp/e")
+        self.refused("FAILED_PRECONDITION", "NOT_A_DIRECTORY", self.write, sandbox, b"/tmp/d/f/", b"x")
+        self.assertEqual(self.sh(sandbox, "cd /tmp; readlink link; cat d/f; ls"), "d\n1\nd\nlink\n")
 
     def test_a_workdir_that_is_gone_is_named_and_keeps_nothing_else_away(self):
         sandbox = self.create("--root-inside")

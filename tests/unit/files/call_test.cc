@@ -1,0 +1,87 @@
+// What the operations answer, on a tree that is the test's own.
+#include "files/call.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "base/wire_field.h"
+#include "gtest/gtest.h"
+#include "tests/unit/files/asked_program.h"
+#include "tests/unit/patch/map_tree.h"
+
+namespace glovebox {
+namespace {
+
+namespace fs = std::filesystem;
+
+class CallTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = ::testing::TempDir() + "glovebox-call-XXXXXX";
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    root_ = name;
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  std::string At(const std::string& path) const { return absl::StrCat(root_, "/", path); }
+  // A request with the path, in field 2.
+  WireWriter Request(const std::string& path) const {
+    WireWriter request;
+    request.Bytes(2, At(path));
+    return request;
+  }
+  std::string Remove(const std::string& path, bool recursive = false) const {
+    WireWriter request = Request(path);
+    if (recursive) request.Number(3, 1);
+    return ReasonOf(AskProgram(RemoveCall, request.message()).status());
+  }
+  std::string Move(const std::string& from, const std::string& to) const {
+    WireWriter request = Request(from);
+    request.Bytes(3, At(to));
+    return ReasonOf(AskProgram(MoveCall, request.message()).status());
+  }
+  std::string Write(const std::string& path, const std::string& content) const {
+    const std::string request = Request(path).message();
+    return ReasonOf(AskProgram(WriteFileCall, request, At(path), content).status());
+  }
+
+  std::string root_;
+};
+
+TEST_F(CallTest, ASlashBehindALinkOrAFileIsNoWayToChangeIt) {
+  const Files files{{"dir/f", File("f\n")},
+                    {"file", File("old\n")},
+                    {"link", Link("dir")},
+                    {"to-file", Link("file/")}};
+  WriteFiles(root_, files);
+  for (const char* path : {"link/", "link//", "file/"}) {
+    SCOPED_TRACE(path);
+    EXPECT_EQ(Remove(path), "NOT_A_DIRECTORY");
+    EXPECT_EQ(Remove(path, /*recursive=*/true), "NOT_A_DIRECTORY");
+    EXPECT_EQ(Move(path, "moved"), "NOT_A_DIRECTORY");
+    EXPECT_EQ(Move("dir/f", path), "NOT_A_DIRECTORY");
+  }
+  EXPECT_EQ(Move("file", "new/"), "NOT_A_DIRECTORY");
+  EXPECT_EQ(Write("file/", "new\n"), "NOT_A_DIRECTORY");
+  EXPECT_EQ(Write("to-file", "new\n"), "NOT_A_DIRECTORY");
+  EXPECT_EQ(Write("new/", "new\n"), "NOT_A_FILE");
+  EXPECT_EQ(ReasonOf(AskProgram(ReadFileCall, Request("file/").message()).status()),
+            "NOT_A_DIRECTORY");
+  EXPECT_EQ(Describe(ReadFiles(root_)), Describe(files));
+  // Of directories it says nothing new; and one may be looked at through a link.
+  EXPECT_EQ(ReasonOf(AskProgram(StatFileCall, Request("link/").message()).status()), "OK");
+  EXPECT_EQ(ReasonOf(AskProgram(MakeDirectoryCall, Request("made/").message()).status()), "OK");
+  EXPECT_EQ(ReasonOf(AskProgram(MakeDirectoryCall, Request("link/").message()).status()),
+            "PATH_EXISTS");
+  EXPECT_EQ(Move("made/", "moved/"), "OK");
+  EXPECT_EQ(Remove("moved/"), "OK");
+  EXPECT_EQ(Remove("link"), "OK");
+  EXPECT_TRUE(fs::exists(At("dir/f")));
+}
+
+}  // namespace
+}  // namespace glovebox
