@@ -120,6 +120,12 @@ absl::Status EditFails(size_t edit, uint64_t count, uint64_t wanted, const std::
   return DetailedError(absl::StatusCode::kFailedPrecondition, message, detail);
 }
 
+absl::Status TooLarge() {
+  return DetailedError(absl::StatusCode::kResourceExhausted,
+                       absl::StrCat("the file would have more than ", kEditedBytesMax, " bytes"),
+                       {"FILE_TOO_LARGE", {{"limit", absl::StrCat(kEditedBytesMax)}}});
+}
+
 absl::StatusOr<std::string> Edited(std::string text, const std::vector<Edit>& edits) {
   for (size_t i = 0; i < edits.size(); ++i) {
     const Edit& edit = edits[i];
@@ -129,19 +135,14 @@ absl::StatusOr<std::string> Edited(std::string text, const std::vector<Edit>& ed
     for (size_t at = text.find(edit.find); at != std::string::npos;
          at = text.find(edit.find, from)) {
       ++count;
-      if (out.size() + edit.replace.size() > kEditedBytesMax) break;
+      if (out.size() + edit.replace.size() > kEditedBytesMax) return TooLarge();
       out.append(text, from, at - from);
       out.append(edit.replace);
       from = at + edit.find.size();
     }
     if (count != edit.count) return EditFails(i + 1, count, edit.count, text, edit.find);
     out.append(text, from);
-    if (out.size() > kEditedBytesMax) {
-      return DetailedError(
-          absl::StatusCode::kResourceExhausted,
-          absl::StrCat("the file would have more than ", kEditedBytesMax, " bytes"),
-          {"FILE_TOO_LARGE", {{"limit", absl::StrCat(kEditedBytesMax)}}});
-    }
+    if (out.size() > kEditedBytesMax) return TooLarge();
     text = std::move(out);
   }
   return text;

@@ -83,5 +83,18 @@ TEST_F(CallTest, ASlashBehindALinkOrAFileIsNoWayToChangeIt) {
   EXPECT_TRUE(fs::exists(At("dir/f")));
 }
 
+TEST_F(CallTest, AnEditThatWouldBeTooLargeMakesNoReplacement) {
+  WriteFiles(root_, {{"f", File(std::string(22, 'X'))}});
+  // The last replacement is the first that is beyond the limit.
+  WireWriter edit, request = Request("f");
+  edit.Bytes(1, "X");
+  edit.Bytes(2, std::string(3'100'000, 'y'));
+  edit.Number(3, 22);
+  request.Bytes(3, edit.message());
+  EXPECT_EQ(ReasonOf(AskProgram(EditFileCall, request.message(), At("f")).status()),
+            "FILE_TOO_LARGE");
+  EXPECT_EQ(Describe(ReadFiles(root_)), Describe({{"f", File(std::string(22, 'X'))}}));
+}
+
 }  // namespace
 }  // namespace glovebox
