@@ -1,6 +1,9 @@
 #include "patch/git_names.h"
 
+#include <algorithm>
+
 #include "absl/strings/match.h"
+#include "absl/strings/strip.h"
 
 namespace glovebox {
 namespace {
@@ -26,6 +29,16 @@ std::optional<char> Escaped(absl::string_view* text) {
 
 bool HasPrefix(absl::string_view name, char c) {
   return name.size() > 2 && name[0] == c && name[1] == '/';
+}
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+std::optional<int> TakeTwoDigits(absl::string_view* text, int max) {
+  if (text->size() < 2 || !IsDigit((*text)[0]) || !IsDigit((*text)[1])) return std::nullopt;
+  const int value = ((*text)[0] - '0') * 10 + ((*text)[1] - '0');
+  if (value > max) return std::nullopt;
+  text->remove_prefix(2);
+  return value;
 }
 
 constexpr absl::string_view kPairs[] = {"ab", "iw", "ci", "cw", "ow", "wi", "ba"};
@@ -62,6 +75,32 @@ std::optional<std::string> MarkedName(absl::string_view text) {
   text = text.substr(0, text.find('\t'));
   if (absl::EndsWith(text, "\r")) text.remove_suffix(1);
   return std::string(text);
+}
+
+bool HasTimeOfTheEpoch(absl::string_view text) {
+  const size_t tab = text.rfind('\t');
+  if (tab == absl::string_view::npos) return false;
+  text.remove_prefix(tab + 1);
+  // The day before it, west of Greenwich.
+  const bool day_before = absl::ConsumePrefix(&text, "1969-12-31 ");
+  if (!day_before && !absl::ConsumePrefix(&text, "1970-01-01 ")) return false;
+  const std::optional<int> hour = TakeTwoDigits(&text, 29);
+  if (!hour.has_value() || !absl::ConsumePrefix(&text, ":")) return false;
+  const std::optional<int> minute = TakeTwoDigits(&text, 59);
+  if (!minute.has_value() || !absl::ConsumePrefix(&text, ":00")) return false;
+  if (absl::ConsumePrefix(&text, ".")) {
+    const size_t zeros = std::min(text.find_first_not_of('0'), text.size());
+    if (zeros == 0) return false;
+    text.remove_prefix(zeros);
+  }
+  const bool west = absl::ConsumePrefix(&text, " -");
+  if (!west && !absl::ConsumePrefix(&text, " +")) return false;
+  const std::optional<int> zone_hours = TakeTwoDigits(&text, 29);
+  (void)absl::ConsumePrefix(&text, ":");  // may be left out
+  const std::optional<int> zone_minutes = TakeTwoDigits(&text, 59);
+  if (!zone_hours.has_value() || !zone_minutes.has_value() || !text.empty()) return false;
+  const int zone = *zone_hours * 60 + *zone_minutes;
+  return *hour * 60 + *minute - (west ? -zone : zone) == (day_before ? 24 * 60 : 0);
 }
 
 std::optional<std::pair<std::string, std::string>> PairOfNames(absl::string_view text) {

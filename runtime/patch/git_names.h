@@ -20,6 +20,10 @@ std::optional<std::string> WholeName(absl::string_view text);
 // What follows "--- " or "+++ ": a name up to a tab, or quoted. nullopt: malformed.
 std::optional<std::string> MarkedName(absl::string_view text);
 
+// Of the same text: whether the time behind its last tab is the epoch, which diff -N gives a file
+// that is not there. As git reads it.
+bool HasTimeOfTheEpoch(absl::string_view text);
+
 // What follows "diff --git ": both names, when they can be told apart for certain: they are quoted,
 // or the same but for their prefix.
 std::optional<std::pair<std::string, std::string>> PairOfNames(absl::string_view text);

@@ -25,8 +25,11 @@ constexpr absl::string_view kNoName = "0000000000000000000000000000000000000000"
 struct Header {
   bool is_git = false;
   bool creates = false, deletes = false, renames = false, copies = false;
-  std::optional<std::string> old_name, new_name;  // with their prefixes
-  std::optional<std::string> from, to;            // of a rename or copy; without
+  // Of "diff --git", when it can be told; of "---" and "+++". With their prefixes.
+  std::optional<std::pair<std::string, std::string>> pair;
+  std::optional<std::string> old_name, new_name;
+  bool old_is_epoch = false, new_is_epoch = false;  // the times of those
+  std::optional<std::string> from, to;              // of a rename or copy; without
   std::optional<uint32_t> old_mode, new_mode, index_mode;
   std::string old_id, new_id;
   bool binary_without_data = false;
@@ -42,6 +45,11 @@ bool TakeRange(absl::string_view* text, uint64_t* line, uint64_t* count) {
   *count = 1;
   if (!digits(line)) return false;
   return !absl::ConsumePrefix(text, ",") || digits(count);
+}
+
+bool OnlyAdds(const Hunk& hunk) {
+  return std::all_of(hunk.lines.begin(), hunk.lines.end(),
+                     [](const HunkLine& line) { return line.mark == '+'; });
 }
 
 class GitParser {
@@ -94,6 +102,9 @@ class GitParser {
       RETURN_IF_ERROR(ParseHunk(&hunk));
       file->hunks.push_back(std::move(hunk));
     }
+    // Without times nothing else tells that there was no file.
+    file->may_be_missing = !is_git && file->action == FileAction::kModify &&
+                           file->hunks.size() == 1 && OnlyAdds(file->hunks.front());
     if (lines_.Peek() == "GIT binary patch") {
       if (!file->hunks.empty()) return Malformed("a file is text or binary");
       return ParseBinaryHunk(header, file);
@@ -123,10 +134,7 @@ class GitParser {
   }
 
   absl::Status ParseGitHeader(Header* header) {
-    if (auto names = PairOfNames(lines_.Peek().substr(sizeof("diff --git ") - 1))) {
-      header->old_name = std::move(names->first);
-      header->new_name = std::move(names->second);
-    }
+    header->pair = PairOfNames(lines_.Peek().substr(sizeof("diff --git ") - 1));
     lines_.Skip();
     for (;; lines_.Skip()) {
       ASSIGN_OR_RETURN(const bool taken, TakeHeaderLine(lines_.Peek(), header));
@@ -203,19 +211,41 @@ class GitParser {
 
   absl::Status ParseMarkedNames(Header* header) {
     header->old_name = MarkedName(lines_.Peek().substr(4));
+    header->old_is_epoch = !header->is_git && HasTimeOfTheEpoch(lines_.Peek());
     if (!header->old_name.has_value()) return Malformed("a name is malformed");
     lines_.Skip();
     header->new_name = MarkedName(lines_.Peek().substr(4));
+    header->new_is_epoch = !header->is_git && HasTimeOfTheEpoch(lines_.Peek());
     if (!header->new_name.has_value()) return Malformed("a name is malformed");
     lines_.Skip();
     return absl::OkStatus();
   }
 
   static FileAction ActionOf(const Header& header, const FilePatch& file) {
-    if (header.creates || file.old_path.empty()) return FileAction::kCreate;
-    if (header.deletes || file.new_path.empty()) return FileAction::kDelete;
+    const bool creates = header.creates || header.old_is_epoch;
+    if (creates || file.old_path.empty()) return FileAction::kCreate;
+    if (header.deletes || header.new_is_epoch || file.new_path.empty()) return FileAction::kDelete;
     if (header.copies) return FileAction::kCopy;
     return header.renames ? FileAction::kRename : FileAction::kModify;
+  }
+
+  // The line with both names tells their prefixes; one name alone may look as if it had one.
+  static absl::Status NameByPair(const Header& header, FilePatch* file) {
+    file->old_path = header.pair->first;
+    file->new_path = header.pair->second;
+    StripPrefixes(&file->old_path, &file->new_path);
+    const auto agrees = [](const std::optional<std::string>& marked, const std::string& name,
+                           std::string* path) {
+      if (!marked.has_value() || *marked == name || *marked == *path) return true;
+      if (*marked != "/dev/null") return false;
+      path->clear();
+      return true;
+    };
+    if (agrees(header.old_name, header.pair->first, &file->old_path) &&
+        agrees(header.new_name, header.pair->second, &file->new_path)) {
+      return absl::OkStatus();
+    }
+    return MalformedPatch(file->patch_line, "its names are not those of its \"diff --git\" line");
   }
 
   static absl::Status Name(Header& header, FilePatch* file) {
@@ -225,6 +255,8 @@ class GitParser {
       }
       file->old_path = *header.from;
       file->new_path = *header.to;
+    } else if (header.pair.has_value()) {
+      RETURN_IF_ERROR(NameByPair(header, file));
     } else {
       if (!header.old_name.has_value() || !header.new_name.has_value()) {
         return MalformedPatch(file->patch_line, "the names of the file cannot be told");
@@ -237,16 +269,17 @@ class GitParser {
       return MalformedPatch(file->patch_line, "the file has no name");
     }
     file->action = ActionOf(header, *file);
-    if (file->action == FileAction::kCreate) file->old_path.clear();
-    if (file->action == FileAction::kDelete) file->new_path.clear();
-    const bool same = file->old_path == file->new_path;
-    if (file->action == FileAction::kModify && !same) {
+    const bool both = !file->old_path.empty() && !file->new_path.empty();
+    const bool moves = header.renames || header.copies;
+    if (both && !moves && file->old_path != file->new_path) {
       // `diff -u` of two places: what is there now is what is meant, which is the new one's name
       // but for backups, whose name is longer.
       if (header.is_git) return MalformedPatch(file->patch_line, "its two names differ");
       if (file->old_path.size() < file->new_path.size()) file->new_path = file->old_path;
       file->old_path = file->new_path;
     }
+    if (file->action == FileAction::kCreate) file->old_path.clear();
+    if (file->action == FileAction::kDelete) file->new_path.clear();
     file->old_mode = header.old_mode.has_value() ? header.old_mode : header.index_mode;
     // An "index" line tells what the mode was, not what it is to be.
     file->new_mode = header.new_mode;

@@ -59,6 +59,7 @@ enum class FileAction { kModify, kCreate, kDelete, kRename, kCopy };
 struct FilePatch {
   FileAction action = FileAction::kModify;
   bool agent = false;                          // hunks fit by text alone
+  bool may_be_missing = false;                 // a change of what is not there makes it
   uint64_t patch_line = 0;                     // of its first line
   std::string old_path;                        // "": there was none
   std::string new_path;                        // "": there is to be none

@@ -209,13 +209,21 @@ class Planner {
     return absl::OkStatus();
   }
 
+  absl::Status Create(const FilePatch& file) {
+    ASSIGN_OR_RETURN(std::optional<std::string> content, NewContent(file, ""));
+    return content.has_value() ? Put(file, MadeOf(file, nullptr, *std::move(content)))
+                               : absl::OkStatus();
+  }
+
   absl::Status Take(const FilePatch& file) {
-    if (file.action == FileAction::kCreate) {
-      ASSIGN_OR_RETURN(std::optional<std::string> content, NewContent(file, ""));
-      return content.has_value() ? Put(file, MadeOf(file, nullptr, *std::move(content)))
-                                 : absl::OkStatus();
-    }
+    if (file.action == FileAction::kCreate) return Create(file);
     ASSIGN_OR_RETURN(Node* const node, Find(file.old_path));
+    if (file.may_be_missing && !FinalOf(*node).has_value()) {
+      FilePatch made = file;
+      made.action = FileAction::kCreate;
+      made.old_path.clear();
+      return Create(made);
+    }
     ASSIGN_OR_RETURN(const PatchedEntry* const old, Preimage(file, *node));
     if (old == nullptr) return absl::OkStatus();
     std::optional<std::string> content = old->content;

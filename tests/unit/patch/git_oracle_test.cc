@@ -39,8 +39,9 @@ class RandomTree {
     return OneIn(6) ? absl::StrCat(kOdd[Below(9)], Below(3)) : absl::StrCat("f", Below(12));
   }
   std::string Path() {
-    static const char* const kDirectories[] = {"", "d1/", "d1/d2/", "sp ace/", "d3/"};
-    return absl::StrCat(kDirectories[Below(5)], Name());
+    // Those of one letter look as git's prefixes do.
+    static const char* const kDirectories[] = {"", "d1/", "d1/d2/", "sp ace/", "d3/", "a/", "b/"};
+    return absl::StrCat(kDirectories[Below(7)], Name());
   }
   std::string Line() { return absl::StrCat("line ", Below(8), OneIn(9) ? "\r\n" : "\n"); }
 
@@ -309,6 +310,34 @@ TEST_F(GitOracle, OnATreeThatHasMovedOnBothDoTheSameOrBothRefuse) {
     if (patch.empty()) continue;
     const Files moved = random.MovedOn(before);
     const bool same = BothDoTheSame(moved, patch);
+    if (HasFatalFailure()) return;
+    ++(same ? applied : refused);
+  }
+  EXPECT_GT(applied, 3);
+  EXPECT_GT(refused, 3);
+}
+
+// Of two directories, as diff(1) has them; it tells what is not there by its time alone.
+TEST_F(GitOracle, APatchOfDiffDoesWhatGitApplyDoes) {
+  // Zones in which the epoch is another day, another hour, and another half of an hour.
+  const std::string zones[] = {"UTC0", "XXX5", "XXX-5:30"};
+  int applied = 0, refused = 0;
+  for (int i = 0; i < Cases(40); ++i) {
+    SCOPED_TRACE(absl::StrCat("seed ", i));
+    RandomTree random(2'000'000 + static_cast<uint32_t>(i));
+    const Files before = random.Texts(), after = random.TextsChanged(before);
+    for (const auto& [name, files] : {std::pair{"a", before}, std::pair{"b", after}}) {
+      fs::remove_all(absl::StrCat(top_, "/", name));
+      WriteFiles(absl::StrCat(top_, "/", name), files);
+    }
+    // Without times nothing tells that a file was not there, or is not to be.
+    const char* times = random.OneIn(3) ? "| sed '/^---\\|^+++/s/\t.*//'" : "";
+    ASSERT_EQ(Run(absl::StrCat("cd ", top_, " && { TZ=", zones[random.Below(3)],
+                               " diff -ruN a b; true; } ", times, " > patch")),
+              0);
+    const std::string patch = Slurp(top_ + "/patch");
+    if (patch.empty()) continue;
+    const bool same = BothDoTheSame(random.OneIn(2) ? before : random.MovedOn(before), patch);
     if (HasFatalFailure()) return;
     ++(same ? applied : refused);
   }

@@ -220,6 +220,44 @@ TEST(GitPatch, AModeThatItDoesNotNameStaysAsItIs) {
   EXPECT_EQ(WhyNot(Patched({{"f", Link("a\n")}}, patch)), "PATCH_DOES_NOT_APPLY path=f");
 }
 
+TEST(GitPatch, NamesLoseOnlyWhatTheirFirstLineHasAsPrefixes) {
+  // Of --no-prefix: without a second name the line of the pair tells.
+  const Files files{{"x", File("1\n")}, {"a/x", File("1\n")}};
+  EXPECT_EQ(Describe(*Patched(files,
+                              "diff --git a/x a/x\ndeleted file mode 100644\n"
+                              "--- a/x\n+++ /dev/null\n@@ -1 +0,0 @@\n-1\n")),
+            Describe({{"x", File("1\n")}}));
+  EXPECT_EQ(Describe(*Patched({},
+                              "diff --git b/x b/x\nnew file mode 100644\n"
+                              "--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+1\n")),
+            Describe({{"b/x", File("1\n")}}));
+  EXPECT_EQ(WhyNot(Patched(files,
+                           "diff --git a/x b/x\ndeleted file mode 100644\n"
+                           "--- a/y\n+++ /dev/null\n@@ -1 +0,0 @@\n-1\n")),
+            "PATCH_MALFORMED line=1");
+}
+
+TEST(GitPatch, ATimeOfTheEpochIsThatOfNoFile) {
+  const auto created = [](absl::string_view time) {
+    return Content(
+        Patched({}, absl::StrCat("--- a/f\t", time, "\n+++ b/f\n@@ -0,0 +1,2 @@\n", "+1\n+2\n")));
+  };
+  const auto deleted = [](absl::string_view time) {
+    return Content(Patched({{"f", File("1\n")}},
+                           absl::StrCat("--- a/f\n+++ b/f\t", time, "\n@@ -1 +0,0 @@\n-1\n")));
+  };
+  for (const char* time : {"1970-01-01 00:00:00.000000000 +0000", "1970-01-01 05:30:00 +0530",
+                           "1969-12-31 19:00:00.0 -0500", "1969-12-31 19:00:00 -05:00"}) {
+    EXPECT_EQ(created(time), "1\n2\n") << time;
+    EXPECT_EQ(deleted(time), "(none)") << time;
+  }
+  for (const char* time : {"1970-01-01 00:00:00.5 +0000", "1970-01-01 00:00:01 +0000", "1970-01-01",
+                           "1970-01-01 00:00:00", "1970-01-01 05:30:00 +0500",
+                           "1970-01-01 00:00:00 +0000 x", "2026-01-01 00:00:00 +0000"}) {
+    EXPECT_EQ(deleted(time), "") << time;
+  }
+}
+
 TEST(PatchLimits, BytesAndHunksHaveTheirs) {
   EXPECT_EQ(WhyNot(Patched({}, std::string(kPatchBytesMax + 1, '\n'))),
             absl::StrCat("PATCH_LIMIT limit=", kPatchBytesMax));
