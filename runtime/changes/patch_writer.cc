@@ -10,8 +10,10 @@
 #include "base/status.h"
 #include "changes/binary_literal.h"
 #include "changes/budget.h"
+#include "changes/commit_patch.h"
 #include "changes/file_side.h"
 #include "changes/layer_roots.h"
+#include "changes/patch_obstacles.h"
 #include "changes/path_quote.h"
 #include "changes/text_hunks.h"
 
@@ -21,6 +23,10 @@ namespace {
 constexpr absl::string_view kPatchLimitReason = "PATCH_LIMIT";
 
 bool IsBlobMode(uint32_t mode) { return IsRegularMode(mode) || mode == kModeSymlink; }
+
+bool HasRefusedName(const std::string& path, bool is_symlink) {
+  return path.size() >= PATH_MAX || RefusedByGit(path, is_symlink);
+}
 
 std::string ModeLine(absl::string_view what, uint32_t mode) {
   return absl::StrFormat("%s mode %06o\n", what, mode);
@@ -46,8 +52,9 @@ class PatchWriter {
         time_(kPatchLimitReason, limits.time_ms_max, clock),
         sink_(sink) {}
 
-  absl::Status OpenRoots(const Layers& layers) {
+  absl::Status Begin(const Layers& layers, bool of_commit, const std::vector<Change>& changes) {
     ASSIGN_OR_RETURN(roots_, LayerRoots::Open(layers));
+    ASSIGN_OR_RETURN(obstacles_, PatchObstacles::Find(layers, of_commit, changes));
     return absl::OkStatus();
   }
   absl::Status WriteChange(const Change& change);
@@ -60,6 +67,7 @@ class PatchWriter {
   absl::Status Put(absl::string_view bytes);
   void Skip(const Change& change, SkipReason reason);
   bool SkipWithoutForm(const Change& change);
+  absl::StatusOr<bool> SkipNewSide(const Change& change);
   absl::StatusOr<std::optional<FileSide>> ReadOrSkip(int root_fd, const std::string& path,
                                                      const Change& change);
   absl::Status WriteSides(const Change& change, const FileSide& old_side, const FileSide& new_side);
@@ -76,6 +84,7 @@ class PatchWriter {
   TimeAllowance time_;
   PatchSink sink_;
   LayerRoots roots_;
+  PatchObstacles obstacles_;
   std::string path_;         // of the change at hand
   std::string old_path_;     // the same, but of a rename
   uint32_t similarity_ = 0;  // of a rename
@@ -183,13 +192,20 @@ bool PatchWriter::SkipWithoutForm(const Change& change) {
     Skip(change, mode == kModeDirectory ? SkipReason::kEmptyDirectory : SkipReason::kSpecialFile);
     return true;
   }
-  for (const std::string& path : {path_, old_path_}) {
-    if (path.size() >= PATH_MAX || RefusedByGit(path, is_symlink)) {
-      Skip(change, SkipReason::kRefusedByGit);
-      return true;
-    }
+  if (!HasRefusedName(old_path_, is_symlink)) return false;
+  Skip(change, SkipReason::kRefusedByGit);
+  return true;
+}
+
+absl::StatusOr<bool> PatchWriter::SkipNewSide(const Change& change) {
+  if (HasRefusedName(path_, change.new_mode == kModeSymlink)) {
+    Skip(change, SkipReason::kRefusedByGit);
+    return true;
   }
-  return false;
+  ASSIGN_OR_RETURN(std::optional<SkippedEntry> skipped, obstacles_.Against(change, time_));
+  if (!skipped.has_value()) return false;
+  summary_.skipped.push_back(*std::move(skipped));
+  return true;
 }
 
 absl::Status PatchWriter::WriteSides(const Change& change, const FileSide& old_side,
@@ -226,18 +242,33 @@ absl::Status PatchWriter::WriteChange(const Change& change) {
   old_path_ = moved ? change.old_path : change.path;
   similarity_ = change.similarity;
   if (SkipWithoutForm(change)) return absl::OkStatus();
+  bool takes_new = change.new_mode != kModeAbsent;
+  if (takes_new) {
+    ASSIGN_OR_RETURN(const bool skipped, SkipNewSide(change));
+    if (skipped && !moved) return absl::OkStatus();
+    takes_new = !skipped;
+  }
   std::optional<FileSide> old_side = AbsentSide();
   std::optional<FileSide> new_side = AbsentSide();
   if (change.old_mode != kModeAbsent) {
     ASSIGN_OR_RETURN(const int root_fd, roots_.OldRoot(change));
     ASSIGN_OR_RETURN(old_side, ReadOrSkip(root_fd, old_path_, change));
   }
-  if (old_side.has_value() && change.new_mode != kModeAbsent) {
+  if (old_side.has_value() && takes_new) {
     ASSIGN_OR_RETURN(new_side, ReadOrSkip(roots_.upper.get(), path_, change));
     if (moved && !new_side.has_value()) new_side = AbsentSide();
   }
   if (!old_side.has_value() || !new_side.has_value()) return absl::OkStatus();
   return WriteSides(change, *old_side, *new_side);
+}
+
+absl::StatusOr<PatchSummary> WriteAny(const Layers& layers, bool of_commit,
+                                      const std::vector<Change>& changes, const PatchLimits& limits,
+                                      const Clock& clock, PatchSink sink) {
+  PatchWriter writer(limits, clock, sink);
+  RETURN_IF_ERROR(writer.Begin(layers, of_commit, changes));
+  for (const Change& change : changes) RETURN_IF_ERROR(writer.WriteChange(change));
+  return writer.TakeSummary();
 }
 
 }  // namespace
@@ -261,10 +292,14 @@ absl::string_view SkipReasonName(SkipReason reason) {
 absl::StatusOr<PatchSummary> WritePatch(const Layers& layers, const std::vector<Change>& changes,
                                         const PatchLimits& limits, const Clock& clock,
                                         PatchSink sink) {
-  PatchWriter writer(limits, clock, sink);
-  RETURN_IF_ERROR(writer.OpenRoots(layers));
-  for (const Change& change : changes) RETURN_IF_ERROR(writer.WriteChange(change));
-  return writer.TakeSummary();
+  return WriteAny(layers, false, changes, limits, clock, sink);
+}
+
+absl::StatusOr<PatchSummary> WriteCommitPatch(const Layers& layers,
+                                              const std::vector<Change>& changes,
+                                              const PatchLimits& limits, const Clock& clock,
+                                              PatchSink sink) {
+  return WriteAny(layers, true, changes, limits, clock, sink);
 }
 
 }  // namespace glovebox

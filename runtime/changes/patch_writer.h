@@ -36,7 +36,7 @@ struct PatchLimits {
 
 enum class SkipReason {
   kSpecialFile,       // FIFO, socket or device: git has no such thing
-  kEmptyDirectory,    // git does not track directories
+  kEmptyDirectory,    // git does not track directories; or in a submodule, or in place of one
   kTooLarge,          // over file_bytes_max on either side
   kRefusedByGit,      // a name git apply does not accept (".git" in any disguise), or too long
   kChangedMeanwhile,  // is no longer what the list says; freeze, scan and write again

@@ -18,6 +18,7 @@
 #include "base/ids.h"
 #include "base/sha256.h"
 #include "base/status.h"
+#include "changes/commit_patch.h"
 #include "changes/patch_writer.h"
 #include "changes/upper_scan.h"
 #include "linux/file_io.h"
@@ -80,11 +81,11 @@ absl::StatusOr<bool> WritePatchFile(const Sandbox& sandbox, const std::vector<st
   limits.file_bytes_max = kFileBytesMax;
   limits.output_bytes_max = kPatchBytesMax;
   Sha256 digest;
-  ASSIGN_OR_RETURN(outcome->patch,
-                   WritePatch(layers, scan.changes, limits, clock, [&](absl::string_view piece) {
-                     digest.Update(piece);
-                     return WriteAll(file.get(), piece);
-                   }));
+  ASSIGN_OR_RETURN(outcome->patch, WriteCommitPatch(layers, scan.changes, limits, clock,
+                                                    [&](absl::string_view piece) {
+                                                      digest.Update(piece);
+                                                      return WriteAll(file.get(), piece);
+                                                    }));
   outcome->patch_digest = absl::StrCat("sha256:", digest.FinishHex());
   return outcome->patch.output_bytes > 0;
 }

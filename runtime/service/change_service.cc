@@ -37,8 +37,8 @@ absl::Status ChangeService::Diff(const v1::DiffSandboxRequest& request, DiffStre
     return stream.Write(std::move(response));
   });
   ASSIGN_OR_RETURN(const PatchSummary summary,
-                   WritePatch(scanned.layers, scanned.changes, limits, *deps_.clock,
-                              [&](absl::string_view piece) { return chunks.Add(piece); }));
+                   WriteSandboxPatch(scanned, info.commit, limits, *deps_.clock,
+                                     [&](absl::string_view piece) { return chunks.Add(piece); }));
   ASSIGN_OR_RETURN(const std::string digest, chunks.Finish());
   v1::DiffSandboxResponse last;
   *last.mutable_summary() = ToProto(summary);

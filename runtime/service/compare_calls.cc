@@ -32,6 +32,7 @@ constexpr size_t kAnswerBytesMax = 3 << 20;
 struct Compared {
   std::shared_ptr<Sandbox> sandbox;
   std::shared_ptr<Exec> exec;  // null: none was chosen
+  std::string commit;          // of its base, "" when it is none
 };
 
 absl::Status BasesDiffer(const SandboxInfo& first, const SandboxInfo& other) {
@@ -52,6 +53,7 @@ absl::StatusOr<std::vector<Compared>> FindAll(const ServiceDeps& deps, const Cal
     Compared compared;
     ASSIGN_OR_RETURN(compared.sandbox, FindSandbox(deps, caller, asked.sandbox_id()));
     ASSIGN_OR_RETURN(SandboxInfo info, deps.sandboxes->Get(caller, asked.sandbox_id()));
+    compared.commit = info.commit;
     infos.push_back(std::move(info));
     if (asked.has_exec_id()) {
       ASSIGN_OR_RETURN(compared.exec, compared.sandbox->FindExec(asked.exec_id()));
@@ -74,11 +76,11 @@ absl::Status AddOutcome(const Compared& compared, const ServiceDeps& deps, size_
   PatchLimits limits;
   limits.file_bytes_max = kDiffFileBytesMax;
   ASSIGN_OR_RETURN(const PatchSummary summary,
-                   WritePatch(scanned.layers, scanned.changes, limits, *deps.clock,
-                              [&](absl::string_view piece) {
-                                digest.Update(piece);
-                                return absl::OkStatus();
-                              }));
+                   WriteSandboxPatch(scanned, compared.commit, limits, *deps.clock,
+                                     [&](absl::string_view piece) {
+                                       digest.Update(piece);
+                                       return absl::OkStatus();
+                                     }));
   outcome->set_sandbox_id(sandbox.id());
   *outcome->mutable_summary() = ToProto(summary);
   outcome->mutable_summary()->clear_skipped();

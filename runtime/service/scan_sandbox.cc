@@ -3,10 +3,16 @@
 #include <utility>
 
 #include "base/status.h"
+#include "changes/commit_patch.h"
 #include "changes/renames.h"
 #include "changes/upper_scan.h"
 
 namespace glovebox {
+namespace {
+
+constexpr char kRepository[] = "workspace";
+
+}  // namespace
 
 absl::StatusOr<ScannedSandbox> ScanSandbox(const Sandbox& sandbox, const ChangeScope& scope,
                                            bool find_renames, const Clock& clock) {
@@ -22,6 +28,15 @@ absl::StatusOr<ScannedSandbox> ScanSandbox(const Sandbox& sandbox, const ChangeS
     scanned.changes = std::move(renames.changes);
   }
   return scanned;
+}
+
+absl::StatusOr<PatchSummary> WriteSandboxPatch(const ScannedSandbox& scanned,
+                                               absl::string_view commit, const PatchLimits& limits,
+                                               const Clock& clock, PatchSink sink) {
+  // Elsewhere an empty directory is no submodule.
+  const bool of_commit = !commit.empty() && scanned.layers.root == kRepository;
+  const auto write = of_commit ? &WriteCommitPatch : &WritePatch;
+  return write(scanned.layers, scanned.changes, limits, clock, sink);
 }
 
 absl::Status NoBase() {

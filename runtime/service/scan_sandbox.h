@@ -7,8 +7,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "base/clock.h"
 #include "changes/change.h"
+#include "changes/patch_writer.h"
 #include "sandbox/sandbox.h"
 #include "service/convert_change.h"
 
@@ -26,6 +28,11 @@ struct ScannedSandbox {
 
 absl::StatusOr<ScannedSandbox> ScanSandbox(const Sandbox& sandbox, const ChangeScope& scope,
                                            bool find_renames, const Clock& clock);
+
+// The patch of `scanned`. `commit`: the base's, "" when it is none.
+absl::StatusOr<PatchSummary> WriteSandboxPatch(const ScannedSandbox& scanned,
+                                               absl::string_view commit, const PatchLimits& limits,
+                                               const Clock& clock, PatchSink sink);
 
 // FAILED_PRECONDITION with reason NO_BASE.
 absl::Status NoBase();

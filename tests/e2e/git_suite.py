@@ -242,6 +242,34 @@ class Commits(GitCase):
                                                *AUTHOR))
         self.assertIn("snapshot", self.fails(1, "commit", self.create(), "-b", "b", "-m", "m", *AUTHOR))
 
+    def patched(self, clone, sandbox, *options):
+        """The tree that the sandbox's patch makes of a clean checkout."""
+        self.git(clone, "checkout", "-q", "-f", "main")
+        self.git(clone, "apply", "--index", input=self.ok("diff", *options, sandbox))
+        tree = self.git(clone, "write-tree").strip()
+        self.git(clone, "reset", "-q", "--hard")
+        return tree
+
+    def test_what_is_put_into_a_submodule_is_left_out_and_the_rest_committed(self):
+        part = self.source("part", "echo part > part")
+        path = self.source("whole", f"echo 1 > f; for at in sub d/sub; do git -c protocol.file.allow=always submodule add -q '{part}' $at; done")
+        clone = self.clone(path)
+        sandbox = self.create("--repo", path)
+        self.sh(sandbox, "echo 2 > f; echo y > sub/y; mkdir -p d/sub/deep; echo z > d/sub/deep/z; echo n > d/n")
+        told = json.loads(self.ok("commit", sandbox, "-b", "fix", "-m", "Mend it", *AUTHOR, "--json"))
+        skipped = [("d/sub/deep/z", "directory"), ("sub/y", "directory")]
+        self.assertEqual([(one["path"], one["reason"]) for one in told["summary"]["skipped"]], skipped)
+        tree = self.take(clone, sandbox, "fix", "refs/heads/fix")
+        self.assertEqual(self.patched(clone, sandbox), tree)
+        self.assertEqual(self.git(clone, "diff-tree", "-r", "--name-status", "main", "taken"), "A\td/n\nM\tf\n")
+        # In place of one of them, or of a directory with one.
+        self.sh(sandbox, "rm -r sub d; echo s > sub; echo d > d")
+        told = json.loads(self.ok("commit", sandbox, "-b", "replaced", "-m", "Mend it", *AUTHOR, "--json"))
+        self.assertEqual(sorted({one["path"] for one in told["summary"]["skipped"]}), ["d", "d/sub", "sub"])
+        tree = self.take(clone, sandbox, "replaced", "refs/heads/replaced")
+        self.assertEqual(self.patched(clone, sandbox), tree)
+        self.assertEqual(self.git(clone, "diff-tree", "-r", "--name-status", "main", "taken"), "M\tf\n")
+
     def test_commits_of_the_sandboxs_own_git_come_out(self):
         path = self.source("inside", "echo 1 > file")
         sandbox = self.create("--repo", path)

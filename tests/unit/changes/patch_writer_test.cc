@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "base/status.h"
+#include "changes/commit_patch.h"
 #include "changes/upper_scan.h"
 #include "gtest/gtest.h"
 #include "tests/unit/changes/scratch_tree.h"
@@ -26,17 +27,27 @@ class PatchWriterTest : public ::testing::Test {
     ASSIGN_OR_RETURN(const ScanResult scan, ScanUpper(layers, {}, clock_));
     if (after_scan_) after_scan_();
     patch_.clear();
-    return WritePatch(layers, scan.changes, limits_, clock_, [this](absl::string_view bytes) {
+    const auto write = of_commit_ ? &WriteCommitPatch : &WritePatch;
+    return write(layers, scan.changes, limits_, clock_, [this](absl::string_view bytes) {
       patch_.append(bytes.data(), bytes.size());
       return absl::OkStatus();
     });
   }
   ScratchTree tree_;
   PatchLimits limits_;
+  bool of_commit_ = false;
   RealClock clock_;
   std::string patch_;
   std::function<void()> after_scan_;
 };
+
+std::string Names(const std::vector<SkippedEntry>& skipped) {
+  std::string names;
+  for (const SkippedEntry& entry : skipped) {
+    names += entry.path + " " + std::string(SkipReasonName(entry.reason)) + "\n";
+  }
+  return names;
+}
 
 TEST_F(PatchWriterTest, WritesWhatGitDiffWrites) {
   tree_.Write("lower/a b", "one\ntwo\n");
@@ -65,13 +76,35 @@ TEST_F(PatchWriterTest, SaysWhatIsNotInThePatchAndWhy) {
   const auto summary = Write();
   ASSERT_TRUE(summary.ok()) << summary.status();
   EXPECT_EQ(patch_, "");
-  std::string skipped;
-  for (const auto& entry : summary->skipped) {
-    skipped += entry.path + " " + std::string(SkipReasonName(entry.reason)) + "\n";
-  }
-  EXPECT_EQ(skipped,
+  EXPECT_EQ(Names(summary->skipped),
             "empty empty_directory\nlarge too_large\npipe special_file\n"
             "sub/.git/config refused_by_git\nvanishes changed_meanwhile\n");
+}
+
+// A sandbox has an empty directory where the commit has a submodule.
+TEST_F(PatchWriterTest, WhatIsPutIntoASubmoduleIsLeftOut) {
+  for (const char* directory : {"lower/d/sub", "lower/other", "lower/replaced", "lower/d2/sub"}) {
+    tree_.MakeDir(directory);
+  }
+  tree_.Write("upper/d/sub/deep/x", "x\n");
+  tree_.Write("upper/d/sub-not", "x\n");
+  tree_.Write("upper/d2", "x\n");
+  tree_.Write("upper/new/x", "x\n");
+  tree_.Write("upper/other/y", "y\n");
+  tree_.Write("upper/replaced", "x\n");
+  of_commit_ = true;
+  const auto summary = Write();
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(Names(summary->skipped),
+            "d/sub/deep/x empty_directory\nd2 empty_directory\nd2/sub empty_directory\n"
+            "other/y empty_directory\nreplaced empty_directory\nreplaced empty_directory\n");
+  ASSERT_EQ(summary->files.size(), 2u);
+  EXPECT_EQ(summary->files[0].path + " " + summary->files[1].path, "d/sub-not new/x");
+  // An archive has true empty directories.
+  of_commit_ = false;
+  const auto archive = Write();
+  ASSERT_TRUE(archive.ok()) << archive.status();
+  EXPECT_EQ(archive->files.size(), 6u);
 }
 
 TEST_F(PatchWriterTest, ALinkPutInPlaceOfAFileIsNotFollowed) {
