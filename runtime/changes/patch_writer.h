@@ -3,8 +3,10 @@
 // clean checkout of the lower layers. git's objects and configuration are never touched: libgit2
 // compares buffers, ids are computed from the bytes on disk.
 //
-// Bytes are taken as they are: with a clean filter (autocrlf, LFS) or a SHA-256 repository the ids
-// in the patch are not the repository's, and binary changes of such files will not apply.
+// Bytes are taken as they are checked out. Of a file that git checks out otherwise than it keeps it
+// (eol=crlf, ident, working-tree-encoding, autocrlf, LFS) or in a SHA-256 repository the ids are not
+// the repository's: with such a file changed or removed, `git apply` without --index takes the
+// patch (text), and `git apply --index` and `--cached` refuse it.
 #ifndef GLOVEBOX_CHANGES_PATCH_WRITER_H_
 #define GLOVEBOX_CHANGES_PATCH_WRITER_H_
 

@@ -64,10 +64,28 @@ absl::Status Link(int file_fd, const std::string& path) {
   return ErrnoError(errno, "linkat of kept commits");
 }
 
-// Fills `outcome` but for the commit. True when there is anything in the patch.
-absl::StatusOr<bool> WritePatchFile(const Sandbox& sandbox, const std::vector<std::string>& paths,
-                                    const std::string& file_path, const Clock& clock,
-                                    CommitOutcome* outcome) {
+absl::Status WriteNew(const std::string& path, absl::string_view bytes) {
+  ASSIGN_OR_RETURN(const UniqueFd file, OpenAt(AT_FDCWD, path, O_WRONLY | O_CREAT, 0600));
+  return WriteAll(file.get(), bytes);
+}
+
+// The paths of the patch, as the commit script takes them.
+absl::Status WritePathFiles(const PatchSummary& patch, const std::string& directory) {
+  std::string removed;
+  std::string written;
+  for (const FileSummary& file : patch.files) {
+    std::string& paths = file.letter == ChangeLetter::kDeleted ? removed : written;
+    paths.append(file.path).push_back('\0');
+  }
+  RETURN_IF_ERROR(WriteNew(absl::StrCat(directory, "/removed"), removed));
+  return WriteNew(absl::StrCat(directory, "/written"), written);
+}
+
+// Fills `outcome` but for the commit, and `directory` with what the commit script takes. True when
+// there is anything in the patch.
+absl::StatusOr<bool> WritePatchFiles(const Sandbox& sandbox, const std::vector<std::string>& paths,
+                                     const std::string& directory, const Clock& clock,
+                                     CommitOutcome* outcome) {
   ASSIGN_OR_RETURN(const SandboxFiles files, sandbox.OpenFiles());
   const Layers layers = files.View(kRepository);
   ASSIGN_OR_RETURN(ScanResult scan, ScanUpper(layers, ScanOptions{}, clock));
@@ -76,7 +94,8 @@ absl::StatusOr<bool> WritePatchFile(const Sandbox& sandbox, const std::vector<st
       return IsBelow(change.path, path);
     });
   });
-  ASSIGN_OR_RETURN(const UniqueFd file, OpenAt(AT_FDCWD, file_path, O_WRONLY | O_CREAT, 0600));
+  ASSIGN_OR_RETURN(const UniqueFd file,
+                   OpenAt(AT_FDCWD, absl::StrCat(directory, "/patch"), O_WRONLY | O_CREAT, 0600));
   PatchLimits limits;
   limits.file_bytes_max = kFileBytesMax;
   limits.output_bytes_max = kPatchBytesMax;
@@ -87,6 +106,7 @@ absl::StatusOr<bool> WritePatchFile(const Sandbox& sandbox, const std::vector<st
                                                       return WriteAll(file.get(), piece);
                                                     }));
   outcome->patch_digest = absl::StrCat("sha256:", digest.FinishHex());
+  RETURN_IF_ERROR(WritePathFiles(outcome->patch, directory));
   return outcome->patch.output_bytes > 0;
 }
 
@@ -145,9 +165,8 @@ absl::StatusOr<CommitOutcome> SandboxManager::CommitChanges(absl::string_view id
   }
   if (!kept.commits.empty()) order.tip = kept.commits.back();
   CommitOutcome outcome;
-  ASSIGN_OR_RETURN(const bool changed,
-                   WritePatchFile(*entry.sandbox, options.paths,
-                                  absl::StrCat(input->path, "/patch"), *deps_.clock, &outcome));
+  ASSIGN_OR_RETURN(const bool changed, WritePatchFiles(*entry.sandbox, options.paths, input->path,
+                                                       *deps_.clock, &outcome));
   if (!changed && order.tip.empty()) return NothingChanged();
   order.input = input->path;
   order.branch = options.branch;

@@ -37,7 +37,7 @@ struct GitBase {
 struct CommitOrder {
   GitBase base;
   std::string
-      input;  // a directory of the daemon's own, with `patch` and, if there is a tip, `kept`
+      input;  // a directory of the daemon's own, with what the commit script takes
   std::string branch;
   std::string tip;  // "": the branch is not kept yet
   std::string message, name, email;

@@ -3,6 +3,8 @@
 // Commits are made in a repository of the worker's own, which takes the objects of /workspace/.git
 // as its alternates: nothing else of that is read when a sandbox wrote it, not its configuration,
 // hooks, attributes, replacements or grafts, and of its references only the one asked for, by hand.
+// Of .gitattributes files only what git does by itself has a say (text, eol, ident, encodings): no
+// filter is configured.
 #ifndef GLOVEBOX_SNAPSHOT_GIT_WORK_SCRIPT_H_
 #define GLOVEBOX_SNAPSHOT_GIT_WORK_SCRIPT_H_
 
@@ -25,6 +27,7 @@ cat >>"$GIT_CONFIG_GLOBAL" <<'CONFIG' || exit 24
 [core]
   commitGraph = false
   multiPackIndex = false
+  safecrlf = false
 [pack]
   threads = 2
   useBitmaps = false
@@ -55,7 +58,8 @@ take_kept() {
 )sh";
 
 // Arguments: branch, tip ("": it is not kept yet), message, then paths, literally. Input:
-// /mnt/patch from the base; /mnt/kept, if there is a tip. On success stdout is "new" or "same",
+// /mnt/patch from the base, its paths in /mnt/removed and /mnt/written, each ended by NUL;
+// /mnt/kept, if there is a tip. On success stdout is "new" or "same",
 // commit, files, added and removed lines of it, a line each.
 inline constexpr char kCommitScript[] = R"sh(
 branch=$1 tip=$2 message=$3
@@ -69,7 +73,16 @@ elif there=$(git --git-dir=/workspace/.git rev-parse -q --verify "refs/heads/$br
 fi
 parent=${tip:-$base}
 git read-tree "$base" || exit 24
-[ ! -s /mnt/patch ] || git apply --cached --whitespace=nowarn /mnt/patch || exit 24
+# The patch is of bytes as they are checked out (line ends, $Id$), which are not those of the base's
+# blobs: it is applied to the files as they are, and git adds what comes of it.
+take_patch() (
+  cd /workspace && export GIT_WORK_TREE=/workspace && mkdir -p "$GIT_DIR/info" || exit 24
+  echo '* -text !eol -ident !filter !working-tree-encoding' >"$GIT_DIR/info/attributes" || exit 24
+  git apply --whitespace=nowarn /mnt/patch && rm "$GIT_DIR/info/attributes" &&
+    git update-index -z --force-remove --stdin </mnt/removed &&
+    git update-index -z --add --replace --stdin </mnt/written || exit 24
+)
+[ ! -s /mnt/patch ] || take_patch || exit 24
 tree=$(git write-tree) || exit 24
 if [ $# -gt 0 ]; then
   git read-tree "$parent" || exit 24

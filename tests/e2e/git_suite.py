@@ -270,6 +270,31 @@ class Commits(GitCase):
         self.assertEqual(self.patched(clone, sandbox), tree)
         self.assertEqual(self.git(clone, "diff-tree", "-r", "--name-status", "main", "taken"), "M\tf\n")
 
+    def test_line_ends_and_keywords_are_committed_as_git_would(self):
+        path = self.source("ends", "printf '*.bat text eol=crlf\n*.id ident\n*.auto text=auto\n' > .gitattributes; seq 9 > edited.bat; "
+                                   "seq 9 > gone.bat; printf '$Id$\n1\n' > word.id; seq 3 > to-dir.bat; seq 3 > f")
+        clone = self.clone(path)
+        sandbox = self.create("--repo", path)
+        self.assertEqual(self.sh(sandbox, "head -c 3 edited.bat"), "1\r\n")
+        self.sh(sandbox, "sed -i 's/^5/five/' edited.bat; rm gone.bat; sed -i s/1/2/ word.id; printf 'n\r\n' > new.bat; "
+                         "printf 'n\r\n' > new.auto; rm to-dir.bat; mkdir to-dir.bat; printf 'x\r\n' > to-dir.bat/x.bat; echo 4 >> f")
+        self.assertEqual(self.git(clone, "ls-remote", path, "fix"), "")
+        self.ok("push", sandbox, path, "-b", "fix", "-m", "Mend it", *AUTHOR)
+        tree = self.take(clone, sandbox, "fix", "refs/heads/fix")
+        self.assertEqual(tree, self.tree_inside(sandbox))
+        self.assertEqual(self.git(path, "rev-parse", "fix^{tree}").strip(), tree)
+        self.assertEqual(self.git(clone, "show", "taken:edited.bat"), "1\n2\n3\n4\nfive\n6\n7\n8\n9\n")
+        # The patch has the bytes of the work tree, and goes into one.
+        self.git(clone, "apply", input=self.ok("diff", sandbox))
+        self.git(clone, "add", "-A")
+        self.assertEqual(self.git(clone, "write-tree").strip(), tree)
+        # What git keeps otherwise later is committed so.
+        self.sh(sandbox, "echo '*.bat -text' > .gitattributes; echo 6 >> edited.bat")
+        self.commit(sandbox, message="No line ends")
+        self.assertEqual(self.take(clone, sandbox, "fix", "refs/heads/fix"),
+                         self.sh(sandbox, "export GIT_INDEX_FILE=/tmp/index; rm -f /tmp/index; git read-tree HEAD; git add -A; "
+                                          "git write-tree").strip())
+
     def test_commits_of_the_sandboxs_own_git_come_out(self):
         path = self.source("inside", "echo 1 > file")
         sandbox = self.create("--repo", path)
