@@ -1,5 +1,6 @@
 #include "changes/patch_obstacles.h"
 
+#include <climits>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -7,8 +8,14 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "base/status.h"
+#include "changes/path_quote.h"
 
 namespace glovebox {
+
+bool HasRefusedName(const std::string& path, bool is_symlink) {
+  return path.size() >= PATH_MAX || RefusedByGit(path, is_symlink);
+}
+
 namespace {
 
 absl::StatusOr<bool> IsEmpty(const LayerView& directory) {
@@ -26,20 +33,33 @@ absl::StatusOr<bool> IsEmpty(const LayerView& directory) {
 }  // namespace
 
 absl::StatusOr<PatchObstacles> PatchObstacles::Find(const Layers& layers, bool of_commit,
-                                                    const std::vector<Change>& changes) {
+                                                    const std::vector<Change>& changes,
+                                                    const PatchLimits& limits) {
   PatchObstacles obstacles;
   obstacles.of_commit_ = of_commit;
+  for (const Change& change : changes) obstacles.Keep(change, limits);
   if (!of_commit) return obstacles;
   ASSIGN_OR_RETURN(obstacles.base_, LayerView::OfRoots(layers.lower_fds));
   for (const absl::string_view part : absl::StrSplit(layers.root, '/', absl::SkipEmpty())) {
     ASSIGN_OR_RETURN(LayerView::Entry entry, obstacles.base_.Lookup(std::string(part)));
     obstacles.base_ = LayerView(std::move(entry.parts));
   }
-  for (const Change& change : changes) {
-    if (change.new_mode != kModeAbsent || change.old_mode != kModeDirectory) continue;
-    obstacles.kept_.emplace(change.path, Obstacle{SkipReason::kEmptyDirectory, 0});
-  }
   return obstacles;
+}
+
+// The size of an old side is that of its layer, which never changes.
+void PatchObstacles::Keep(const Change& change, const PatchLimits& limits) {
+  const bool moved = change.letter == ChangeLetter::kRenamed;
+  // In place of anything else there is a file, and nothing below.
+  if (!moved && change.letter != ChangeLetter::kDeleted) return;
+  const std::string& path = moved ? change.old_path : change.path;
+  if (change.old_mode == kModeDirectory) {
+    if (of_commit_) kept_.emplace(path, Obstacle{SkipReason::kEmptyDirectory, 0});
+  } else if (IsRegularMode(change.old_mode) && change.old_size_bytes > limits.file_bytes_max) {
+    kept_.emplace(path, Obstacle{SkipReason::kTooLarge, change.old_size_bytes});
+  } else if (HasRefusedName(path, change.old_mode == kModeSymlink)) {
+    kept_.emplace(path, Obstacle{SkipReason::kRefusedByGit, 0});
+  }
 }
 
 const PatchObstacles::Obstacle* PatchObstacles::OfKept(const std::string& path) const {
@@ -87,7 +107,7 @@ absl::StatusOr<bool> PatchObstacles::IsBelowSubmodule(const std::string& path,
 absl::StatusOr<std::optional<SkippedEntry>> PatchObstacles::Against(const Change& change,
                                                                     const TimeAllowance& time) {
   std::optional<SkippedEntry> skipped;
-  // What the base has at the same path is no obstacle, and there is none above or below it.
+  // Where the base has a file at the same path there is nothing above or below it.
   const bool is_new =
       change.letter == ChangeLetter::kAdded || change.letter == ChangeLetter::kRenamed;
   if (!is_new) return skipped;

@@ -17,11 +17,15 @@
 
 namespace glovebox {
 
+// That git apply does not take.
+bool HasRefusedName(const std::string& path, bool is_symlink);
+
 class PatchObstacles {
  public:
   // `of_commit`: the base is as in commit_patch.h.
   static absl::StatusOr<PatchObstacles> Find(const Layers& layers, bool of_commit,
-                                             const std::vector<Change>& changes);
+                                             const std::vector<Change>& changes,
+                                             const PatchLimits& limits);
 
   // Why the new side of `change` cannot be in the patch; its path is the change's.
   absl::StatusOr<std::optional<SkippedEntry>> Against(const Change& change,
@@ -32,6 +36,7 @@ class PatchObstacles {
     SkipReason reason;
     uint64_t size_bytes;
   };
+  void Keep(const Change& change, const PatchLimits& limits);
   const Obstacle* OfKept(const std::string& path) const;
   absl::StatusOr<bool> IsBelowSubmodule(const std::string& path, const TimeAllowance& time);
   absl::StatusOr<bool> EndsInEmptyDirectory(const std::string& directory,

@@ -1,7 +1,6 @@
 #include "changes/patch_writer.h"
 
 #include <algorithm>
-#include <climits>
 #include <optional>
 #include <utility>
 
@@ -23,10 +22,6 @@ namespace {
 constexpr absl::string_view kPatchLimitReason = "PATCH_LIMIT";
 
 bool IsBlobMode(uint32_t mode) { return IsRegularMode(mode) || mode == kModeSymlink; }
-
-bool HasRefusedName(const std::string& path, bool is_symlink) {
-  return path.size() >= PATH_MAX || RefusedByGit(path, is_symlink);
-}
 
 std::string ModeLine(absl::string_view what, uint32_t mode) {
   return absl::StrFormat("%s mode %06o\n", what, mode);
@@ -54,7 +49,7 @@ class PatchWriter {
 
   absl::Status Begin(const Layers& layers, bool of_commit, const std::vector<Change>& changes) {
     ASSIGN_OR_RETURN(roots_, LayerRoots::Open(layers));
-    ASSIGN_OR_RETURN(obstacles_, PatchObstacles::Find(layers, of_commit, changes));
+    ASSIGN_OR_RETURN(obstacles_, PatchObstacles::Find(layers, of_commit, changes, limits_));
     return absl::OkStatus();
   }
   absl::Status WriteChange(const Change& change);

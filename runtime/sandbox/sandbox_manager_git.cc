@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/escape.h"
 #include "base/ids.h"
@@ -20,6 +19,7 @@
 #include "base/status.h"
 #include "changes/commit_patch.h"
 #include "changes/patch_writer.h"
+#include "changes/path_scope.h"
 #include "changes/upper_scan.h"
 #include "linux/file_io.h"
 #include "linux/open_beneath.h"
@@ -48,11 +48,6 @@ absl::Status NoCommit(const char* why) {
 absl::Status NothingChanged() {
   return DetailedError(absl::StatusCode::kFailedPrecondition, "nothing has changed",
                        {"NOTHING_CHANGED", {}});
-}
-
-bool IsBelow(absl::string_view path, absl::string_view above) {
-  return path == above ||
-         (absl::StartsWith(path, above) && path.size() > above.size() && path[above.size()] == '/');
 }
 
 absl::Status Link(int file_fd, const std::string& path) {
@@ -89,11 +84,7 @@ absl::StatusOr<bool> WritePatchFiles(const Sandbox& sandbox, const std::vector<s
   ASSIGN_OR_RETURN(const SandboxFiles files, sandbox.OpenFiles());
   const Layers layers = files.View(kRepository);
   ASSIGN_OR_RETURN(ScanResult scan, ScanUpper(layers, ScanOptions{}, clock));
-  std::erase_if(scan.changes, [&](const Change& change) {
-    return !paths.empty() && std::none_of(paths.begin(), paths.end(), [&](const std::string& path) {
-      return IsBelow(change.path, path);
-    });
-  });
+  KeepChangesOf(paths, &scan.changes);
   ASSIGN_OR_RETURN(const UniqueFd file,
                    OpenAt(AT_FDCWD, absl::StrCat(directory, "/patch"), O_WRONLY | O_CREAT, 0600));
   PatchLimits limits;

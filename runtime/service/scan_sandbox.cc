@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "changes/commit_patch.h"
+#include "changes/path_scope.h"
 #include "changes/renames.h"
 #include "changes/upper_scan.h"
 
@@ -21,7 +22,7 @@ absl::StatusOr<ScannedSandbox> ScanSandbox(const Sandbox& sandbox, const ChangeS
   scanned.layers = scanned.files.View(scope.root);
   ASSIGN_OR_RETURN(ScanResult result, ScanUpper(scanned.layers, ScanOptions{}, clock));
   scanned.changes = std::move(result.changes);
-  std::erase_if(scanned.changes, [&](const Change& c) { return !scope.Contains(c.path); });
+  if (!scope.prefix.empty()) KeepChangesOf({scope.prefix}, &scanned.changes);
   if (find_renames) {
     ASSIGN_OR_RETURN(RenameResult renames,
                      FindRenames(scanned.layers, std::move(scanned.changes), {}, clock));

@@ -295,6 +295,16 @@ class Commits(GitCase):
                          self.sh(sandbox, "export GIT_INDEX_FILE=/tmp/index; rm -f /tmp/index; git read-tree HEAD; git add -A; "
                                           "git write-tree").strip())
 
+    def test_a_path_below_what_was_a_file_is_committed_alone(self):
+        path = self.source("below", "echo 1 > x; echo 1 > f; echo 1 > gone")
+        clone = self.clone(path)
+        sandbox = self.create("--repo", path)
+        self.sh(sandbox, "rm x gone; mkdir x; echo 2 > x/y; echo 2 > x/z; echo 2 > f")
+        self.commit(sandbox, "--path", "x/y")
+        self.assertEqual(self.take(clone, sandbox, "fix", "refs/heads/fix"), self.patched(clone, sandbox, "--path", "x/y"))
+        self.assertEqual(self.git(clone, "diff-tree", "-r", "--name-status", "main", "taken"), "D\tx\nA\tx/y\n")
+        self.assertEqual(self.ok("diff", "--path", "gone/x", sandbox), b"")
+
     def test_commits_of_the_sandboxs_own_git_come_out(self):
         path = self.source("inside", "echo 1 > file")
         sandbox = self.create("--repo", path)

@@ -280,6 +280,46 @@ TEST_F(PatchRoundTripTest, ASparseFileOfATebibyteIsListedAndLeftOutOfThePatch) {
   EXPECT_EQ(summary->skipped[0].reason, SkipReason::kTooLarge);
 }
 
+TEST_F(PatchRoundTripTest, APatchAppliesThoughWhatWasReplacedIsTooLargeForIt) {
+  const std::string large = "0123456789";
+  for (const char* path : {"d/large", "to-dir", "moved/large"}) Write(path, large);
+  for (const char* path : {"d/small", "edited"}) Write(path, "1\n");
+  overlay_.Mount();
+  root_ = overlay_.Work();
+  GitStore git(overlay_.Path("."));
+  const std::string base_tree = git.TreeOf(overlay_.Path("base/workspace"));
+  fs::remove_all(At("d"));
+  fs::remove_all(At("moved"));
+  fs::remove(At("to-dir"));
+  for (const char* path : {"d", "to-dir/x", "to-dir/y/z", "edited"}) Write(path, "2\n");
+  Write("elsewhere", large);
+  Write("moved", "2\n");
+  const auto scan = overlay_.Scan();
+  ASSERT_TRUE(scan.ok()) << scan.status();
+  const auto renames = overlay_.FindRenames(scan->changes);
+  ASSERT_TRUE(renames.ok()) << renames.status();
+  // What a patch without the large files makes of the base.
+  fs::remove_all(At("to-dir"));
+  for (const char* path : {"d", "moved", "elsewhere"}) fs::remove(At(path));
+  for (const char* path : {"d/large", "to-dir", "moved/large"}) Write(path, large);
+  const std::string wanted = git.TreeOf(overlay_.Work());
+  fs::remove_all(At("d"));
+  fs::remove_all(At("moved"));
+  fs::remove(At("to-dir"));
+  for (const char* path : {"d", "to-dir/x", "to-dir/y/z", "moved"}) Write(path, "2\n");
+  Write("elsewhere", large);
+  PatchLimits limits;
+  limits.file_bytes_max = 9;
+  for (const std::vector<Change>* changes : {&scan->changes, &renames->changes}) {
+    std::string patch;
+    const auto summary = overlay_.WritePatch(*changes, limits, &patch);
+    ASSERT_TRUE(summary.ok()) << summary.status();
+    const std::string file = overlay_.Path("patch");
+    std::ofstream(file, std::ios::binary | std::ios::trunc) << patch;
+    EXPECT_EQ(git.TreeAfterPatch(base_tree, file), wanted) << patch;
+  }
+}
+
 // What git's index refuses would void the whole patch, so it must be refused here first.
 TEST_F(PatchRoundTripTest, RefusesEveryNameThatGitRefuses) {
   GitStore git(overlay_.Path("."));

@@ -107,6 +107,24 @@ TEST_F(PatchWriterTest, WhatIsPutIntoASubmoduleIsLeftOut) {
   EXPECT_EQ(archive->files.size(), 6u);
 }
 
+// git apply would find "x" to be a file still, and "d" to have one.
+TEST_F(PatchWriterTest, WhatTakesThePlaceOfASkippedFileIsSkipped) {
+  tree_.Write("lower/d/large", "0123456789");
+  tree_.Write("lower/d/small", "0\n");
+  tree_.Write("lower/x", "0123456789");
+  tree_.Write("upper/d", "d\n");
+  tree_.Write("upper/x-not", "x\n");
+  tree_.Write("upper/x/y/z", "z\n");
+  limits_.file_bytes_max = 9;
+  const auto summary = Write();
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(Names(summary->skipped),
+            "d too_large\nd/large too_large\nx too_large\nx/y/z too_large\n");
+  EXPECT_EQ(summary->skipped[3].size_bytes, 10u);
+  ASSERT_EQ(summary->files.size(), 2u);
+  EXPECT_EQ(summary->files[0].path + " " + summary->files[1].path, "d/small x-not");
+}
+
 TEST_F(PatchWriterTest, ALinkPutInPlaceOfAFileIsNotFollowed) {
   tree_.Write("upper/d/file", "x");
   after_scan_ = [this] {
