@@ -210,13 +210,18 @@ absl::StatusOr<ExportedCommits> SandboxManager::ExportKept(const Entry& entry, G
   {
     absl::MutexLock lock(&commits_mutex_);
     ASSIGN_OR_RETURN(all, shelf.List(entry.sandbox->id()));
-    for (size_t i = 0; i < all.size(); ++i) {
-      const KeptBranch& branch = all[i].branch;
-      RETURN_IF_ERROR(Link(all[i].file.get(), absl::StrCat(input->path, "/kept-", i)));
+    for (BranchShelf::Opened& one : all) {
+      const KeptBranch& branch = one.branch;
       if (branch.branch == options.commit || std::find(branch.commits.begin(), branch.commits.end(),
                                                        options.commit) != branch.commits.end()) {
-        found = &all[i];
+        found = &one;
       }
+    }
+    // What is asked for has number 0; the others may have what is excluded.
+    size_t number = 0;
+    for (const BranchShelf::Opened& one : all) {
+      const size_t own = &one == found ? 0 : ++number;
+      RETURN_IF_ERROR(Link(one.file.get(), absl::StrCat(input->path, "/kept-", own)));
     }
   }
   ExportedCommits exported;

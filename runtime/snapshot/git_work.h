@@ -61,7 +61,7 @@ struct CommitMade {
 
 struct ExportOrder {
   GitBase base;        // over it, when `input` is "", what the sandbox made of it
-  std::string input;   // a directory with kept-1 and so on; "": of what the sandbox's git made
+  std::string input;   // a directory with kept-0, which has it, and others; "": of what the sandbox's git made
   std::string commit;  // full object name or branch
   bool series = false;
   std::vector<std::string> excluded;  // full object names

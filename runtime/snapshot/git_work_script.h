@@ -50,10 +50,11 @@ echo "$objects" >"$GIT_DIR/objects/info/alternates" || exit 24
 [ "$(git cat-file -t "$base" 2>/dev/null)" = commit ] || fail 21 "the base commit is not there"
 git update-ref refs/glovebox/base "$base" || exit 24
 
-# $1: what the daemon kept of a branch; its refs come below refs/kept.
+# $1: what the daemon kept of a branch; its ref comes below refs/kept/$2, alone: two branches may have
+# names that cannot be side by side.
 take_kept() {
   tail -n +5 "$1" >"$HOME/kept.bundle" &&
-    git fetch -q --no-write-fetch-head "$HOME/kept.bundle" '+refs/heads/*:refs/kept/*' || exit 24
+    git fetch -q --no-write-fetch-head "$HOME/kept.bundle" "+refs/heads/*:refs/kept/$2/*" || exit 24
 }
 )sh";
 
@@ -65,7 +66,7 @@ inline constexpr char kCommitScript[] = R"sh(
 branch=$1 tip=$2 message=$3
 shift 3
 if [ -n "$tip" ]; then
-  take_kept /mnt/kept
+  take_kept /mnt/kept 0
 elif there=$(git --git-dir=/workspace/.git rev-parse -q --verify "refs/heads/$branch") &&
   [ "$there" != "$base" ]; then
   echo "$there"
@@ -110,8 +111,8 @@ git update-ref "refs/heads/$branch" "$commit" &&
 printf '%s\n%s\n%s\n' "$kind" "$commit" "$counts"
 )sh";
 
-// Arguments: "bundle" or "series"; full object name or branch; "kept" (input: /mnt/kept-1 and so
-// on) or "inside"; then excluded commits. On success stdout is the commit.
+// Arguments: "bundle" or "series"; full object name or branch; "kept" (input: /mnt/kept-0, which has it, and
+// maybe others) or "inside"; then excluded commits. On success stdout is the commit.
 inline constexpr char kExportScript[] = R"sh(
 format=$1 what=$2 where=$3
 shift 3
@@ -126,7 +127,7 @@ read_reference() {
   fi
 }
 if [ "$where" = kept ]; then
-  for kept in /mnt/kept-*; do take_kept "$kept"; done
+  for kept in /mnt/kept-*; do take_kept "$kept" "${kept#/mnt/kept-}"; done
 fi
 name=HEAD
 case $what in
@@ -134,7 +135,7 @@ case $what in
   *)
     name=refs/heads/$what
     if [ "$where" = kept ]; then
-      commit=$(git rev-parse -q --verify "refs/kept/$what")
+      commit=$(git rev-parse -q --verify "refs/kept/0/$what")
     else
       commit=$(read_reference "$what" | tr -d '\0')
     fi ;;

@@ -305,6 +305,23 @@ class Commits(GitCase):
         self.assertEqual(self.git(clone, "diff-tree", "-r", "--name-status", "main", "taken"), "D\tx\nA\tx/y\n")
         self.assertEqual(self.ok("diff", "--path", "gone/x", sandbox), b"")
 
+    def test_kept_branches_may_have_names_that_git_does_not_keep_side_by_side(self):
+        path = self.source("aside", "echo 1 > f")
+        clone = self.clone(path)
+        sandbox = self.create("--repo", path)
+        made = {}
+        for branch, number in (("fix", 2), ("fix", 3), ("fix/two", 4), ("fix/two", 5)):
+            self.sh(sandbox, f"echo {number} > f")
+            made[number] = self.commit(sandbox, branch=branch, message=f"To {number}")
+        for what, last in (("fix", 3), ("fix/two", 5), (made[2], 2), (made[4], 4)):
+            self.git(clone, "checkout", "-q", "--detach", "main")
+            self.git(clone, "am", "-q", input=self.ok("export", sandbox, what, "--series"))
+            self.assertEqual(self.git(clone, "show", "HEAD:f"), f"{last}\n")
+        self.take(clone, sandbox, made[4], "HEAD")
+        self.assertEqual(self.git(clone, "rev-parse", "taken").strip(), made[4])
+        self.take(clone, sandbox, "fix/two", "refs/heads/fix/two", "--not", made[2])
+        self.assertEqual(self.git(clone, "rev-parse", "taken").strip(), made[5])
+
     def test_commits_of_the_sandboxs_own_git_come_out(self):
         path = self.source("inside", "echo 1 > file")
         sandbox = self.create("--repo", path)
