@@ -17,6 +17,7 @@
 namespace glovebox {
 namespace {
 
+constexpr size_t kCommitDigits = 40;
 constexpr char kOutput[] = "upper/home/agent/out";
 
 ImportLimits WorkLimits() {
@@ -111,7 +112,7 @@ absl::StatusOr<CommitMade> GitWork::Commit(const CommitOrder& order) {
   RETURN_IF_ERROR(LimitFailure(result, WorkLimits(), "the changes into a commit"));
   if (result.exit_code == kGitWorkBranchMoved) {
     const absl::string_view there = absl::StripSuffix(result.stdout_bytes, "\n");
-    return BranchMoved(order.branch, IsLowerHex(there, 40) ? there : "another commit");
+    return BranchMoved(order.branch, IsLowerHex(there, kCommitDigits) ? there : "another commit");
   }
   if (result.exit_code == kGitWorkNothing && !order.tip.empty()) {
     return DetailedError(absl::StatusCode::kFailedPrecondition,
@@ -128,8 +129,10 @@ absl::StatusOr<CommitMade> GitWork::Commit(const CommitOrder& order) {
 
 absl::StatusOr<GitOutput> GitWork::Export(const ExportOrder& order) {
   WorkerJob job = MakeJob(kExportScript, order.base, order.input);
-  job.arguments.insert(job.arguments.end(), {order.series ? "series" : "bundle", order.commit,
-                                             order.input.empty() ? "inside" : "kept"});
+  job.arguments.insert(job.arguments.end(),
+                       {order.series ? "series" : "bundle",
+                        IsLowerHex(order.commit, kCommitDigits) ? "commit" : "branch", order.commit,
+                        order.input.empty() ? "inside" : "kept"});
   job.arguments.insert(job.arguments.end(), order.excluded.begin(), order.excluded.end());
   ASSIGN_OR_RETURN(WorkerResult result, runner_->Run(job));
   RETURN_IF_ERROR(LimitFailure(result, WorkLimits(), "commits for an export"));

@@ -111,11 +111,11 @@ git update-ref "refs/heads/$branch" "$commit" &&
 printf '%s\n%s\n%s\n' "$kind" "$commit" "$counts"
 )sh";
 
-// Arguments: "bundle" or "series"; full object name or branch; "kept" (input: /mnt/kept-0, which has it, and
+// Arguments: "bundle" or "series"; "commit" and its full object name, or "branch" and its name; "kept" (input: /mnt/kept-0, which has it, and
 // maybe others) or "inside"; then excluded commits. On success stdout is the commit.
 inline constexpr char kExportScript[] = R"sh(
-format=$1 what=$2 where=$3
-shift 3
+format=$1 kind=$2 what=$3 where=$4
+shift 4
 # Of a repository that a payload wrote: one line of a regular file.
 read_reference() {
   file=/workspace/.git/refs/heads/$1
@@ -129,17 +129,16 @@ read_reference() {
 if [ "$where" = kept ]; then
   for kept in /mnt/kept-*; do take_kept "$kept" "${kept#/mnt/kept-}"; done
 fi
-name=HEAD
-case $what in
-  ????????????????????????????????????????) commit=$what ;;
-  *)
-    name=refs/heads/$what
-    if [ "$where" = kept ]; then
-      commit=$(git rev-parse -q --verify "refs/kept/0/$what")
-    else
-      commit=$(read_reference "$what" | tr -d '\0')
-    fi ;;
-esac
+if [ "$kind" = commit ]; then
+  name=HEAD commit=$what
+else
+  name=refs/heads/$what
+  if [ "$where" = kept ]; then
+    commit=$(git rev-parse -q --verify "refs/kept/0/$what")
+  else
+    commit=$(read_reference "$what" | tr -d '\0')
+  fi
+fi
 case $commit in *[!0-9a-f]*|'') fail 22 "no such commit" ;; esac
 [ ${#commit} = 40 ] || fail 22 "no such commit"
 for one in "$commit" "$@"; do

@@ -322,6 +322,19 @@ class Commits(GitCase):
         self.take(clone, sandbox, "fix/two", "refs/heads/fix/two", "--not", made[2])
         self.assertEqual(self.git(clone, "rev-parse", "taken").strip(), made[5])
 
+    def test_a_branch_with_as_many_bytes_as_an_object_name_is_none(self):
+        path = self.source("forty", "echo 1 > f")
+        clone = self.clone(path)
+        sandbox = self.create("--repo", path)
+        kept, inside = "feature/" + "a" * 32, "inside/" + "a" * 33
+        self.sh(sandbox, f"git checkout -qb {inside}; echo 2 > f; git -c user.name=a -c user.email=a@b commit -qam 2")
+        self.commit(sandbox, branch=kept)
+        for branch in (kept, inside):
+            self.git(clone, "checkout", "-q", "--detach", "main")
+            self.git(clone, "am", "-q", input=self.ok("export", sandbox, branch, "--series"))
+            self.assertEqual(self.git(clone, "show", "HEAD:f"), "2\n")
+            self.take(clone, sandbox, branch, f"refs/heads/{branch}")
+
     def test_commits_of_the_sandboxs_own_git_come_out(self):
         path = self.source("inside", "echo 1 > file")
         sandbox = self.create("--repo", path)
