@@ -80,6 +80,17 @@ absl::Status Failure(const WorkerResult& result, const std::string& what) {
   }
 }
 
+absl::Status NoMail(absl::string_view answer) {
+  const absl::string_view there = absl::StripSuffix(answer, "\n");
+  const std::string commit(IsLowerHex(there, kCommitDigits) ? there : "unknown");
+  return DetailedError(
+      absl::StatusCode::kFailedPrecondition,
+      absl::StrCat("the message of commit ", commit,
+                   " has a line that git am takes for the end of the message or for a header; "
+                   "export a bundle"),
+      {"REPOSITORY_UNSUPPORTED", {{"commit", commit}}});
+}
+
 absl::StatusOr<GitOutput> TakeOutput(WorkerResult* result) {
   GitOutput output;
   output.disk = std::move(result->disk);
@@ -136,6 +147,7 @@ absl::StatusOr<GitOutput> GitWork::Export(const ExportOrder& order) {
   job.arguments.insert(job.arguments.end(), order.excluded.begin(), order.excluded.end());
   ASSIGN_OR_RETURN(WorkerResult result, runner_->Run(job));
   RETURN_IF_ERROR(LimitFailure(result, WorkLimits(), "commits for an export"));
+  if (result.exit_code == kGitWorkNoMail) return NoMail(result.stdout_bytes);
   if (result.exit_code != 0) return Failure(result, order.commit);
   return TakeOutput(&result);
 }

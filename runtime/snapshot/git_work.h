@@ -76,7 +76,8 @@ class GitWork {
   // one), or BRANCH_MOVED (metadata commit).
   absl::StatusOr<CommitMade> Commit(const CommitOrder& order);
   // NOT_FOUND with reason COMMIT_NOT_FOUND; FAILED_PRECONDITION with reason NOTHING_CHANGED,
-  // or REPOSITORY_INVALID (with git's last words).
+  // REPOSITORY_INVALID (with git's last words), or, of a series with a message that a mail cannot
+  // carry, REPOSITORY_UNSUPPORTED (metadata commit).
   absl::StatusOr<GitOutput> Export(const ExportOrder& order);
   // Both: RESOURCE_EXHAUSTED with reason IMPORT_TOO_LARGE, FAILED_PRECONDITION with reason
   // HOST_TOOL_MISSING, and what WorkerRunner says.

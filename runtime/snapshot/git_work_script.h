@@ -18,6 +18,7 @@ enum GitWorkExit {
   kGitWorkFailed = 24,
   kGitWorkBranchMoved = 31,  // stdout: where it is
   kGitWorkNothing = 32,
+  kGitWorkNoMail = 33,  // stdout: the commit whose message a mail cannot carry
 };
 
 // Comes after kGitSettings. Arguments of both: the base commit; "shallow" or another word. Both
@@ -50,8 +51,8 @@ echo "$objects" >"$GIT_DIR/objects/info/alternates" || exit 24
 [ "$(git cat-file -t "$base" 2>/dev/null)" = commit ] || fail 21 "the base commit is not there"
 git update-ref refs/glovebox/base "$base" || exit 24
 
-# $1: what the daemon kept of a branch; its ref comes below refs/kept/$2, alone: two branches may have
-# names that cannot be side by side.
+# $1: what the daemon kept of a branch; its ref comes below refs/kept/$2, alone: not any two branches
+# can be side by side.
 take_kept() {
   tail -n +5 "$1" >"$HOME/kept.bundle" &&
     git fetch -q --no-write-fetch-head "$HOME/kept.bundle" "+refs/heads/*:refs/kept/$2/*" || exit 24
@@ -111,8 +112,9 @@ git update-ref "refs/heads/$branch" "$commit" &&
 printf '%s\n%s\n%s\n' "$kind" "$commit" "$counts"
 )sh";
 
-// Arguments: "bundle" or "series"; "commit" and its full object name, or "branch" and its name; "kept" (input: /mnt/kept-0, which has it, and
-// maybe others) or "inside"; then excluded commits. On success stdout is the commit.
+// Arguments: "bundle" or "series"; "commit" and its full object name, or "branch" and its name;
+// "kept" (input: /mnt/kept-0, which has it, and maybe others) or "inside"; then excluded commits.
+// On success stdout is the commit.
 inline constexpr char kExportScript[] = R"sh(
 format=$1 kind=$2 what=$3 where=$4
 shift 4
@@ -147,6 +149,24 @@ done
 [ $# -gt 0 ] || set -- "$base"
 first=$(git rev-list -n 1 "$commit" --not "$@") || exit 24
 [ -n "$first" ] || exit 32
+# What git am takes for the end of a mail or of its message, or for one of its headers. A message's
+# first paragraph is the subject; the rest is indented here, to tell it from the names of commits.
+no_mail=$(
+  [ "$format" = bundle ] ||
+    git log --no-merges --format='%H%n%w(0,1,1)%b' "$commit" --not "$@" | awk '
+      /^[0-9a-f]/ { commit = $0; first = 1; next }
+      /^[ \t\r]*$/ { next }
+      { head = first; first = 0; bad = 0 }
+      /^ (diff -|Index: |--- [^ \t\r]|---[ \t\r]*$)/ { bad = 1 }
+      /^ From / && (length($2) == 40 && $2 ~ /^[0-9a-f]+$/ || /[0-9]:[0-9][0-9]/) { bad = 1 }
+      head && tolower($0) ~ /^ (from|subject|date|message-id|content-[a-z-]*):/ { bad = 1 }
+      head && tolower($0) ~ /^ (>from |\[patch\])/ { bad = 1 }
+      bad { print commit; exit }'
+) || exit 24
+if [ -n "$no_mail" ]; then
+  echo "$no_mail"
+  exit 33
+fi
 if [ "$format" = series ]; then
   git format-patch --stdout --binary --full-index --no-renames --no-ext-diff --no-textconv \
     --no-signature "$commit" --not "$@" >"$HOME/out" || exit 24

@@ -335,6 +335,35 @@ class Commits(GitCase):
             self.assertEqual(self.git(clone, "show", "HEAD:f"), "2\n")
             self.take(clone, sandbox, branch, f"refs/heads/{branch}")
 
+    def test_messages_that_mails_cannot_carry_are_refused_in_a_series(self):
+        path = self.source("mails", "echo 1 > f")
+        clone = self.clone(path)
+        sandbox = self.create("--repo", path)
+        harmless = "Index: and diff - in a subject\n\n ---\n----\n--- \tx\nFrom here on\nFrom: not first\nIndex:x\n--\nend\n"
+        wrong = ("---", "--- a/f", "--- \t", "diff --git a/f b/f", "Index: f", "From " + "a" * 40 + " Mon Sep 17 00:00:00 2001",
+                 "From " + "a" * 40)
+        messages = [f"Subject\n\nbody\n{line}\nmore\n" for line in wrong]
+        messages += [f"Subject\n\n{line}\n\nmore\n" for line in ("From: b <b@c>", "subject: other", "[PATCH] other", ">From x")]
+        made = []
+        for message in (*messages, harmless):
+            made.append(self.ok("exec", sandbox, "--", "sh", "-ec", 'cd /workspace; git checkout -q --detach main; echo 2 > f; '
+                                'git -c user.name=a -c user.email=a@b commit -q --cleanup=verbatim -am "$1"; git rev-parse HEAD', "sh",
+                                message).decode().strip())
+        for commit in made[:-1]:
+            refusal = self.fails(1, "export", sandbox, commit, "--series")
+            self.assertIn(commit, refusal)
+            self.assertIn("message", refusal)
+        self.take(clone, sandbox, made[0], "HEAD")
+        self.assertEqual(self.git(clone, "rev-parse", "taken").strip(), made[0])
+        self.git(clone, "checkout", "-q", "--detach", "main")
+        self.git(clone, "am", "-q", "--keep-cr", input=self.ok("export", sandbox, made[-1], "--series"))
+        self.assertEqual(self.git(clone, "log", "-1", "--format=%B").rstrip(), harmless.rstrip())
+        # A message of CommitChanges is one, too.
+        self.sh(sandbox, "git checkout -q main; echo 3 > f")
+        kept = self.commit(sandbox, message=messages[0])
+        self.assertIn(kept, self.fails(1, "export", sandbox, "fix", "--series"))
+        self.take(clone, sandbox, "fix", "refs/heads/fix")
+
     def test_commits_of_the_sandboxs_own_git_come_out(self):
         path = self.source("inside", "echo 1 > file")
         sandbox = self.create("--repo", path)
