@@ -36,6 +36,8 @@ constexpr size_t kTransfersOfOneSandbox = 4;
 constexpr int kPauseThreads = 8;
 constexpr int kCleanupThreads = 2;
 constexpr int kLookThreads = 4;
+constexpr int kLookAfterEndThreads = 4;
+constexpr size_t kLooksAfterEndsOfOneOwner = 2;
 constexpr absl::Duration kCallsGrace = absl::Seconds(5);
 
 absl::string_view Bytes(std::span<const uint8_t> bytes) {
@@ -185,6 +187,9 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
   RETURN_IF_ERROR(RefuseCallsToSelf());
   ASSIGN_OR_RETURN(events_, EventLoop::Start());
   cleanup_ = std::make_unique<WorkQueue>(kCleanupThreads, 0);
+  // One piece of work waits for each sandbox at most.
+  looks_after_ends_ =
+      std::make_unique<WorkQueue>(kLookAfterEndThreads, 0, kLooksAfterEndsOfOneOwner);
   const int landlock_abi = LandlockAbi();
   if (landlock_abi < kLandlockAbiMin && config.landlock_required) {
     const KernelFeature missing = JudgeLandlock(landlock_abi);
@@ -202,6 +207,7 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
   deps.ids = ids_.get();
   deps.events = events_.get();
   deps.cleanup = cleanup_.get();
+  deps.looks_after_ends = looks_after_ends_.get();
   deps.clock = &clock_;
   deps.filters = &worker_filters_;
   deps.run_directory = run_directory_;
@@ -385,6 +391,7 @@ Daemon::~Daemon() {
   call_log_.SetAudit(nullptr);
   metrics_.reset();
   sandboxes_.reset();
+  looks_after_ends_.reset();  // records what it has looked at with the clean-up
   cleanup_.reset();
   if (!nothing_left_) return;
   if (cgroups_ != nullptr) {

@@ -108,6 +108,7 @@ class Daemon {
   JournalMemory journal_memory_{uint64_t{256} << 20};
   std::unique_ptr<EventLoop> events_;
   std::unique_ptr<WorkQueue> cleanup_;
+  std::unique_ptr<WorkQueue> looks_after_ends_;
   std::unique_ptr<SandboxManager> sandboxes_;
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<AuditLog> audit_;

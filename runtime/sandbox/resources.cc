@@ -170,12 +170,14 @@ std::unique_ptr<Sandbox::Resources> Sandbox::Resources::FindStopped(
 absl::Status Sandbox::Resources::OpenArchive(const SandboxDeps& deps, const std::string& id) {
   if (deps.output_directory.empty()) {
     if (changes == nullptr) {
-      changes = std::make_shared<SandboxChanges>(id, "", deps.journals, deps.clock);
+      changes =
+          std::make_shared<SandboxChanges>(id, "", deps.journal_limits, deps.journals, deps.clock);
     }
     return absl::OkStatus();
   }
   output_path = absl::StrCat(deps.output_directory, "/", id);
-  changes = std::make_shared<SandboxChanges>(id, output_path, deps.journals, deps.clock);
+  changes = std::make_shared<SandboxChanges>(id, output_path, deps.journal_limits, deps.journals,
+                                             deps.clock);
   RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, output_path, 0700));
   ASSIGN_OR_RETURN(UniqueFd directory, OpenAt(AT_FDCWD, output_path, O_RDONLY | O_DIRECTORY));
   ASSIGN_OR_RETURN(std::shared_ptr<ExecArchiveStore> store,

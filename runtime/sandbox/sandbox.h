@@ -49,6 +49,7 @@ struct SandboxDeps {
   IdRanges* ids = nullptr;
   EventLoop* events = nullptr;
   WorkQueue* cleanup = nullptr;
+  WorkQueue* looks_after_ends = nullptr;  // of execs that track changes; keyed by owner
   const Clock* clock = nullptr;
   const SeccompPrograms* filters = nullptr;
   std::string run_directory;      // for the inits' sockets
@@ -65,6 +66,7 @@ struct SandboxDeps {
   int landlock_abi = 0;      // of the kernel; 0 where it has none and the operator allows that
   StateDb* state = nullptr;  // for the next daemon; null: nobody takes this daemon's sandboxes over
   JournalMemory* journals = nullptr;  // of what changed; null: each has its own
+  JournalLimits journal_limits;
 };
 
 // A directory or file of the host shown read-only, its owner as the command user (worker
@@ -84,6 +86,7 @@ struct CacheLayers {
 // Everything decided, nothing made yet.
 struct SandboxBlueprint {
   std::string id;
+  std::string owner;  // sandbox/owner.h; "": a worker's
   SandboxLimits limits;
   RootLayers image;
   std::vector<Layer> snapshot;  // uppermost first; none: it is of an image alone
@@ -279,8 +282,14 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   ChangesStart BeginTracking(const BeforeStart& before) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteBesideTracked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasSurvivors() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void LookAfterEnd(const std::shared_ptr<Exec>& exec, const InitFrame& end)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  struct TrackedEnd {
+    std::shared_ptr<Exec> exec;
+    InitFrame frame;  // without descriptors
+  };
+  void LookAfterEndsLater() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // On the queue for it: one look for all ends that wait now.
+  void LookAfterEnds() ABSL_LOCKS_EXCLUDED(mutex_);
+  void SetRange(Exec& exec, const std::string& cursor) const ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether somebody else tells the end, after a look.
   bool EndTracked(const std::shared_ptr<Exec>& exec, const InitFrame& end)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -360,8 +369,10 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   std::unique_ptr<BackoffTimer> undo_again_ ABSL_GUARDED_BY(mutex_);  // once one was refused
   // That have ended, which is told after a look at the files.
   std::map<uint32_t, std::shared_ptr<Exec>> looked_after_ ABSL_GUARDED_BY(mutex_);
-  bool had_survivors_ ABSL_GUARDED_BY(mutex_) = false;  // of an exec that was forgotten
-  size_t unacknowledged_ ABSL_GUARDED_BY(mutex_) = 0;   // ended, and init still holds them
+  std::vector<TrackedEnd> awaiting_look_ ABSL_GUARDED_BY(mutex_);  // those of them without one yet
+  bool looks_after_ends_ ABSL_GUARDED_BY(mutex_) = false;          // one is queued or being made
+  bool had_survivors_ ABSL_GUARDED_BY(mutex_) = false;             // of an exec that was forgotten
+  size_t unacknowledged_ ABSL_GUARDED_BY(mutex_) = 0;  // ended, and init still holds them
   // Ended, and not recorded yet, or neither output nor end could be stored so far: init still holds
   // them. Tried again with the next end, and from time to time.
   std::deque<EndedExec> unrecorded_ ABSL_GUARDED_BY(mutex_);

@@ -14,10 +14,11 @@ constexpr uint64_t kOwnMemoryBytes = uint64_t{64} << 20;
 
 }  // namespace
 
-SandboxChanges::SandboxChanges(std::string id, std::string directory, JournalMemory* memory,
-                               const Clock* clock)
+SandboxChanges::SandboxChanges(std::string id, std::string directory, const JournalLimits& limits,
+                               JournalMemory* memory, const Clock* clock)
     : id_(std::move(id)),
       directory_(std::move(directory)),
+      limits_(limits),
       clock_(clock),
       own_memory_(kOwnMemoryBytes),
       memory_(memory != nullptr ? memory : &own_memory_) {}
@@ -34,7 +35,7 @@ absl::StatusOr<std::shared_ptr<ChangeJournal>> SandboxChanges::Of(const std::str
   // A sandbox has two trees at most, so two names are enough.
   ASSIGN_OR_RETURN(journal, ChangeJournal::Open(directory.valid() ? directory.get() : -1,
                                                 root.empty() ? "changes-root" : "changes-workdir",
-                                                JournalLimits{}, memory_, clock_));
+                                                limits_, memory_, clock_));
   return journal;
 }
 

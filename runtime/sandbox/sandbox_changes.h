@@ -19,9 +19,10 @@ namespace glovebox {
 // Thread-safe.
 class SandboxChanges {
  public:
-  // `directory`: where the journals are stored; "": they stay in memory. `memory` and `clock`
-  // outlive it; without `memory` it has its own.
-  SandboxChanges(std::string id, std::string directory, JournalMemory* memory, const Clock* clock);
+  // `directory`: where the journals are stored; "": they stay in memory. `limits` are of each
+  // journal. `memory` and `clock` outlive it; without `memory` it has its own.
+  SandboxChanges(std::string id, std::string directory, const JournalLimits& limits,
+                 JournalMemory* memory, const Clock* clock);
 
   // The journal of the tree at `root`, relative to the sandbox's root; "" is the whole. UNAVAILABLE
   // after Close.
@@ -36,6 +37,7 @@ class SandboxChanges {
  private:
   const std::string id_;
   const std::string directory_;
+  const JournalLimits limits_;
   const Clock* const clock_;
   JournalMemory own_memory_;
   JournalMemory* const memory_;

@@ -213,6 +213,7 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::Assemble(const std::string
   Entry entry{options, deps_.clock->Now(), nullptr, {}, ""};
   SandboxBlueprint blueprint;
   blueprint.id = id;
+  blueprint.owner = options.owner;
   blueprint.limits = options.limits;
   blueprint.root_inside = options.root_inside;
   ASSIGN_OR_RETURN(blueprint.filters, FiltersOf(options.seccomp));

@@ -44,6 +44,7 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::AdoptOne(SandboxTraces tra
   Entry entry{row.options, row.created, nullptr, {}, row.image_digest};
   SandboxBlueprint blueprint;
   blueprint.id = row.id;
+  blueprint.owner = row.options.owner;
   blueprint.limits = row.options.limits;
   blueprint.root_inside = row.options.root_inside;
   blueprint.workdir = row.workdir;

@@ -1,8 +1,10 @@
 // What single commands changed: the sandbox's workdir is looked at before the start and after the
 // end of an exec that asks for it. Another command in between makes the range shared.
 //
-// The end of such an exec is told only after its look, on the clean-up queue; init holds it until
-// then. A daemon that dies in between leaves that to the next one, which looks then.
+// The end of such an exec is told only after its look, on a queue for these looks alone: a payload
+// makes them long, and ends and clean-up do not wait for that. Ends that wait while the sandbox is
+// looked at share the next look. Init holds them until they are told; a daemon that dies before
+// leaves them to the next one, which looks then.
 #include <algorithm>
 #include <utility>
 
@@ -73,38 +75,62 @@ void Sandbox::NoteBesideTracked() const {
 bool Sandbox::EndTracked(const std::shared_ptr<Exec>& exec, const InitFrame& end) {
   if (end.kind != FrameKind::kEnd || exec->changes_start().cursor.empty()) return false;
   // None while it is destroyed: then there is nothing to look at, either.
-  std::shared_ptr<Sandbox> self = weak_from_this().lock();
+  const std::shared_ptr<Sandbox> self = weak_from_this().lock();
   if (self == nullptr) return false;
-  auto held = std::make_shared<InitFrame>();
-  held->kind = end.kind;
-  held->exec_no = end.exec_no;
-  held->body = end.body;
-  {
-    absl::MutexLock lock(&mutex_);
-    looked_after_[exec->number()] = exec;
-  }
-  deps_.cleanup->Run([self, exec, held] { self->LookAfterEnd(exec, *held); });
+  TrackedEnd tracked;
+  tracked.exec = exec;
+  tracked.frame.kind = end.kind;
+  tracked.frame.exec_no = end.exec_no;
+  tracked.frame.body = end.body;
+  absl::MutexLock lock(&mutex_);
+  if (resources_ == nullptr) return false;  // it is deleted: no look would find anything
+  looked_after_[exec->number()] = exec;
+  awaiting_look_.push_back(std::move(tracked));
+  LookAfterEndsLater();
   return true;
 }
 
-void Sandbox::LookAfterEnd(const std::shared_ptr<Exec>& exec, const InitFrame& end) {
-  // Without a look, e.g. of a sandbox that is deleted, there is no range. The cursor of an adopted
-  // exec was in init's hands.
-  absl::StatusOr<std::string> cursor = LookAtChanges();
-  const auto changes = Changes();
-  if (cursor.ok() && changes.ok() &&
-      DecodeCursor((*changes)->Subject(RootOf(workdir())), exec->changes_start().cursor).ok()) {
-    bool survivors = false;
-    {
-      absl::MutexLock lock(&mutex_);
-      survivors = HasSurvivors();
-    }
-    if (survivors) exec->NoteBeside();
-    exec->SetChangesEnd(*std::move(cursor));
+// One look at a time: those of one sandbox would wait for each other anyhow.
+void Sandbox::LookAfterEndsLater() {
+  if (looks_after_ends_ || awaiting_look_.empty()) return;
+  looks_after_ends_ = true;
+  deps_.looks_after_ends->Run([self = shared_from_this()] { self->LookAfterEnds(); },
+                              blueprint_.owner);
+}
+
+void Sandbox::LookAfterEnds() {
+  std::vector<TrackedEnd> ends;
+  {
+    absl::MutexLock lock(&mutex_);
+    ends = std::exchange(awaiting_look_, {});
   }
-  TellEnd(exec, end);
+  // Without a look, e.g. of a sandbox that is deleted, there is no range.
+  const absl::StatusOr<std::string> cursor = LookAtChanges();
+  for (const TrackedEnd& end : ends) {
+    if (cursor.ok()) SetRange(*end.exec, *cursor);
+    TellEnd(end.exec, end.frame);
+    absl::MutexLock lock(&mutex_);
+    looked_after_.erase(end.exec->number());
+  }
   absl::MutexLock lock(&mutex_);
-  looked_after_.erase(exec->number());
+  looks_after_ends_ = false;
+  LookAfterEndsLater();  // not at once: other sandboxes have their turn first
+}
+
+void Sandbox::SetRange(Exec& exec, const std::string& cursor) const {
+  const auto changes = Changes();
+  // The cursor of an adopted exec was in init's hands.
+  if (!changes.ok() ||
+      !DecodeCursor((*changes)->Subject(RootOf(workdir())), exec.changes_start().cursor).ok()) {
+    return;
+  }
+  bool survivors = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    survivors = HasSurvivors();
+  }
+  if (survivors) exec.NoteBeside();
+  exec.SetChangesEnd(cursor);
 }
 
 void Sandbox::TellEnd(const std::shared_ptr<Exec>& exec, const InitFrame& end) {

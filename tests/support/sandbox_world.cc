@@ -26,12 +26,13 @@ absl::string_view Bytes(std::span<const uint8_t> bytes) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<SandboxWorld>> SandboxWorld::Make(Without without) {
+absl::StatusOr<std::unique_ptr<SandboxWorld>> SandboxWorld::Make(Without without,
+                                                                 const Parts& parts) {
   std::unique_ptr<SandboxWorld> world(new SandboxWorld);
   char directory[] = "/tmp/gbw.XXXXXX";
   if (::mkdtemp(directory) == nullptr) return ErrnoError(errno, "mkdtemp");
   world->directory_ = directory;
-  RETURN_IF_ERROR(world->Build(absl::StrCat("test-", NewRandomId().substr(0, 8)), without));
+  RETURN_IF_ERROR(world->Build(absl::StrCat("test-", NewRandomId().substr(0, 8)), without, parts));
   return world;
 }
 
@@ -42,7 +43,7 @@ absl::StatusOr<std::unique_ptr<SandboxWorld>> SandboxWorld::MakeLasting(
   world->lasting_ = true;
   RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, directory, 0700));
   const std::string name = directory.substr(directory.rfind('/') + 1);
-  RETURN_IF_ERROR(world->Build(absl::StrCat("test-", name.substr(0, 8)), Without{}));
+  RETURN_IF_ERROR(world->Build(absl::StrCat("test-", name.substr(0, 8)), Without{}, Parts{}));
   return world;
 }
 
@@ -59,7 +60,7 @@ absl::Status SandboxWorld::OpenRecords(const std::string& path, StateDb::Content
   return absl::OkStatus();
 }
 
-absl::Status SandboxWorld::Build(const std::string& instance, Without without) {
+absl::Status SandboxWorld::Build(const std::string& instance, Without without, const Parts& parts) {
   SandboxWorld* const world = this;
   const auto below = [&](const char* name) { return absl::StrCat(directory_, "/", name); };
   for (const char* name : {"run", "ids", "disks", "store", "cgroup2", "output"}) {
@@ -89,19 +90,21 @@ absl::Status SandboxWorld::Build(const std::string& instance, Without without) {
                    Launcher::Start(Bytes(EmbeddedSpawner()), Bytes(EmbeddedInit())));
   ASSIGN_OR_RETURN(world->events_, EventLoop::Start());
   world->cleanup_ = std::make_unique<WorkQueue>(2, 1000);
-  SandboxDeps deps{world->launcher_.get(),
-                   world->cgroups_.get(),
-                   world->disks_.get(),
-                   world->ids_.get(),
-                   world->events_.get(),
-                   world->cleanup_.get(),
-                   &world->clock_,
-                   &world->filters_,
-                   below("run"),
-                   below("output"),
-                   "",
-                   {}};
+  world->looks_after_ends_ = std::make_unique<WorkQueue>(2, 0, 1);
+  SandboxDeps deps;
+  deps.launcher = world->launcher_.get();
+  deps.cgroups = world->cgroups_.get();
+  deps.disks = world->disks_.get();
+  deps.ids = world->ids_.get();
+  deps.events = world->events_.get();
+  deps.cleanup = world->cleanup_.get();
+  deps.looks_after_ends = world->looks_after_ends_.get();
+  deps.clock = parts.clock != nullptr ? parts.clock : &world->clock_;
+  deps.filters = &world->filters_;
+  deps.run_directory = below("run");
+  deps.output_directory = below("output");
   deps.state = state_.get();
+  deps.journal_limits = parts.journals;
   ASSIGN_OR_RETURN(deps.importer, WriteImporter(directory_));
   deps.landlock_abi = without.landlock ? 0 : LandlockAbi();
   world->manager_ = std::make_unique<SandboxManager>(deps, world->snapshots_.get(),
@@ -115,6 +118,7 @@ SandboxWorld::~SandboxWorld() {
     (void)manager_->Shutdown(SandboxManager::OnShutdown::kEnd);
   }
   manager_.reset();
+  looks_after_ends_.reset();
   cleanup_.reset();
   events_.reset();
   launcher_.reset();

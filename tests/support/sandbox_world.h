@@ -34,7 +34,15 @@ class SandboxWorld {
     bool landlock = false;  // as on a kernel that has none
   };
   static absl::StatusOr<std::unique_ptr<SandboxWorld>> Make() { return Make(Without{}); }
-  static absl::StatusOr<std::unique_ptr<SandboxWorld>> Make(Without without);
+  static absl::StatusOr<std::unique_ptr<SandboxWorld>> Make(Without without) {
+    return Make(without, Parts{});
+  }
+  // What is not as in the daemon, where a test has its own.
+  struct Parts {
+    const Clock* clock = nullptr;  // outlives it
+    JournalLimits journals;
+  };
+  static absl::StatusOr<std::unique_ptr<SandboxWorld>> Make(Without without, const Parts& parts);
   // As a daemon with state.db below `directory` (absolute, its last component a random id; made if
   // need be). Its sandboxes outlive it and its process, and the next one of the same directory
   // takes them over. EndAll ends it all instead.
@@ -45,11 +53,12 @@ class SandboxWorld {
 
   SandboxManager& manager() { return *manager_; }
   CgroupDriver& cgroups() { return *cgroups_; }
+  EventLoop& events() { return *events_; }
   const std::string& directory() const { return directory_; }
 
  private:
   SandboxWorld() = default;
-  absl::Status Build(const std::string& instance, Without without);
+  absl::Status Build(const std::string& instance, Without without, const Parts& parts);
   absl::Status OpenRecords(const std::string& path, StateDb::Contents* found,
                            std::set<std::string>* sandboxes, std::set<std::string>* disks);
 
@@ -70,6 +79,7 @@ class SandboxWorld {
   std::unique_ptr<Launcher> launcher_;
   std::unique_ptr<EventLoop> events_;
   std::unique_ptr<WorkQueue> cleanup_;
+  std::unique_ptr<WorkQueue> looks_after_ends_;
   std::unique_ptr<SandboxManager> manager_;
 };
 
