@@ -29,7 +29,8 @@ constexpr char kNewJournal[] = "journal.new";
 constexpr size_t kJournalBytesMax = size_t{256} << 20;
 constexpr size_t kJournalPieceBytes = 64 * 1024;
 constexpr uint32_t kStepField = 1;
-constexpr uint32_t kKindField = 1, kPathField = 2, kModeField = 3, kInodeField = 4;
+constexpr uint32_t kKindField = 1, kPathField = 2, kModeField = 3, kInodeField = 4, kSizeField = 5,
+                   kSecondsField = 6, kNanosecondsField = 7;
 
 std::string LastOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 std::string ParentOf(const std::string& path) {
@@ -62,6 +63,9 @@ bool DecodeStep(absl::string_view message, Step* step) {
     if (field.number == kPathField) step->path = std::string(field.bytes);
     if (field.number == kModeField) step->mode = static_cast<uint32_t>(field.value) & 07777;
     if (field.number == kInodeField) step->staged_inode = field.value;
+    if (field.number == kSizeField) step->staged_size = field.value;
+    if (field.number == kSecondsField) step->staged_seconds = field.value;
+    if (field.number == kNanosecondsField) step->staged_nanoseconds = field.value;
   }
   return !reader.malformed() && step->kind >= StepKind::kDelete &&
          step->kind <= StepKind::kReplace && RelativePath::Parse(step->path).ok();
@@ -92,12 +96,11 @@ absl::Status Transaction::OpenStaging(bool make) {
 }
 
 absl::Status Transaction::StageEntry(const PatchedEntry& entry, const std::string& name,
-                                     const std::string& path, uint64_t* inode) {
+                                     const std::string& path) const {
   if (entry.kind == PatchedEntry::Kind::kLink) {
     if (::symlinkat(entry.content.c_str(), staging_.get(), name.c_str()) != 0) {
       return PathError(errno, "make the link", path);
     }
-    *inode = InodeAt(staging_.get(), name);
     return absl::OkStatus();
   }
   const UniqueFd file(::openat(staging_.get(), name.c_str(),
@@ -110,12 +113,8 @@ absl::Status Transaction::StageEntry(const PatchedEntry& entry, const std::strin
     if (size < 0) return PathError(errno, "write", path);
     rest.remove_prefix(static_cast<size_t>(size));
   }
-  struct stat stat {};
-  if (::fchmod(file.get(), entry.mode & 07777) != 0 || ::fstat(file.get(), &stat) != 0) {
-    return PathError(errno, "set the mode of", path);
-  }
-  *inode = stat.st_ino;
-  return absl::OkStatus();
+  if (::fchmod(file.get(), entry.mode & 07777) == 0) return absl::OkStatus();
+  return PathError(errno, "set the mode of", path);
 }
 
 absl::Status Transaction::StageOne(const PlannedChange& change,
@@ -174,7 +173,15 @@ absl::Status Transaction::Stage(const std::vector<PlannedChange>& changes,
       return each.path == change.path && each.kind >= StepKind::kCreate;
     });
     const auto index = static_cast<size_t>(step - steps_.begin());
-    RETURN_IF_ERROR(StageEntry(*change.after, NewName(index), change.path, &step->staged_inode));
+    RETURN_IF_ERROR(StageEntry(*change.after, NewName(index), change.path));
+    struct stat stat {};
+    if (::fstatat(staging_.get(), NewName(index).c_str(), &stat, AT_SYMLINK_NOFOLLOW) != 0) {
+      return PathError(errno, "look at what is new of", change.path);
+    }
+    step->staged_inode = stat.st_ino;
+    step->staged_size = static_cast<uint64_t>(stat.st_size);
+    step->staged_seconds = static_cast<uint64_t>(stat.st_mtim.tv_sec);
+    step->staged_nanoseconds = static_cast<uint64_t>(stat.st_mtim.tv_nsec);
   }
   return WriteJournal();
 }
@@ -188,6 +195,9 @@ absl::Status Transaction::WriteJournal() {
     each.Bytes(kPathField, step.path);
     each.Number(kModeField, step.mode);
     each.Number(kInodeField, step.staged_inode);
+    each.Number(kSizeField, step.staged_size);
+    each.Number(kSecondsField, step.staged_seconds);
+    each.Number(kNanosecondsField, step.staged_nanoseconds);
     out.Bytes(kStepField, each.message());
   }
   std::string bytes(steps_.size(), '\0');
@@ -319,6 +329,23 @@ absl::Status Transaction::Commit() {
   return absl::OkStatus();
 }
 
+// What was new lies in the directory again. Looked at there, where no name leads to it any more;
+// and each time, so that an undoing after this one does not remove it either.
+absl::Status Transaction::CheckTakenBack(size_t index) const {
+  const Step& step = steps_[index];
+  struct stat stat {};
+  const bool there =
+      ::fstatat(staging_.get(), NewName(index).c_str(), &stat, AT_SYMLINK_NOFOLLOW) == 0;
+  const bool same = static_cast<uint64_t>(stat.st_size) == step.staged_size &&
+                    static_cast<uint64_t>(stat.st_mtim.tv_sec) == step.staged_seconds &&
+                    static_cast<uint64_t>(stat.st_mtim.tv_nsec) == step.staged_nanoseconds;
+  const bool told = step.staged_seconds != 0;
+  if (!there || stat.st_ino != step.staged_inode || same || !told) return absl::OkStatus();
+  return PathRefused(
+      absl::StatusCode::kAborted, "FILE_KEPT_CHANGING", step.path,
+      absl::StrCat("was changed by somebody else meanwhile: that is ", NewName(index)));
+}
+
 absl::Status Transaction::UndoOne(size_t index) {
   const Step& step = steps_[index];
   absl::StatusOr<UniqueFd> parent = OpenParentBeneath(top_, step.path);
@@ -351,13 +378,13 @@ absl::Status Transaction::UndoOne(size_t index) {
     case StepKind::kCreate:
       if (!there || ::renameat2(parent->get(), last.c_str(), staging, NewName(index).c_str(),
                                 RENAME_NOREPLACE) == 0) {
-        return absl::OkStatus();
+        return CheckTakenBack(index);
       }
       return PathError(errno, "take back", step.path);
     case StepKind::kReplace:
       if (!there || ::renameat2(staging, NewName(index).c_str(), parent->get(), last.c_str(),
                                 RENAME_EXCHANGE) == 0) {
-        return absl::OkStatus();
+        return CheckTakenBack(index);
       }
       return PathError(errno, "put back", step.path);
   }

@@ -6,8 +6,9 @@
 // (N.new, N.old) and is there until the answer was written. Before a step its state in the journal
 // becomes kBegun, behind it kDone. Undo, by the process itself or by another one after its death,
 // takes the steps back in the other order; of a step that has begun it sees by the staged file's
-// inode whether it happened. Finish removes the journal first: from then on there is nothing to
-// undo.
+// inode whether it happened. What somebody else has changed since it was put in place comes back to
+// lie in the directory, which then stays: FILES_NOT_UNDONE. Finish removes the journal first: from
+// then on there is nothing to undo.
 #ifndef GLOVEBOX_FILES_TRANSACTION_H_
 #define GLOVEBOX_FILES_TRANSACTION_H_
 
@@ -40,6 +41,8 @@ struct Step {
   std::string path;
   uint32_t mode = 0;          // of kRemoveDirectory
   uint64_t staged_inode = 0;  // of kCreate, kReplace
+  // As it was staged; 0 in a journal of an older release.
+  uint64_t staged_size = 0, staged_seconds = 0, staged_nanoseconds = 0;
   struct stat before {};  // of kDelete, kReplace: what the plan was made from; not in the journal
 };
 
@@ -70,7 +73,7 @@ class Transaction {
  private:
   absl::Status StageOne(const PlannedChange& change, const std::optional<struct stat>& before);
   absl::Status StageEntry(const PatchedEntry& entry, const std::string& name,
-                          const std::string& path, uint64_t* inode);
+                          const std::string& path) const;
   void PlanDirectories(const std::vector<PlannedChange>& changes);
   absl::Status WriteJournal();
   absl::Status ReadJournal();
@@ -80,6 +83,7 @@ class Transaction {
   absl::Status Run(size_t index);
   absl::Status Undo();
   absl::Status UndoOne(size_t index);
+  absl::Status CheckTakenBack(size_t index) const;
   absl::Status CheckReplaced(const Step& step, const std::string& name);
   void Notice() const {
     if (at_step_ != nullptr) at_step_();

@@ -196,6 +196,48 @@ TEST_F(TransactionTest, AFileThatSomebodyElseChangedMeanwhileUndoesEverything) {
   EXPECT_EQ(Describe(Tree()), Describe(expected));
 }
 
+TEST_F(TransactionTest, AChangeOfWhatWasPutInPlaceIsKeptByTheUndoing) {
+  // A file that the patch replaced, and one that it made.
+  for (const std::string& path : {std::string("changed"), std::string("new/where/to")}) {
+    SCOPED_TRACE(path);
+    Reset();
+    const std::vector<PlannedChange> changes = Changes();
+    const auto stats = Stats(changes);
+    const std::string put = After().at(path).content, place = absl::StrCat(root_, "/tree/", path);
+    const auto content = [](const std::string& file) {
+      std::ifstream in(file);
+      return std::string{std::istreambuf_iterator<char>(in), {}};
+    };
+    Transaction transaction(top_.get(), kName, [&, appended = false]() mutable {
+      if (appended || content(place) != put) return;
+      appended = true;
+      std::ofstream(place, std::ios::app) << "by somebody else\n";
+      // So that the patch fails.
+      std::ofstream(root_ + "/tree/link-target") << "x";
+      fs::remove(root_ + "/tree/link");
+      fs::create_symlink("link-target", root_ + "/tree/link");
+    });
+    ASSERT_TRUE(transaction.Stage(changes, stats).ok());
+    for (int i = 0; i < 3; ++i) {
+      // By the next ones, too.
+      const absl::Status status =
+          i == 0 ? transaction.Commit() : Transaction::Recover(top_.get(), kName).status();
+      ASSERT_FALSE(status.ok());
+      EXPECT_EQ(GetErrorDetail(status)->reason, "FILES_NOT_UNDONE") << status;
+      int kept = 0;
+      for (const auto& entry : fs::directory_iterator(absl::StrCat(root_, "/tree/", kName))) {
+        kept += content(entry.path()) == put + "by somebody else\n" ? 1 : 0;
+      }
+      EXPECT_EQ(kept, 1);
+      if (const auto old = Before().find(path); old != Before().end()) {
+        EXPECT_EQ(content(place), old->second.content);
+      } else {
+        EXPECT_FALSE(fs::exists(place));
+      }
+    }
+  }
+}
+
 TEST_F(TransactionTest, ASymbolicLinkThatComesInBetweenIsNotGoneThrough) {
   Reset();
   const std::vector<PlannedChange> changes = Changes();
