@@ -202,6 +202,20 @@ absl::StatusOr<UniqueFd> OpenTop(const std::string& directory) {
   return OpenDirectory(place);
 }
 
+// What a write left.
+void RemoveBesideFile(const FilesCall& call) {
+  const absl::StatusOr<Place> place = FindPlace(call.path().empty() ? "." : call.path(), true);
+  if (!place.ok()) return;
+  // ENOENT, or a patch's directory.
+  (void)::unlinkat(place->directory.get(), call.TemporaryName().c_str(), 0);
+}
+
+// Where nothing is, nothing was done; of all else that may not be said.
+bool IsAbsent(const absl::Status& status) {
+  const std::optional<ErrorDetail> detail = GetErrorDetail(status);
+  return absl::IsNotFound(status) || (detail.has_value() && detail->reason == "NOT_A_DIRECTORY");
+}
+
 }  // namespace
 
 absl::Status ApplyPatchCall(FilesCall* call) {
@@ -231,6 +245,7 @@ absl::Status FinishCall(FilesCall* call) {
   if (const absl::StatusOr<UniqueFd> top = OpenTop(call->path()); top.ok()) {
     Transaction::Discard(top->get(), call->TemporaryName());
   }
+  RemoveBesideFile(*call);
   return call->Write(FilesFrameKind::kDone, "");
 }
 
@@ -238,15 +253,12 @@ absl::Status UndoCall(FilesCall* call) {
   const std::string name = call->TemporaryName();
   bool undone = false;
   // Of a patch: in the directory itself.
-  if (const absl::StatusOr<UniqueFd> top = OpenTop(call->path()); top.ok()) {
+  const absl::StatusOr<UniqueFd> top = OpenTop(call->path());
+  if (!top.ok() && !IsAbsent(top.status())) return top.status();
+  if (top.ok()) {
     ASSIGN_OR_RETURN(undone, Transaction::Recover(top->get(), name));
   }
-  // Of a write: beside the file.
-  if (const absl::StatusOr<Place> place =
-          FindPlace(call->path().empty() ? "." : call->path(), true);
-      place.ok()) {
-    (void)::unlinkat(place->directory.get(), name.c_str(), 0);  // ENOENT, or a patch's directory
-  }
+  RemoveBesideFile(*call);
   return call->Write(FilesFrameKind::kDone, undone ? kFilesUndone : "");
 }
 

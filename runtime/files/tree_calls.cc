@@ -118,6 +118,7 @@ absl::Status ListDirectoryCall(FilesCall* call) {
   bool cut = more;
   for (const std::string& name : names) {
     const absl::StatusOr<std::string> info = InfoOf(same.get(), name, name);
+    if (!info.ok() && !absl::IsNotFound(info.status())) return info.status();
     if (info.ok()) response.Bytes(1, *info);  // else it is gone by now
     cut = more || name != *names.rbegin();
     if (response.message().size() > kAnswerBytesMax) break;

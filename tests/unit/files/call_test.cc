@@ -96,5 +96,48 @@ TEST_F(CallTest, AnEditThatWouldBeTooLargeMakesNoReplacement) {
   EXPECT_EQ(Describe(ReadFiles(root_)), Describe({{"f", File(std::string(22, 'X'))}}));
 }
 
+TEST_F(CallTest, ADirectoryThatMayNotBeSearchedIsNotListedAsEmpty) {
+  WriteFiles(At("d"), {{"f", File("f\n")}});
+  ASSERT_EQ(::chmod(root_.c_str(), 0755), 0);
+  ASSERT_EQ(::chmod(At("d").c_str(), 0744), 0);
+  // As somebody else than the owner, who need not be root.
+  if (::geteuid() == 0) {
+    ASSERT_EQ(::seteuid(65534), 0);
+  } else {
+    ASSERT_EQ(::chmod(At("d").c_str(), 0444), 0);
+  }
+  const std::string reason =
+      ReasonOf(AskProgram(ListDirectoryCall, Request("d").message()).status());
+  if (::getuid() == 0) {
+    ASSERT_EQ(::seteuid(0), 0);
+  }
+  ASSERT_EQ(::chmod(At("d").c_str(), 0755), 0);
+  EXPECT_EQ(reason, "PATH_NOT_PERMITTED");
+}
+
+TEST_F(CallTest, AnUndoingThatMayNotLookSaysSo) {
+  WriteFiles(At("d"), {{"below/f", File("f\n")}});
+  ASSERT_EQ(::chmod(root_.c_str(), 0755), 0);
+  ASSERT_EQ(::chmod(At("d").c_str(), ::geteuid() == 0 ? 0700 : 0), 0);
+  if (::geteuid() == 0) {
+    ASSERT_EQ(::seteuid(65534), 0);
+  }
+  const std::string reason = ReasonOf(AskProgram(UndoCall, "", At("d/below")).status());
+  if (::getuid() == 0) {
+    ASSERT_EQ(::seteuid(0), 0);
+  }
+  ASSERT_EQ(::chmod(At("d").c_str(), 0755), 0);
+  EXPECT_EQ(reason, "PATH_NOT_PERMITTED");
+  EXPECT_EQ(ReasonOf(AskProgram(UndoCall, "", At("d/none")).status()), "OK");
+  EXPECT_EQ(ReasonOf(AskProgram(UndoCall, "", At("d/below/f")).status()), "OK");
+}
+
+TEST_F(CallTest, FinishingRemovesWhatAWriteLeftBesideTheFile) {
+  const std::string left = absl::StrCat(".glovebox-", kAskedToken);
+  WriteFiles(root_, {{"f", File("new\n")}, {left, File("old\n")}});
+  EXPECT_EQ(ReasonOf(AskProgram(FinishCall, "", At("f")).status()), "OK");
+  EXPECT_EQ(Describe(ReadFiles(root_)), Describe({{"f", File("new\n")}}));
+}
+
 }  // namespace
 }  // namespace glovebox
