@@ -51,8 +51,8 @@ echo "$objects" >"$GIT_DIR/objects/info/alternates" || exit 24
 [ "$(git cat-file -t "$base" 2>/dev/null)" = commit ] || fail 21 "the base commit is not there"
 git update-ref refs/glovebox/base "$base" || exit 24
 
-# $1: what the daemon kept of a branch; its ref comes below refs/kept/$2, alone: not any two branches
-# can be side by side.
+# $1: what the daemon kept of a branch; its ref comes below refs/kept/$2, alone: not any two
+# branches can be side by side.
 take_kept() {
   tail -n +5 "$1" >"$HOME/kept.bundle" &&
     git fetch -q --no-write-fetch-head "$HOME/kept.bundle" "+refs/heads/*:refs/kept/$2/*" || exit 24
