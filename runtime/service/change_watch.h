@@ -12,11 +12,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/turn.h"
 #include "changes/journal_cursor.h"
 #include "glovebox/v1/change.pb.h"
 #include "sandbox/tree_watch.h"
 #include "service/change_listing.h"
-#include "service/turn.h"
 
 namespace glovebox {
 

@@ -8,8 +8,8 @@
 #include <optional>
 
 #include "absl/status/statusor.h"
+#include "base/turn.h"
 #include "exec/exec.h"
-#include "service/turn.h"
 
 namespace glovebox {
 

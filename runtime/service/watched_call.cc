@@ -3,8 +3,8 @@
 #include <atomic>
 #include <utility>
 
+#include "base/turn.h"
 #include "service/request_error.h"
-#include "service/turn.h"
 
 namespace glovebox {
 

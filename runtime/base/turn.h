@@ -1,6 +1,6 @@
 // Lets several threads wake one piece of work without two of them doing it at once.
-#ifndef GLOVEBOX_SERVICE_TURN_H_
-#define GLOVEBOX_SERVICE_TURN_H_
+#ifndef GLOVEBOX_BASE_TURN_H_
+#define GLOVEBOX_BASE_TURN_H_
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -36,4 +36,4 @@ class Turn {
 
 }  // namespace glovebox
 
-#endif  // GLOVEBOX_SERVICE_TURN_H_
+#endif  // GLOVEBOX_BASE_TURN_H_

@@ -1,4 +1,4 @@
-#include "service/turn.h"
+#include "base/turn.h"
 
 #include <gtest/gtest.h>
 
