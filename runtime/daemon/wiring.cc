@@ -38,6 +38,7 @@ constexpr int kCleanupThreads = 2;
 constexpr int kLookThreads = 4;
 constexpr int kLookAfterEndThreads = 4;
 constexpr size_t kLooksAfterEndsOfOneOwner = 2;
+constexpr uint64_t kForwardsMax = 2048;
 constexpr absl::Duration kCallsGrace = absl::Seconds(5);
 
 absl::string_view Bytes(std::span<const uint8_t> bytes) {
@@ -49,6 +50,9 @@ uint64_t OpenFilesLimit() {
   rlimit files{};
   return ::getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur : 1024;
 }
+
+// Each has one, and the clients' connections may have half of all.
+uint64_t ForwardsMax() { return std::min<uint64_t>(kForwardsMax, OpenFilesLimit() / 8); }
 
 ConnectionLimits ConnectionLimitsOf(const Config& config) {
   ConnectionLimits limits;
@@ -226,6 +230,8 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
   });
   deps.archive_health = archive_health_.get();
   deps.journals = &journal_memory_;
+  sockets_ = std::make_unique<SocketBudget>(ForwardsMax());
+  deps.sockets = sockets_.get();
   ManagerLimits limits;
   for (const SeccompPrograms& programs : filters_) limits.seccomp_tiers.push_back(&programs);
   limits.seccomp_default = FindSeccompTier(config.seccomp_default).value_or(kDefaultSeccompTier);
@@ -314,6 +320,7 @@ absl::Status Daemon::Serve(const Config& config, const std::vector<KernelFeature
   watch_looks_ = std::make_unique<WorkQueue>(kLookThreads, 0);
   watches_ =
       std::make_unique<TreeWatches>(WatchDeps{watch_events_.get(), watch_looks_.get(), &clock_});
+  ASSIGN_OR_RETURN(forward_events_, EventLoop::Start());
   RETURN_IF_ERROR(OpenClients(config));
   service_deps_ = {access_.get(),
                    calls_.get(),
@@ -328,7 +335,8 @@ absl::Status Daemon::Serve(const Config& config, const std::vector<KernelFeature
                    {config.sandbox_defaults, MaximumLimits()},
                    config.output,
                    config.audit_arguments,
-                   watches_.get()};
+                   watches_.get(),
+                   forward_events_.get()};
   ASSIGN_OR_RETURN(const CgroupReport report, ReportCgroups(cgroup_host_));
   std::vector<v1::Capability> capabilities = CgroupCapabilities(report);
   std::vector<v1::Capability> enforcement = capabilities;
@@ -348,13 +356,15 @@ absl::Status Daemon::Serve(const Config& config, const std::vector<KernelFeature
   exec_service_ = std::make_unique<ExecService>(&service_deps_);
   change_service_ = std::make_unique<ChangeService>(&service_deps_);
   file_service_ = std::make_unique<FileService>(&service_deps_);
+  network_service_ = std::make_unique<NetworkService>(&service_deps_);
   snapshot_service_ = std::make_unique<SnapshotService>(&service_deps_);
   node_service_ = std::make_unique<NodeService>(&service_deps_, std::move(facts));
   ASSIGN_OR_RETURN(const ServerOptions options, ListenOptions(config));
   ASSIGN_OR_RETURN(
       server_, Server::Start(options,
                              {sandbox_service_.get(), exec_service_.get(), change_service_.get(),
-                              file_service_.get(), snapshot_service_.get(), node_service_.get()},
+                              file_service_.get(), network_service_.get(), snapshot_service_.get(),
+                              node_service_.get()},
                              &call_log_, log_));
   return absl::OkStatus();
 }

@@ -32,6 +32,7 @@
 #include "service/client_book.h"
 #include "service/exec_service.h"
 #include "service/file_service.h"
+#include "service/network_service.h"
 #include "service/node_service.h"
 #include "service/sandbox_access.h"
 #include "service/sandbox_service.h"
@@ -106,6 +107,7 @@ class Daemon {
   std::unique_ptr<Launcher> launcher_;
   std::unique_ptr<ArchiveHealth> archive_health_;
   JournalMemory journal_memory_{uint64_t{256} << 20};
+  std::unique_ptr<SocketBudget> sockets_;
   std::unique_ptr<EventLoop> events_;
   std::unique_ptr<WorkQueue> cleanup_;
   std::unique_ptr<WorkQueue> looks_after_ends_;
@@ -123,11 +125,13 @@ class Daemon {
   std::unique_ptr<EventLoop> watch_events_;  // a sandbox that writes much delays no other's execs
   std::unique_ptr<WorkQueue> watch_looks_;
   std::unique_ptr<TreeWatches> watches_;
+  std::unique_ptr<EventLoop> forward_events_;  // what payloads send delays nobody else
   ServiceDeps service_deps_;
   std::unique_ptr<SandboxService> sandbox_service_;
   std::unique_ptr<ExecService> exec_service_;
   std::unique_ptr<ChangeService> change_service_;
   std::unique_ptr<FileService> file_service_;
+  std::unique_ptr<NetworkService> network_service_;
   std::unique_ptr<SnapshotService> snapshot_service_;
   std::unique_ptr<NodeService> node_service_;
   std::unique_ptr<Server> server_;

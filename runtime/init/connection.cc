@@ -78,7 +78,7 @@ ReceiveResult Connection::Receive(ReceivedFrame* frame) {
 }
 
 bool Connection::Send(FrameKind kind, uint32_t exec_no, const void* body, uint32_t size,
-                      int descriptor) {
+                      int descriptor, bool* refused) {
   FrameHeader header{kFrameMagic, kind, 0, exec_no, size};
   iovec parts[2] = {{&header, sizeof(header)}, {const_cast<void*>(body), size}};
   msghdr message{};
@@ -96,6 +96,10 @@ bool Connection::Send(FrameKind kind, uint32_t exec_no, const void* body, uint32
   }
   long sent = raw::Call(__NR_sendmsg, fd_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent >= 0 || sent == -EPIPE || sent == -ECONNRESET) return true;
+  if (sent == -ETOOMANYREFS && refused != nullptr) {
+    *refused = true;
+    return false;
+  }
   if (sent != -EAGAIN && sent != -EINTR) Drop();
   return false;
 }

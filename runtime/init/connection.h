@@ -41,8 +41,11 @@ class Connection {
   // `descriptor` travels along unless it is -1. False when the socket takes no more now; a broken
   // socket is dropped. A frame to a peer that is gone counts as sent, since one that it has not
   // read is as lost: the next daemon asks again, and what the old one had sent can still be
-  // received.
-  bool Send(FrameKind kind, uint32_t exec_no, const void* body, uint32_t size, int descriptor = -1);
+  // received. `*refused` is set, and nothing was sent, when too many descriptors of this user are
+  // on their way already, which payloads with the same user can bring about; without it that breaks
+  // the connection.
+  bool Send(FrameKind kind, uint32_t exec_no, const void* body, uint32_t size, int descriptor = -1,
+            bool* refused = nullptr);
 
  private:
   UniqueFd fd_;

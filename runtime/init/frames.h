@@ -26,10 +26,11 @@
 namespace glovebox {
 
 inline constexpr uint32_t kFrameMagic = 0x67624652;  // "gbFR"
-inline constexpr uint32_t kFramesVersion = 4;
+inline constexpr uint32_t kFramesVersion = 5;
 inline constexpr uint32_t kFramesVersionOldest = 2;
 inline constexpr uint32_t kFramesVersionPause = 3;    // the first with kPause and kContinue
 inline constexpr uint32_t kFramesVersionProgram = 4;  // the first with kStartProgram
+inline constexpr uint32_t kFramesVersionSocket = 5;   // the first with kOpenSocket
 inline constexpr uint32_t kFrameBodyMax = 32 * 1024;
 
 // Execs that init holds at once, those that run and those that wait for kAckEnd. A kStart beyond it
@@ -57,6 +58,7 @@ enum class FrameKind : uint16_t {
   kStartProgram,  // as kStart, with a fourth descriptor: the program's file, which is executed
                   // whatever arguments[0] is. The user need not be able to read it: then nobody in
                   // the sandbox can trace it or look into its memory
+  kOpenSocket,    // OpenSocketBody, exec_no 0; answered by kSocket, in the order of the requests
   // init -> daemon
   kHelloAck = 64,  // HelloBody
   kStarted,        // StartedBody; the command's execve succeeded. Repeated after each kHello
@@ -67,6 +69,7 @@ enum class FrameKind : uint16_t {
   kHeld,      // no body. Descriptor: the exec's region memfd. Once per held exec after each kHello
   kHeldAll,   // no body, exec_no 0; everything held was told
   kPaused,    // no body, exec_no 0
+  kSocket,    // SocketBody, exec_no 0. Descriptor: the socket, when there is no error
 };
 
 struct FrameHeader {
@@ -133,6 +136,28 @@ struct ShellCommandBody {
   uint32_t reserved;
 };
 inline constexpr uint32_t kShellInputMax = 1024 * 1024 + 64;
+
+// Sockets that init makes in the sandbox's network namespace, which the daemon cannot enter. The
+// numbers are never given to anything else.
+enum class SocketKind : uint32_t {
+  kConnectIpv4 = 1,  // TCP, its connection to 127.0.0.1:port begun and not waited for
+  kConnectIpv6 = 2,  // the same to [::1]:port
+};
+
+struct OpenSocketBody {
+  uint64_t request;  // the daemon's, for its answer
+  SocketKind kind;   // one that this init does not know: EINVAL
+  uint16_t port;     // of kConnect*
+  uint16_t reserved;
+};
+// Requests that a daemon may have without their answers.
+inline constexpr uint32_t kSocketsAskedMax = 16;
+
+struct SocketBody {
+  uint64_t request;
+  int32_t error;  // errno; 0: the socket comes with this
+  uint32_t reserved;
+};
 
 struct StartedBody {
   int32_t pid;  // in the sandbox's pid namespace, for people

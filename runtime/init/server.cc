@@ -136,6 +136,7 @@ void Server::AcceptConnection(const PlanReader& plan) {
   if (accepted) {
     version_ = 0;
     hello_owed_ = held_all_owed_ = paused_owed_ = false;
+    sockets_.Forget();
     ResumeAll();
   }
   if (events_.Add(connection_.fd(), EPOLLIN, EventSource::kConnection) < 0) DropConnection();
@@ -145,6 +146,7 @@ void Server::DropConnection() {
   connection_.Drop();
   version_ = 0;
   hello_owed_ = held_all_owed_ = paused_owed_ = polls_output_ = false;
+  sockets_.Forget();
   ResumeAll();
 }
 
@@ -200,6 +202,8 @@ bool Server::HandleFrame(const PlanReader& plan) {
       return HandlePause();
     case FrameKind::kContinue:
       return HandleContinue();
+    case FrameKind::kOpenSocket:
+      return HandleOpenSocket();
     case FrameKind::kHelloAck:
     case FrameKind::kStarted:
     case FrameKind::kOutput:
@@ -209,6 +213,7 @@ bool Server::HandleFrame(const PlanReader& plan) {
     case FrameKind::kHeld:
     case FrameKind::kHeldAll:
     case FrameKind::kPaused:
+    case FrameKind::kSocket:
       return false;  // ours to send
   }
   return false;
@@ -323,6 +328,11 @@ bool Server::HandleContinue() {
   return frame_.header.body_size == 0;
 }
 
+bool Server::HandleOpenSocket() {
+  OpenSocketBody body;
+  return ReadBody(frame_, &body) && sockets_.Take(body);
+}
+
 void Server::HandleAckEnd() {
   EndedExec* ended = ended_.Find(frame_.header.exec_no);
   if (ended != nullptr) ended_.Free(ended);
@@ -358,9 +368,9 @@ bool Server::FlushReply() {
     HelloBody body{version_, table_.open() + ended_.count()};
     hello_owed_ = !connection_.Send(FrameKind::kHelloAck, 0, &body, sizeof(body));
   }
-  if (hello_owed_ || !paused_owed_) return !hello_owed_;
-  paused_owed_ = !connection_.Send(FrameKind::kPaused, 0, nullptr, 0);
-  return !paused_owed_;
+  if (hello_owed_) return false;
+  if (paused_owed_) paused_owed_ = !connection_.Send(FrameKind::kPaused, 0, nullptr, 0);
+  return !paused_owed_ && sockets_.Flush(&connection_);
 }
 
 bool Server::FlushExecs() {

@@ -10,6 +10,7 @@
 #include "init/exec_table.h"
 #include "init/plan_reader.h"
 #include "init/refusals.h"
+#include "init/socket_answers.h"
 
 namespace glovebox {
 
@@ -48,6 +49,7 @@ class Server {
   bool HandleResize(Exec* exec);
   bool HandlePause();
   bool HandleContinue();
+  bool HandleOpenSocket();
   void HandleAckEnd();
   void RetireEnded();
   void FlushFrames();
@@ -65,6 +67,7 @@ class Server {
   ExecTable table_;
   EndedTable ended_;
   Refusals refusals_;
+  SocketAnswers sockets_;
   ReceivedFrame frame_;
   uint32_t version_ = 0;         // both sides' of this connection, 0 before kHello
   bool hello_owed_ = false;      // kHelloAck is not sent yet

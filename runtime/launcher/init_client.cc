@@ -38,6 +38,8 @@ std::optional<size_t> BodySize(FrameKind kind) {
       return sizeof(ExecEnd);
     case FrameKind::kRefused:
       return sizeof(RefusedBody);
+    case FrameKind::kSocket:
+      return sizeof(SocketBody);
     case FrameKind::kHello:
     case FrameKind::kStart:
     case FrameKind::kStdin:
@@ -49,6 +51,7 @@ std::optional<size_t> BodySize(FrameKind kind) {
     case FrameKind::kPause:
     case FrameKind::kContinue:
     case FrameKind::kStartProgram:
+    case FrameKind::kOpenSocket:
       return std::nullopt;
   }
   return std::nullopt;
@@ -59,22 +62,29 @@ bool IsWouldBlock(const absl::Status& status) {
   return detail.has_value() && detail->reason == "WOULD_BLOCK";
 }
 
-// kHeld carries exactly one descriptor, every other kind none.
+// kHeld carries exactly one descriptor, as kSocket does when it tells no error; every other none.
+size_t DescriptorsOf(FrameKind kind, absl::string_view body) {
+  if (kind != FrameKind::kSocket) return kind == FrameKind::kHeld ? 1 : 0;
+  SocketBody socket{};
+  std::memcpy(&socket, body.data(), sizeof socket);
+  return socket.error == 0 ? 1 : 0;
+}
+
 absl::StatusOr<InitFrame> ParseFrame(Packet packet) {
   FrameHeader header{};
   if (packet.bytes.size() < sizeof header) return absl::DataLossError("a frame without a header");
   std::memcpy(&header, packet.bytes.data(), sizeof header);
   const std::optional<size_t> size = BodySize(header.kind);
-  const size_t descriptors = header.kind == FrameKind::kHeld ? 1 : 0;
+  const absl::string_view body = absl::string_view(packet.bytes).substr(sizeof header);
   if (header.magic != kFrameMagic || header.flags != 0 || !size.has_value() ||
-      header.body_size != *size || packet.bytes.size() != sizeof header + *size ||
-      packet.fds.size() != descriptors) {
+      header.body_size != *size || body.size() != *size ||
+      packet.fds.size() != DescriptorsOf(header.kind, body)) {
     return absl::DataLossError(
         absl::StrCat("a malformed frame of kind ", static_cast<int>(header.kind), ", ",
                      packet.bytes.size(), " bytes, ", packet.fds.size(), " descriptors"));
   }
-  InitFrame frame{header.kind, header.exec_no, packet.bytes.substr(sizeof header), UniqueFd()};
-  if (descriptors > 0) frame.descriptor = std::move(packet.fds[0]);
+  InitFrame frame{header.kind, header.exec_no, std::string(body), UniqueFd()};
+  if (!packet.fds.empty()) frame.descriptor = std::move(packet.fds[0]);
   return frame;
 }
 

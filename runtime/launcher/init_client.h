@@ -22,7 +22,7 @@ struct InitFrame {
   FrameKind kind = FrameKind::kHelloAck;
   uint32_t exec_no = 0;
   std::string body;
-  UniqueFd descriptor;  // kHeld: the region; else none
+  UniqueFd descriptor;  // kHeld: the region; kSocket without error: what init says is the socket
 
   // The body as the flat struct of this kind; the caller knows the kind.
   template <typename Body>

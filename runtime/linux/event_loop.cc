@@ -36,14 +36,22 @@ EventLoop::~EventLoop() {
 }
 
 absl::StatusOr<uint64_t> EventLoop::Add(int fd, Callback on_readable) {
+  return AddWatch(fd, EPOLLIN | EPOLLRDHUP, std::move(on_readable));
+}
+
+absl::StatusOr<uint64_t> EventLoop::AddEdges(int fd, Callback on_change) {
+  return AddWatch(fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, std::move(on_change));
+}
+
+absl::StatusOr<uint64_t> EventLoop::AddWatch(int fd, uint32_t events, Callback callback) {
   uint64_t token = 0;
   {
     absl::MutexLock lock(&mutex_);
     token = next_token_++;
-    watches_[token] = {fd, std::make_shared<Callback>(std::move(on_readable))};
+    watches_[token] = {fd, std::make_shared<Callback>(std::move(callback))};
   }
   epoll_event event{};
-  event.events = EPOLLIN | EPOLLRDHUP;
+  event.events = events;
   event.data.u64 = token;
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
     const int error = errno;

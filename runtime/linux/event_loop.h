@@ -29,6 +29,11 @@ class EventLoop {
   // descriptor must stay open until Remove has returned. Returns a token for Remove.
   absl::StatusOr<uint64_t> Add(int fd, Callback on_readable);
 
+  // Calls `on_change` whenever `fd` becomes readable, writable or hung up, once for each time
+  // (edge-triggered), the first time at once if it is: who is called reads and writes until neither
+  // goes on. Else as Add.
+  absl::StatusOr<uint64_t> AddEdges(int fd, Callback on_change);
+
   // After it returns, the callback of `token` neither runs nor will run, unless Remove is called
   // from that callback.
   void Remove(uint64_t token);
@@ -40,6 +45,7 @@ class EventLoop {
   };
 
   EventLoop(UniqueFd epoll, UniqueFd wake);
+  absl::StatusOr<uint64_t> AddWatch(int fd, uint32_t events, Callback callback);
   void Run();
   void Dispatch(uint64_t token) ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -26,6 +26,12 @@ constexpr uint64_t kOutputMemoryBytesMin = 4 * kMiB;
 constexpr int kKillTimeoutMs = 30'000;
 constexpr int kFramesPerWakeUp = 64;
 
+// After the takeover only sockets come with a descriptor.
+bool IsDescriptorLost(const absl::Status& status) {
+  const std::optional<ErrorDetail> detail = GetErrorDetail(status);
+  return detail.has_value() && detail->reason == "DESCRIPTORS_EXHAUSTED";
+}
+
 }  // namespace
 
 Layers SandboxFiles::View(std::string root) const {
@@ -43,6 +49,7 @@ Sandbox::Sandbox(const SandboxDeps& deps, SandboxBlueprint blueprint,
       init_host_pid_(launched.host_pid),
       pidfd_(std::move(launched.pidfd)),
       init_(std::move(launched.client)),
+      sockets_(std::make_shared<SandboxSockets>(init_, deps.sockets)),
       resources_(std::move(resources)) {}
 
 absl::StatusOr<std::shared_ptr<Sandbox>> Sandbox::Start(const SandboxDeps& deps,
@@ -110,11 +117,22 @@ void Sandbox::OnSocketReadable() {
 
 absl::Status Sandbox::ReadFrames(int count) {
   for (int i = 0; i < count; ++i) {
-    ASSIGN_OR_RETURN(const std::optional<InitFrame> frame, init_->Receive());
+    absl::StatusOr<std::optional<InitFrame>> received = init_->Receive();
+    if (IsDescriptorLost(received.status())) {
+      sockets_->OnDescriptorLost();
+      continue;
+    }
+    RETURN_IF_ERROR(received.status());
+    std::optional<InitFrame>& frame = *received;
     if (!frame.has_value()) break;
     if (frame->kind == FrameKind::kHelloAck || frame->kind == FrameKind::kPaused) {
-      absl::MutexLock lock(&mutex_);  // who waits for one of them looks again
-      init_paused_ = init_paused_ || frame->kind == FrameKind::kPaused;
+      {
+        absl::MutexLock lock(&mutex_);  // who waits for one of them looks again
+        init_paused_ = init_paused_ || frame->kind == FrameKind::kPaused;
+      }
+      sockets_->OnHello();
+    } else if (frame->kind == FrameKind::kSocket) {
+      RETURN_IF_ERROR(sockets_->OnAnswer(*std::move(frame)));
     } else {
       RETURN_IF_ERROR(OnExecFrame(*frame));
     }
@@ -169,6 +187,7 @@ void Sandbox::OnInitGone(absl::string_view why) {
     by_number_.clear();
   }
   if (stopped && deps_.state != nullptr) deps_.state->NoteStopped(id(), reason);
+  sockets_->End(NotRunning(state(), reason));
   for (const auto& exec : open) {
     exec->OnSandboxGone();
     RecordEndLater({exec, /*held=*/false});
@@ -386,6 +405,16 @@ absl::StatusOr<SandboxFiles> Sandbox::OpenFiles() const {
   return resources_->OpenFiles();
 }
 
+absl::StatusOr<std::unique_ptr<SandboxSockets::Place>> Sandbox::EnterSockets(
+    SandboxSockets::Ended ended) {
+  {
+    absl::MutexLock lock(&mutex_);
+    RETURN_IF_ERROR(CheckAlive());
+    if (pausing_ || state_ == SandboxState::kPaused) return SandboxPaused();
+  }
+  return sockets_->Enter(std::move(ended));
+}
+
 absl::StatusOr<std::shared_ptr<SandboxChanges>> Sandbox::Changes() const {
   absl::MutexLock lock(&mutex_);
   if (left_) return ShuttingDown();
@@ -431,6 +460,7 @@ void Sandbox::Leave() {
   StopWatching();
   resources->Leave();
   for (const auto& exec : execs) exec->OnDaemonLeaves(ShuttingDown());
+  sockets_->End(ShuttingDown());
   file_hints_.Tell(FileHint::kFilesGo);
 }
 

@@ -33,6 +33,7 @@
 #include "sandbox/file_hints.h"
 #include "sandbox/id_ranges.h"
 #include "sandbox/sandbox_changes.h"
+#include "sandbox/sandbox_sockets.h"
 #include "sandbox/sandbox_spec.h"
 #include "sandbox/state_db.h"
 #include "snapshot/disk.h"
@@ -67,6 +68,7 @@ struct SandboxDeps {
   StateDb* state = nullptr;  // for the next daemon; null: nobody takes this daemon's sandboxes over
   JournalMemory* journals = nullptr;  // of what changed; null: each has its own
   JournalLimits journal_limits;
+  SocketBudget* sockets = nullptr;  // of all sandboxes together; null: there is no limit
 };
 
 // A directory or file of the host shown read-only, its owner as the command user (worker
@@ -220,6 +222,11 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   // Tells when it begins to work and when OpenFiles gives something else than before.
   FileHints& file_hints() { return file_hints_; }
 
+  // A place among those who use sockets of this sandbox. FAILED_PRECONDITION with reason
+  // SANDBOX_STOPPED or SANDBOX_PAUSED; else as SandboxSockets::Enter.
+  absl::StatusOr<std::unique_ptr<SandboxSockets::Place>> EnterSockets(SandboxSockets::Ended ended)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Kills every process and waits for their end; execs that run get kSandboxGone. Cgroups, disk and
   // ids are given back on the clean-up queue. Idempotent.
   // kWait: on this thread, and everything is gone when it returns.
@@ -339,6 +346,7 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   const int32_t init_host_pid_;
   const UniqueFd pidfd_;
   const std::shared_ptr<InitClient> init_;
+  const std::shared_ptr<SandboxSockets> sockets_;
   FileHints file_hints_;
 
   mutable absl::Mutex mutex_;

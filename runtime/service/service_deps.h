@@ -16,6 +16,7 @@
 
 namespace glovebox {
 
+class EventLoop;
 class TreeWatches;
 
 // All outlive the server.
@@ -39,6 +40,7 @@ struct ServiceDeps {
   OutputBounds output;
   bool audit_arguments = false;  // of commands
   TreeWatches* watches = nullptr;
+  EventLoop* forward_events = nullptr;  // of forwarded connections
 };
 
 }  // namespace glovebox

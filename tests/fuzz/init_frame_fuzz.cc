@@ -34,8 +34,10 @@ void SendOne(FuzzInput* input, int socket) {
 
 void CheckFrame(const InitFrame& frame) {
   Demand(frame.body.size() <= kFrameBodyMax, "bodies are bounded");
-  Demand(frame.descriptor.valid() == (frame.kind == FrameKind::kHeld),
-         "a region comes with kHeld and with nothing else");
+  const bool carries = frame.kind == FrameKind::kHeld ||
+                       (frame.kind == FrameKind::kSocket && frame.As<SocketBody>().error == 0);
+  Demand(frame.descriptor.valid() == carries,
+         "a descriptor comes with kHeld, with a socket that was made, and with nothing else");
 }
 
 }  // namespace

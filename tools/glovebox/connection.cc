@@ -106,7 +106,8 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(absl::string_view s
   auto stubs = std::make_unique<Stubs>(
       Stubs{v1::SandboxService::NewStub(channel), v1::ExecService::NewStub(channel),
             v1::ChangeService::NewStub(channel), v1::SnapshotService::NewStub(channel),
-            v1::NodeService::NewStub(channel), v1::FileService::NewStub(channel)});
+            v1::NodeService::NewStub(channel), v1::FileService::NewStub(channel),
+            v1::NetworkService::NewStub(channel)});
   return std::unique_ptr<Connection>(
       new Connection(std::move(path), std::move(channel), std::move(stubs)));
 }

@@ -95,6 +95,7 @@ void AddAllVerbs(Verb app, Invocation& invocation) {
   AddRollback(app, invocation);
   AddPause(app, invocation);
   AddResume(app, invocation);
+  AddPortForward(app, invocation);
   AddRm(app, invocation);
   AddImage(app, invocation);
   AddSnapshot(app, invocation);

@@ -45,6 +45,7 @@ void AddFork(Verb app, Invocation& invocation);
 void AddRollback(Verb app, Invocation& invocation);
 void AddPause(Verb app, Invocation& invocation);
 void AddResume(Verb app, Invocation& invocation);
+void AddPortForward(Verb app, Invocation& invocation);
 void AddRm(Verb app, Invocation& invocation);
 void AddImage(Verb app, Invocation& invocation);
 void AddCache(Verb app, Invocation& invocation);

@@ -9,6 +9,7 @@
 #include "glovebox/v1/change.grpc.pb.h"
 #include "glovebox/v1/exec.grpc.pb.h"
 #include "glovebox/v1/file.grpc.pb.h"
+#include "glovebox/v1/network.grpc.pb.h"
 #include "glovebox/v1/node.grpc.pb.h"
 #include "glovebox/v1/sandbox.grpc.pb.h"
 #include "glovebox/v1/snapshot.grpc.pb.h"
@@ -24,6 +25,7 @@ struct Stubs {
   std::unique_ptr<v1::SnapshotService::Stub> snapshots;
   std::unique_ptr<v1::NodeService::Stub> node;
   std::unique_ptr<v1::FileService::Stub> files;
+  std::unique_ptr<v1::NetworkService::Stub> network;
 };
 
 // The message, the google.rpc.ErrorInfo as detail, and the violated fields of a

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <memory>
 #include <string>
 #include <vector>
@@ -67,6 +68,25 @@ class InitClientTest : public ::testing::Test {
   UniqueFd init_;
   UniqueFd memory_;
 };
+
+TEST_F(InitClientTest, ASocketComesWithADescriptorOrAnError) {
+  Greet();
+  Send(FrameKind::kSocket, 0, 1, BodyBytes(SocketBody{3, 0, 0}));
+  auto frame = client_->Receive();
+  ASSERT_TRUE(frame.ok() && frame->has_value());
+  EXPECT_EQ((*frame)->As<SocketBody>().request, 3u);
+  EXPECT_TRUE((*frame)->descriptor.valid());
+  Send(FrameKind::kSocket, 0, 0, BodyBytes(SocketBody{4, ECONNREFUSED, 0}));
+  frame = client_->Receive();
+  ASSERT_TRUE(frame.ok() && frame->has_value());
+  EXPECT_FALSE((*frame)->descriptor.valid());
+  Send(FrameKind::kSocket, 0, 0, BodyBytes(SocketBody{5, 0, 0}));
+  EXPECT_EQ(Answer(), absl::StatusCode::kDataLoss) << "a socket that is not there";
+  Send(FrameKind::kSocket, 0, 1, BodyBytes(SocketBody{6, ECONNREFUSED, 0}));
+  EXPECT_EQ(Answer(), absl::StatusCode::kDataLoss) << "one beside an error";
+  Send(FrameKind::kSocket, 0, 1);
+  EXPECT_EQ(Answer(), absl::StatusCode::kDataLoss) << "no body";
+}
 
 TEST_F(InitClientTest, FramesThatFitAreHandedOver) {
   Greet();

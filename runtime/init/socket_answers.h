@@ -1,0 +1,35 @@
+// Sockets that the daemon asks for, made in the sandbox's network namespace.
+#ifndef GLOVEBOX_INIT_SOCKET_ANSWERS_H_
+#define GLOVEBOX_INIT_SOCKET_ANSWERS_H_
+
+#include "base/unique_fd.h"
+#include "init/connection.h"
+#include "init/frames.h"
+
+namespace glovebox {
+
+// What was made and not sent yet, in the order of the requests. Nothing here waits for anybody: a
+// connection is only begun.
+class SocketAnswers {
+ public:
+  // False: the daemon asks for more at once than it may.
+  bool Take(const OpenSocketBody& asked);
+  // True when every answer was sent.
+  bool Flush(Connection* connection);
+  // Who asked is gone.
+  void Forget();
+
+ private:
+  struct Answer {
+    SocketBody body;
+    UniqueFd socket;
+  };
+
+  Answer owed_[kSocketsAskedMax] = {};
+  uint32_t first_ = 0;
+  uint32_t count_ = 0;
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_INIT_SOCKET_ANSWERS_H_

@@ -1,0 +1,105 @@
+// Sockets that the daemon asks for.
+#include <errno.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <optional>
+
+#include "linux/seqpacket.h"
+#include "tests/kernel/init/init_rig.h"
+
+namespace glovebox {
+namespace {
+
+struct Made {
+  SocketBody body{};
+  UniqueFd socket;
+};
+
+class SocketTest : public testing::Test {
+ protected:
+  void SetUp() override { (void)sandbox_->NextOf(FrameKind::kHeldAll); }
+  void Ask(uint64_t request, SocketKind kind, uint16_t port) {
+    sandbox_->Send(FrameKind::kOpenSocket, 0, OpenSocketBody{request, kind, port, 0});
+  }
+  Made Next() {
+    for (;;) {
+      absl::StatusOr<Packet> packet =
+          ReceivePacket(sandbox_->connection.get(), sizeof(FrameHeader) + kFrameBodyMax, 1, 10'000);
+      if (!packet.ok() || packet->bytes.empty()) throw std::runtime_error("no frame");
+      FrameHeader header{};
+      __builtin_memcpy(&header, packet->bytes.data(), sizeof header);
+      if (header.kind != FrameKind::kSocket) continue;
+      Made made;
+      EXPECT_EQ(packet->bytes.size(), sizeof header + sizeof made.body);
+      __builtin_memcpy(&made.body, packet->bytes.data() + sizeof header, sizeof made.body);
+      EXPECT_EQ(packet->fds.size(), made.body.error == 0 ? 1u : 0u);
+      if (!packet->fds.empty()) made.socket = std::move(packet->fds[0]);
+      return made;
+    }
+  }
+  // errno of the connection that was begun.
+  static int Outcome(const UniqueFd& socket) {
+    pollfd entry{socket.get(), POLLOUT, 0};
+    EXPECT_EQ(::poll(&entry, 1, 10'000), 1);
+    int error = -1;
+    socklen_t size = sizeof error;
+    EXPECT_EQ(::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size), 0);
+    return error;
+  }
+
+  InitRig rig_;
+  std::unique_ptr<TestSandbox> sandbox_ = rig_.Ready();
+};
+
+TEST_F(SocketTest, ConnectionsReachWhatListensInTheSandboxAndNotOnTheHost) {
+  // The host's port of the same number is not reached.
+  const UniqueFd host(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::listen(host.get(), 1), 0);
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::getsockname(host.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const auto* port = reinterpret_cast<const uint16_t*>(&address) + 1;  // sin_port
+  Ask(1, SocketKind::kConnectIpv4, __builtin_bswap16(*port));
+  const Made refused = Next();
+  EXPECT_EQ(refused.body.request, 1u);
+  EXPECT_TRUE(refused.body.error == ECONNREFUSED || Outcome(refused.socket) == ECONNREFUSED);
+
+  Spec spec;
+  spec.argv = {"/bin/sh", "-c", "nc -l -p 4000 -e /bin/echo inside & sleep 600"};
+  const auto exec = sandbox_->Start(spec);
+  (void)sandbox_->NextOf(FrameKind::kStarted);
+  for (uint64_t request = 2;; ++request) {
+    Ask(request, SocketKind::kConnectIpv4, 4000);
+    const Made made = Next();
+    ASSERT_EQ(made.body.request, request);
+    if (made.body.error == ECONNREFUSED || Outcome(made.socket) == ECONNREFUSED) continue;
+    EXPECT_NE(::fcntl(made.socket.get(), F_GETFL) & O_NONBLOCK, 0);
+    pollfd entry{made.socket.get(), POLLIN, 0};
+    ASSERT_EQ(::poll(&entry, 1, 10'000), 1);
+    char text[16] = {};
+    EXPECT_EQ(::recv(made.socket.get(), text, sizeof text, 0), 7);
+    EXPECT_STREQ(text, "inside\n");
+    break;
+  }
+}
+
+TEST_F(SocketTest, AKindThatIsNotKnownIsAnError) {
+  Ask(7, static_cast<SocketKind>(99), 1);
+  const Made made = Next();
+  EXPECT_EQ(made.body.request, 7u);
+  EXPECT_EQ(made.body.error, EINVAL);
+}
+
+TEST_F(SocketTest, ManyAreAnsweredInTheirOrder) {
+  for (uint64_t i = 1; i <= 100; ++i) {
+    Ask(i, i % 2 == 0 ? SocketKind::kConnectIpv4 : SocketKind::kConnectIpv6, 1);
+    EXPECT_EQ(Next().body.request, i);
+  }
+}
+
+}  // namespace
+}  // namespace glovebox
