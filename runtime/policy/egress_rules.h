@@ -1,0 +1,113 @@
+// An egress policy in the form that decides: name and port in, a grant or the reason of a refusal
+// out. Deny is the answer to everything that no rule has.
+#ifndef GLOVEBOX_POLICY_EGRESS_RULES_H_
+#define GLOVEBOX_POLICY_EGRESS_RULES_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "policy/egress_policy.h"
+#include "policy/host_name.h"
+#include "policy/ip_address.h"
+#include "policy/path_pattern.h"
+
+namespace glovebox {
+
+// What the proxy that the rules are for can do.
+struct EgressSupport {
+  bool interception = false;  // opens TLS
+};
+
+// How a connection may go on, and by which rule each way. Empty: not that way.
+struct EgressGrant {
+  std::string tcp;                            // unseen
+  std::string tls;                            // unopened, with the TLS name that is the host
+  std::string http;                           // request by request: JudgeRequest
+  std::string intercept;                      // TLS is opened, request by request
+  EgressDenial denial = EgressDenial::kNone;  // set when there is no way at all
+
+  bool allowed() const { return denial == EgressDenial::kNone; }
+};
+
+// The verdict on one request.
+struct EgressRequestGrant {
+  std::string rule;  // empty when refused
+  EgressDenial denial = EgressDenial::kNone;
+};
+
+// Immutable; any thread.
+class EgressRules {
+ public:
+  // Nothing is allowed.
+  EgressRules() = default;
+
+  // INVALID_ARGUMENT, INVALID_FIELD: metadata field is "rules[3].host" or the like, the message
+  // says what would be right. UNIMPLEMENTED, FIELD_NOT_SERVED: a rule needs what `support` lacks.
+  static absl::StatusOr<EgressRules> Compile(const EgressPolicy& policy,
+                                             const EgressSupport& support);
+
+  EgressMode mode() const { return mode_; }
+  const EgressLimits& limits() const { return limits_; }
+
+  // Whether a connection to the name is allowed at any port: those names have an address in the
+  // sandbox, others do not exist there.
+  bool Knows(const HostName& host) const;
+
+  // What names and ports decide. A name's addresses are judged besides, by JudgeAddress.
+  EgressGrant Judge(const HostName& host, uint16_t port) const;
+
+  // A connection to an address that has no name: with mode kFull alone.
+  EgressGrant JudgeNameless(const IpAddress& address, uint16_t port) const;
+
+  // kPrivateAddress or kNone, for every address before it is dialled, in every mode.
+  EgressDenial JudgeAddress(const IpAddress& address) const;
+
+  // One request over plain or opened HTTP (`scheme` kHttp or kHttps). `normal_path`: of
+  // NormalPath; absent where it refuses the path, which then fits rules without paths alone.
+  EgressRequestGrant JudgeRequest(const HostName& host, uint16_t port, EgressScheme scheme,
+                                  absl::string_view method,
+                                  const std::optional<std::string>& normal_path) const;
+
+  // How many rules there are, those of presets too.
+  size_t size() const { return rules_.size(); }
+
+ private:
+  struct Rule {
+    std::string name;
+    std::vector<uint16_t> ports;
+    EgressScheme scheme = EgressScheme::kTcp;
+    std::vector<std::string> methods;
+    std::vector<PathPattern> paths;
+    bool credential = false;
+
+    bool HasPort(uint16_t port) const;
+    bool NeedsInterception() const;
+    bool AllowsRequest(absl::string_view method,
+                       const std::optional<std::string>& normal_path) const;
+  };
+  using Index = std::unordered_map<std::string, std::vector<uint32_t>>;
+
+  absl::Status Add(const EgressRule& rule, const EgressSupport& support);
+  static absl::StatusOr<Rule> CompileRule(const EgressRule& rule);
+  // Calls visit(rule) for each rule that has the host, until it answers false.
+  template <typename Visit>
+  void ForEachRule(const HostName& host, Visit visit) const;
+
+  EgressMode mode_ = EgressMode::kNone;
+  EgressLimits limits_;
+  std::vector<IpRange> allowed_ranges_;
+  std::vector<Rule> rules_;
+  Index exact_;  // canonical name to rules, in their order
+  Index below_;  // of "*.": the name behind it
+  size_t paths_ = 0;
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_POLICY_EGRESS_RULES_H_

@@ -1,0 +1,244 @@
+#include "policy/egress_rules.h"
+
+#include <gtest/gtest.h>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+
+namespace glovebox {
+namespace {
+
+HostName Host(absl::string_view text) { return HostName::Parse(text).value(); }
+
+EgressRule Rule(const std::string& host, EgressScheme scheme, std::vector<uint32_t> ports = {}) {
+  EgressRule rule;
+  rule.host = host;
+  rule.scheme = scheme;
+  rule.ports = std::move(ports);
+  return rule;
+}
+
+EgressPolicy AllowList(std::vector<EgressRule> rules) {
+  EgressPolicy policy;
+  policy.mode = EgressMode::kAllowList;
+  policy.rules = std::move(rules);
+  return policy;
+}
+
+EgressRules Compiled(const EgressPolicy& policy, bool interception = false) {
+  auto rules = EgressRules::Compile(policy, {interception});
+  EXPECT_TRUE(rules.ok()) << rules.status();
+  return rules.ok() ? *std::move(rules) : EgressRules();
+}
+
+std::string FieldOf(const absl::Status& status) {
+  const auto detail = GetErrorDetail(status);
+  return detail.has_value() && detail->metadata.contains("field") ? detail->metadata.at("field")
+                                                                  : "";
+}
+
+TEST(EgressModes, NoneReachesNothing) {
+  for (const EgressRules& rules : {EgressRules(), Compiled(EgressPolicy())}) {
+    EXPECT_FALSE(rules.Knows(Host("pypi.org")));
+    EXPECT_EQ(rules.Judge(Host("pypi.org"), 443).denial, EgressDenial::kNoEgress);
+    EXPECT_EQ(rules.JudgeNameless(IpAddress::V4(0x08080808), 443).denial, EgressDenial::kNoEgress);
+    EXPECT_EQ(rules.JudgeAddress(IpAddress::V4(0x08080808)), EgressDenial::kNoEgress);
+    EXPECT_EQ(rules.JudgeRequest(Host("pypi.org"), 80, EgressScheme::kHttp, "GET", "/").denial,
+              EgressDenial::kNoEgress);
+  }
+}
+
+TEST(EgressModes, FullReachesEverythingPublicByNameAndByAddress) {
+  EgressPolicy policy;
+  policy.mode = EgressMode::kFull;
+  const EgressRules rules = Compiled(policy);
+  EXPECT_TRUE(rules.Knows(Host("any.example")));
+  EXPECT_EQ(rules.Judge(Host("any.example"), 22).tcp, "full");
+  EXPECT_EQ(rules.JudgeNameless(IpAddress::V4(0x08080808), 22).tcp, "full");
+  EXPECT_EQ(rules.JudgeNameless(IpAddress::V4(0x7f000001), 22).denial,
+            EgressDenial::kPrivateAddress);
+  EXPECT_EQ(rules.JudgeAddress(IpAddress::V4(0x0a000001)), EgressDenial::kPrivateAddress);
+}
+
+TEST(EgressModes, AnAllowListReachesNoAddressThatHasNoName) {
+  const EgressRules rules = Compiled(AllowList({Rule("a.example", EgressScheme::kTcp, {22})}));
+  EXPECT_EQ(rules.JudgeNameless(IpAddress::V4(0x08080808), 22).denial, EgressDenial::kNoRule);
+  EXPECT_TRUE(rules.Judge(Host("a.example"), 22).allowed());
+}
+
+TEST(EgressModes, RulesNeedTheAllowList) {
+  for (const EgressMode mode : {EgressMode::kNone, EgressMode::kFull}) {
+    EgressPolicy policy = AllowList({Rule("a.example", EgressScheme::kTls)});
+    policy.mode = mode;
+    EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "mode");
+    policy.rules.clear();
+    EXPECT_TRUE(EgressRules::Compile(policy, {}).ok());
+    policy.presets = {"pypi"};
+    EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "mode");
+  }
+}
+
+TEST(EgressJudgements, NameAndPortDecideAndTheRuleIsNamed) {
+  EgressRule ssh = Rule("git.example", EgressScheme::kTcp, {22, 2222});
+  ssh.name = "ssh";
+  const EgressRules rules = Compiled(AllowList(
+      {ssh, Rule("git.example", EgressScheme::kTls), Rule("deb.example", EgressScheme::kHttp)}));
+  EXPECT_EQ(rules.Judge(Host("git.example"), 22).tcp, "ssh");
+  EXPECT_EQ(rules.Judge(Host("git.example"), 2222).tcp, "ssh");
+  EXPECT_EQ(rules.Judge(Host("git.example"), 22).tls, "");
+  EXPECT_EQ(rules.Judge(Host("git.example"), 443).tls, "git.example");
+  EXPECT_EQ(rules.Judge(Host("git.example"), 80).denial, EgressDenial::kNoRule);
+  EXPECT_EQ(rules.Judge(Host("deb.example"), 80).http, "deb.example");
+  EXPECT_EQ(rules.Judge(Host("deb.example"), 443).denial, EgressDenial::kNoRule);
+  EXPECT_EQ(rules.Judge(Host("other.example"), 443).denial, EgressDenial::kNoRule);
+  EXPECT_EQ(rules.Judge(Host("git.example"), 0).denial, EgressDenial::kNoRule);
+}
+
+TEST(EgressJudgements, AStarHasEveryNameBelowAndNotItself) {
+  const EgressRules rules = Compiled(AllowList({Rule("*.example.com", EgressScheme::kTls)}));
+  for (const char* name : {"a.example.com", "a.b.example.com"}) {
+    EXPECT_TRUE(rules.Knows(Host(name)));
+    EXPECT_TRUE(rules.Judge(Host(name), 443).allowed()) << name;
+  }
+  for (const char* name :
+       {"example.com", "aexample.com", "example.com.evil.org", "com", "a.example.org"}) {
+    EXPECT_FALSE(rules.Knows(Host(name)));
+    EXPECT_FALSE(rules.Judge(Host(name), 443).allowed()) << name;
+  }
+}
+
+TEST(EgressJudgements, APrivateAddressIsRefusedUnlessItsRangeIsNamed) {
+  EgressPolicy policy = AllowList({Rule("registry.internal", EgressScheme::kTls)});
+  EXPECT_EQ(Compiled(policy).JudgeAddress(IpAddress::V4(0x0a010203)),
+            EgressDenial::kPrivateAddress);
+  policy.private_ranges_allowed = {"10.1.0.0/16"};
+  EXPECT_EQ(Compiled(policy).JudgeAddress(IpAddress::V4(0x0a010203)), EgressDenial::kNone);
+  EXPECT_EQ(Compiled(policy).JudgeAddress(IpAddress::V4(0x0a020203)),
+            EgressDenial::kPrivateAddress);
+  policy.private_ranges_allowed = {"10.1.0.0/16", "127.0.0.0/8"};
+  EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "private_ranges_allowed[1]");
+}
+
+TEST(EgressJudgements, RequestsAreJudgedByMethodAndPath) {
+  EgressRule read = Rule("git.example", EgressScheme::kHttp);
+  read.methods = {"GET", "HEAD"};
+  EgressRule fetch = Rule("git.example", EgressScheme::kHttp);
+  fetch.name = "fetch";
+  fetch.methods = {"POST"};
+  fetch.paths = {"**/git-upload-pack"};
+  const EgressRules rules = Compiled(AllowList({read, fetch}));
+  const auto judge = [&](const char* method, const char* path) {
+    return rules.JudgeRequest(Host("git.example"), 80, EgressScheme::kHttp, method, path);
+  };
+  EXPECT_EQ(judge("GET", "/x").rule, "git.example");
+  EXPECT_EQ(judge("POST", "/r.git/git-upload-pack").rule, "fetch");
+  EXPECT_EQ(judge("POST", "/r.git/git-receive-pack").denial, EgressDenial::kRequestNotAllowed);
+  EXPECT_EQ(rules.JudgeRequest(Host("git.example"), 80, EgressScheme::kHttp, "GET", {}).rule,
+            "git.example")
+      << "a path that two servers read differently fits a rule without paths";
+  EXPECT_EQ(rules.JudgeRequest(Host("git.example"), 80, EgressScheme::kHttp, "POST", {}).denial,
+            EgressDenial::kRequestNotAllowed);
+  EXPECT_EQ(judge("get", "/x").denial, EgressDenial::kRequestNotAllowed);
+  EXPECT_EQ(judge("TRACE", "/x").denial, EgressDenial::kRequestNotAllowed);
+  EXPECT_EQ(rules.JudgeRequest(Host("git.example"), 81, EgressScheme::kHttp, "GET", "/").denial,
+            EgressDenial::kNoRule);
+  EXPECT_EQ(rules.JudgeRequest(Host("git.example"), 80, EgressScheme::kHttps, "GET", "/").denial,
+            EgressDenial::kNoRule);
+}
+
+TEST(EgressInterception, OnlyRulesThatSeeRequestsOpenTls) {
+  EgressRule seen = Rule("a.example", EgressScheme::kHttps);
+  seen.methods = {"GET"};
+  EXPECT_EQ(Compiled(AllowList({seen}), true).Judge(Host("a.example"), 443).intercept, "a.example");
+  EXPECT_EQ(Compiled(AllowList({seen}), true).Judge(Host("a.example"), 443).tls, "");
+  const EgressRule unseen = Rule("a.example", EgressScheme::kHttps);
+  EXPECT_EQ(Compiled(AllowList({unseen})).Judge(Host("a.example"), 443).tls, "a.example");
+}
+
+TEST(EgressInterception, ARuleThatNeedsItIsNotServedWithoutIt) {
+  EgressRule methods = Rule("a.example", EgressScheme::kHttps);
+  methods.methods = {"GET"};
+  EgressRule paths = Rule("a.example", EgressScheme::kHttps);
+  paths.paths = {"/x"};
+  EgressRule secret = Rule("a.example", EgressScheme::kHttps);
+  secret.credential = EgressCredential{"token", "authorization", ""};
+  for (const EgressRule& rule : {methods, paths, secret}) {
+    const absl::Status status = EgressRules::Compile(AllowList({rule}), {}).status();
+    EXPECT_TRUE(absl::IsUnimplemented(status)) << status;
+    EXPECT_EQ(GetErrorDetail(status)->reason, "FIELD_NOT_SERVED");
+    EXPECT_EQ(FieldOf(status), "rules[0].scheme");
+    EXPECT_TRUE(absl::StrContains(status.message(), "scheme TLS"))
+        << "says what would do: " << status;
+    EXPECT_TRUE(EgressRules::Compile(AllowList({rule}), {true}).ok());
+  }
+}
+
+struct Fault {
+  const char* field;
+  void (*make)(EgressRule* rule);
+};
+
+TEST(EgressFaults, TheRuleAndTheFieldAreNamed) {
+  const Fault faults[] = {
+      {"rules[1].host", [](EgressRule* r) { r->host = "127.0.0.1"; }},
+      {"rules[1].host", [](EgressRule* r) { r->host = "*"; }},
+      {"rules[1].name", [](EgressRule* r) { r->name = "two words"; }},
+      {"rules[1].name", [](EgressRule* r) { r->name = std::string(64, 'a'); }},
+      {"rules[1].ports", [](EgressRule* r) { r->scheme = EgressScheme::kTcp; }},
+      {"rules[1].ports", [](EgressRule* r) { r->ports = {0}; }},
+      {"rules[1].ports", [](EgressRule* r) { r->ports = {65536}; }},
+      {"rules[1].ports", [](EgressRule* r) { r->ports.assign(33, 1); }},
+      {"rules[1].scheme",
+       [](EgressRule* r) { r->scheme = EgressScheme::kTls, r->methods = {"GET"}; }},
+      {"rules[1].scheme", [](EgressRule* r) { r->scheme = EgressScheme{9}; }},
+      {"rules[1].methods", [](EgressRule* r) { r->methods = {"get"}; }},
+      {"rules[1].methods", [](EgressRule* r) { r->methods = {"TRACE"}; }},
+      {"rules[1].methods", [](EgressRule* r) { r->methods.assign(17, "GET"); }},
+      {"rules[1].paths", [](EgressRule* r) { r->paths = {"x"}; }},
+      {"rules[1].paths", [](EgressRule* r) { r->paths.assign(65, "/x"); }},
+      {"rules[1].credential",
+       [](EgressRule* r) {
+         r->credential = EgressCredential{"s", "h", ""};
+       }},
+      {"rules[1].credential",
+       [](EgressRule* r) {
+         r->scheme = EgressScheme::kHttps, r->credential = EgressCredential{"s", "h", "u"};
+       }},
+  };
+  for (const Fault& fault : faults) {
+    EgressPolicy policy =
+        AllowList({Rule("a.example", EgressScheme::kHttp), Rule("b.example", EgressScheme::kHttp)});
+    EXPECT_TRUE(EgressRules::Compile(policy, {}).ok());
+    fault.make(&policy.rules[1]);
+    const absl::Status status = EgressRules::Compile(policy, {true}).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << fault.field << status;
+    EXPECT_EQ(FieldOf(status), fault.field) << status;
+    EXPECT_EQ(GetErrorDetail(status)->reason, "INVALID_FIELD");
+  }
+}
+
+TEST(EgressFaults, EverythingThatCanGrowHasALimit) {
+  const EgressRule rule = Rule("a.example", EgressScheme::kHttp);
+  EgressPolicy policy = AllowList(std::vector<EgressRule>(kEgressRulesMax, rule));
+  EXPECT_TRUE(EgressRules::Compile(policy, {}).ok());
+  policy.rules.push_back(rule);
+  EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "rules");
+  policy = AllowList({});
+  policy.presets.assign(kEgressPresetsMax + 1, "pypi");
+  EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "presets");
+  policy = AllowList({});
+  policy.private_ranges_allowed.assign(kEgressRangesMax + 1, "10.0.0.0/8");
+  EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "private_ranges_allowed");
+  policy = AllowList(std::vector<EgressRule>(33, rule));
+  for (EgressRule& one : policy.rules) one.paths.assign(kEgressPathsMax, "/x");
+  EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "rules[32].paths");
+  for (const uint32_t connections : {0u, kEgressConnectionsMax + 1}) {
+    policy = AllowList({});
+    policy.limits.connections_max = connections;
+    EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "limits.connections_max");
+  }
+}
+
+}  // namespace
+}  // namespace glovebox
