@@ -24,6 +24,9 @@ void FuzzTreeUnpack(absl::string_view input);
 void FuzzImportOutput(absl::string_view input);
 void FuzzSeccompCall(absl::string_view input);
 void FuzzFilesAnswer(absl::string_view input);
+void FuzzClientHello(absl::string_view input);
+void FuzzDnsQuery(absl::string_view input);
+void FuzzProxyRequest(absl::string_view input);
 
 // Written by a client of the daemon, or by who runs it.
 void FuzzRequest(absl::string_view input);
@@ -31,6 +34,7 @@ void FuzzText(absl::string_view input);
 void FuzzConfig(absl::string_view input);
 void FuzzArgument(absl::string_view input);
 void FuzzPatch(absl::string_view input);
+void FuzzEgressText(absl::string_view input);
 
 // Written by a glovebox-front that a stranger took over.
 void FuzzFrontMessage(absl::string_view input);
