@@ -4,8 +4,8 @@
 // compares buffers, ids are computed from the bytes on disk.
 //
 // Bytes are taken as they are checked out. Of a file that git checks out otherwise than it keeps it
-// (eol=crlf, ident, working-tree-encoding, autocrlf, LFS) or in a SHA-256 repository the ids are not
-// the repository's: with such a file changed or removed, `git apply --index` refuses the patch.
+// (eol=crlf, ident, working-tree-encoding, autocrlf, LFS) or in a SHA-256 repository the ids are
+// not the repository's: with such a file changed or removed, `git apply --index` refuses the patch.
 #ifndef GLOVEBOX_CHANGES_PATCH_WRITER_H_
 #define GLOVEBOX_CHANGES_PATCH_WRITER_H_
 

@@ -36,8 +36,7 @@ struct GitBase {
 
 struct CommitOrder {
   GitBase base;
-  std::string
-      input;  // a directory of the daemon's own, with what the commit script takes
+  std::string input;  // a directory of the daemon's own, with what the commit script takes
   std::string branch;
   std::string tip;  // "": the branch is not kept yet
   std::string message, name, email;
@@ -61,7 +60,8 @@ struct CommitMade {
 
 struct ExportOrder {
   GitBase base;        // over it, when `input` is "", what the sandbox made of it
-  std::string input;   // a directory with kept-0, which has it, and others; "": of what the sandbox's git made
+  std::string input;   // a directory with kept-0, which has it, and others; "": of what the
+                       // sandbox's git made
   std::string commit;  // full object name or branch
   bool series = false;
   std::vector<std::string> excluded;  // full object names

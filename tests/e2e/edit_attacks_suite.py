@@ -16,7 +16,7 @@ import unittest
 
 import daemon
 import grpc
-from edits_suite import FIND, LEFT, EditsCase, Outcome, digest
+from edits_suite import FIND, EditsCase, Outcome, digest
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "faults"))
 from tracer import Tracer  # noqa: E402
@@ -239,7 +239,6 @@ while not select.select([sys.stdin], [], [], dice.uniform(0, 0.1))[0]:
 os.unlink('/home/agent/fill')
 """
 
-
 CONTENTS = """
 import os, sys
 for number in range(int(sys.argv[1])):
@@ -285,6 +284,30 @@ class AttackedCase(EditsCase):
         """Of each file its word; "" for what cannot be read, or has no word."""
         return self.ok("exec", sandbox, "--", "python3", "-c", CONTENTS, count).decode().split("\n")[:count]
 
+    def stopped_patch(self, sandbox, timeout=60):
+        """An ApplyPatch whose program is stopped amid its renames, and what the files were before."""
+        self.make_tree(sandbox, PATCHED)
+        version, other = "old", "new"
+        while True:
+            stopper, future = self.inside(sandbox, STOP_AMID), None
+            while not select.select([stopper.stdout], [], [], 0.01)[0]:  # until it has met one
+                if future is not None and future.done():
+                    future.result()
+                    version, other, future = other, version, None
+                if future is None:
+                    future = self.future(sandbox, patch_of(PATCHED_NAMES, version, other), b"/home/agent/t", timeout)
+            self.end(stopper)
+            if len(set(self.contents(sandbox, PATCHED))) == 2:
+                return future, version
+            self.ok("exec", sandbox, "--", "python3", "-c", CONTINUE)
+            future.result()
+            version, other = other, version
+
+    def audited(self, sandbox, method):
+        """How many of these calls the daemon has done with."""
+        lines = [json.loads(line) for line in (self.daemon.state / "audit.log").read_text().splitlines()]
+        return sum((line.get("sandbox"), line.get("method")) == (sandbox, method) for line in lines)
+
 
 class StoppedPrograms(AttackedCase):
     def test_programs_that_are_stopped_hold_up_their_own_sandbox_alone(self):
@@ -329,7 +352,6 @@ class StoppedPrograms(AttackedCase):
                                         spec={"arguments": [b"true"], "limits": {"wall_time": {"seconds": 1}}}):
                 last = item.frame
             ends[-last.end.signal or last.end.exit_code, cause.Name(last.end.cause).removeprefix("END_CAUSE_")] += 1
-        print(f"{rounds} commands: {dict(ends)}")
         self.assertGreater(ends[KILLED], 0, "some were stopped, and are killed then")
         self.assertLessEqual(set(ends), {(0, "EXITED"), KILLED, (-15, "TIMED_OUT"), (-9, "TIMED_OUT")})
         self.end(stopper)
@@ -348,30 +370,6 @@ class StoppedPrograms(AttackedCase):
         self.assertEqual(set(self.contents(sandbox)), {"old" if answered is not None else "new"})
         self.end(stopper)
         self.proves_clean(sandbox)
-
-    def stopped_patch(self, sandbox, timeout=60):
-        """An ApplyPatch whose program is stopped amid its renames, and what the files were before."""
-        self.make_tree(sandbox, PATCHED)
-        version, other = "old", "new"
-        while True:
-            stopper, future = self.inside(sandbox, STOP_AMID), None
-            while not select.select([stopper.stdout], [], [], 0.01)[0]:  # until it has met one
-                if future is not None and future.done():
-                    future.result()
-                    version, other, future = other, version, None
-                if future is None:
-                    future = self.future(sandbox, patch_of(PATCHED_NAMES, version, other), b"/home/agent/t", timeout)
-            self.end(stopper)
-            if len(set(self.contents(sandbox, PATCHED))) == 2:
-                return future, version
-            self.ok("exec", sandbox, "--", "python3", "-c", CONTINUE)
-            future.result()
-            version, other = other, version
-
-    def audited(self, sandbox, method):
-        """How many of these calls the daemon has done with."""
-        lines = [json.loads(line) for line in (self.daemon.state / "audit.log").read_text().splitlines()]
-        return sum((line.get("sandbox"), line.get("method")) == (sandbox, method) for line in lines)
 
     def test_a_patch_that_ends_in_a_paused_sandbox_is_undone_after_the_resume(self):
         sandbox = self.create()
@@ -394,22 +392,6 @@ class StoppedPrograms(AttackedCase):
         self.end(stopper)
         self.proves_clean(sandbox)
         self.assertEqual(set(self.contents(sandbox, PATCHED)), {before})
-
-    def test_a_fork_has_a_patch_as_a_whole_or_not_at_all(self):
-        sandbox = self.create()
-        future, _ = self.stopped_patch(sandbox)
-        self.ok("pause", sandbox)
-        self.refused("FAILED_PRECONDITION", "SANDBOX_PAUSED", self.call, "Sandbox", "ForkSandbox", sandbox_id=sandbox, count=1)
-        self.ok("resume", sandbox)
-        fork = self.daemon.popen("fork", sandbox)
-        self.ok("exec", sandbox, "--", "python3", "-c", CONTINUE)
-        child, error = fork.communicate(timeout=daemon.DEADLINE_S)
-        self.assertEqual((fork.returncode, error), (0, b""))
-        child = child.decode().strip()
-        self.addCleanup(self.daemon.cli, "rm", "--force", child)
-        self.assertEqual(self.sh(child, LEFT), "")
-        self.assertEqual(len(set(self.contents(child, PATCHED))), 1)
-        future.result()
 
     def test_a_stopped_reader_and_a_stopped_writer_end_with_their_deadline(self):
         sandbox = self.create()
@@ -451,7 +433,6 @@ class SharedUser(AttackedCase):
         self.assertEqual(control, "['cwd', 'fd', 'maps', 'mem', 'root']")
         messages.put(None)
         self.assertEqual(future.result().digest, digest(b"first"))
-
 
     def test_limits_that_others_set_on_it_are_told_and_leave_nothing_half_done(self):
         sandbox = self.create()

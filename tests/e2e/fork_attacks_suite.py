@@ -10,6 +10,8 @@ import re
 import unittest
 
 import daemon
+import edit_attacks_suite
+import edits_suite
 
 MIB = 1 << 20
 LIMITS = re.compile(r"(limit_in_bytes|\.max|\.high|cfs_(quota|period)_us|swappiness)\Z")
@@ -172,6 +174,24 @@ class ForkAttacks(daemon.DaemonCase):
             inodes = [self.sh(one, f"stat -L -c %d:%i {path}") for one in (parent, child)]
             self.assertNotEqual(inodes[0], inodes[1], path)
         self.assertEqual(self.sh(child, "ls /tmp /dev/shm"), "/dev/shm:\n\n/tmp:\n")
+
+
+class AmidAPatch(edit_attacks_suite.AttackedCase):
+    def test_a_fork_has_a_patch_as_a_whole_or_not_at_all(self):
+        sandbox = self.create()
+        future, _ = self.stopped_patch(sandbox)
+        self.ok("pause", sandbox)
+        self.refused("FAILED_PRECONDITION", "SANDBOX_PAUSED", self.call, "Sandbox", "ForkSandbox", sandbox_id=sandbox, count=1)
+        self.ok("resume", sandbox)
+        fork = self.daemon.popen("fork", sandbox)
+        self.ok("exec", sandbox, "--", "python3", "-c", edit_attacks_suite.CONTINUE)
+        child, error = fork.communicate(timeout=daemon.DEADLINE_S)
+        self.assertEqual((fork.returncode, error), (0, b""))
+        child = child.decode().strip()
+        self.addCleanup(self.daemon.cli, "rm", "--force", child)
+        self.assertEqual(self.sh(child, edits_suite.LEFT), "")
+        self.assertEqual(len(set(self.contents(child, edit_attacks_suite.PATCHED))), 1)
+        future.result()
 
 
 if __name__ == "__main__":
