@@ -180,6 +180,10 @@ absl::StatusOr<CommitOutcome> SandboxManager::CommitChanges(absl::string_view id
 absl::Status SandboxManager::KeepCommit(const std::string& sandbox_id, const KeptBranch& branch,
                                         const GitOutput& bundle) {
   const BranchShelf shelf(deps_.commits_directory);
+  // Gigabytes may be written, which nobody's DeleteSandbox waits for.
+  ASSIGN_OR_RETURN(const auto input, MakeGitInput());
+  const std::string fresh = absl::StrCat(input->path, "/fresh");
+  RETURN_IF_ERROR(BranchShelf::Write(fresh, branch, bundle.file.get(), bundle.bytes));
   absl::MutexLock lock(&commits_mutex_);
   if (IsGone(sandbox_id)) return SandboxNotFound(sandbox_id);
   ASSIGN_OR_RETURN(const std::vector<BranchShelf::Opened> all, shelf.List(sandbox_id));
@@ -191,7 +195,7 @@ absl::Status SandboxManager::KeepCommit(const std::string& sandbox_id, const Kep
       return BranchMoved(branch.branch, one.branch.commits.back());
     }
   }
-  return shelf.Keep(sandbox_id, branch, bundle.file.get(), bundle.bytes);
+  return shelf.Keep(sandbox_id, branch, fresh, bundle.bytes);
 }
 
 void SandboxManager::ForgetCommits(const std::string& sandbox_id) {

@@ -57,7 +57,7 @@ absl::StatusOr<std::vector<BranchShelf::Opened>> BranchShelf::List(
   if (absl::IsNotFound(names.status())) return all;
   RETURN_IF_ERROR(names.status());
   for (const std::string& name : *names) {
-    if (name == "new") continue;  // of a daemon that died meanwhile
+    if (name == "new") continue;  // of an earlier release's daemon that died meanwhile
     Opened opened;
     ASSIGN_OR_RETURN(opened.file, OpenAt(AT_FDCWD, absl::StrCat(directory, "/", name), O_RDONLY));
     std::string head(kHeadBytesMax, '\0');
@@ -72,8 +72,20 @@ absl::StatusOr<std::vector<BranchShelf::Opened>> BranchShelf::List(
   return all;
 }
 
+absl::Status BranchShelf::Write(const std::string& path, const KeptBranch& branch, int bundle_fd,
+                                uint64_t bundle_bytes) {
+  if (bundle_bytes > kBytesMax) return TooMany("kept_bytes", kBytesMax);
+  if (branch.commits.size() > kCommitsMax) return TooMany("kept_commits", kCommitsMax);
+  ASSIGN_OR_RETURN(const UniqueFd file,
+                   OpenAt(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+  RETURN_IF_ERROR(WriteAll(file.get(), FormatKeptBranch(branch)));
+  RETURN_IF_ERROR(Copy(bundle_fd, bundle_bytes, file.get()));
+  if (::fdatasync(file.get()) != 0) return ErrnoError(errno, "fdatasync of kept commits");
+  return absl::OkStatus();
+}
+
 absl::Status BranchShelf::Keep(const std::string& sandbox_id, const KeptBranch& branch,
-                               int bundle_fd, uint64_t bundle_bytes) const {
+                               const std::string& path, uint64_t bundle_bytes) const {
   ASSIGN_OR_RETURN(const std::vector<Opened> kept, List(sandbox_id));
   uint64_t bytes = bundle_bytes;
   size_t others = 0;
@@ -84,19 +96,10 @@ absl::Status BranchShelf::Keep(const std::string& sandbox_id, const KeptBranch& 
   }
   if (others >= kBranchesMax) return TooMany("kept_branches", kBranchesMax);
   if (bytes > kBytesMax) return TooMany("kept_bytes", kBytesMax);
-  if (branch.commits.size() > kCommitsMax) return TooMany("kept_commits", kCommitsMax);
   const std::string directory = absl::StrCat(directory_, "/", sandbox_id);
   RETURN_IF_ERROR(MakeDirectoryAt(AT_FDCWD, directory, 0700));
-  const std::string fresh = absl::StrCat(directory, "/new");
-  {
-    ASSIGN_OR_RETURN(const UniqueFd file,
-                     OpenAt(AT_FDCWD, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
-    RETURN_IF_ERROR(WriteAll(file.get(), FormatKeptBranch(branch)));
-    RETURN_IF_ERROR(Copy(bundle_fd, bundle_bytes, file.get()));
-    if (::fdatasync(file.get()) != 0) return ErrnoError(errno, "fdatasync of kept commits");
-  }
-  const std::string path = absl::StrCat(directory, "/", NameOf(branch.branch));
-  if (std::rename(fresh.c_str(), path.c_str()) == 0) return absl::OkStatus();
+  const std::string place = absl::StrCat(directory, "/", NameOf(branch.branch));
+  if (std::rename(path.c_str(), place.c_str()) == 0) return absl::OkStatus();
   return ErrnoError(errno, "rename of kept commits");
 }
 

@@ -43,10 +43,15 @@ class BranchShelf {
   // that is none of ours.
   absl::StatusOr<std::vector<Opened>> List(const std::string& sandbox_id) const;
 
-  // Replaces what was kept of the branch. RESOURCE_EXHAUSTED with reason PATCH_LIMIT, metadata
-  // limit (kept_branches, kept_bytes, kept_commits), max.
-  absl::Status Keep(const std::string& sandbox_id, const KeptBranch& branch, int bundle_fd,
-                    uint64_t bundle_bytes) const;
+  // Writes and syncs what Keep takes: a new file at `path`, on the shelf's file system. As slow as
+  // the disks; needs no order among calls. RESOURCE_EXHAUSTED as of Keep.
+  static absl::Status Write(const std::string& path, const KeptBranch& branch, int bundle_fd,
+                            uint64_t bundle_bytes);
+  // Replaces what was kept of the branch by the file that Write made at `path`, without copying it.
+  // RESOURCE_EXHAUSTED with reason PATCH_LIMIT, metadata limit (kept_branches, kept_bytes,
+  // kept_commits), max.
+  absl::Status Keep(const std::string& sandbox_id, const KeptBranch& branch,
+                    const std::string& path, uint64_t bundle_bytes) const;
   absl::Status Remove(const std::string& sandbox_id) const;
 
  private:

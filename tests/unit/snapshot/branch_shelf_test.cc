@@ -1,6 +1,7 @@
 #include "snapshot/branch_shelf.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <fstream>
 #include <string>
@@ -23,8 +24,11 @@ class BranchShelfTest : public ::testing::Test {
     std::ofstream(directory_.path() + "/bundle", std::ios::trunc) << bundle;
     const auto file = OpenAt(AT_FDCWD, directory_.path() + "/bundle", O_RDONLY);
     RETURN_IF_ERROR(file.status());
-    return shelf_.Keep("sandbox", {name, kOne, std::move(commits)}, file->get(), bundle.size());
+    const KeptBranch branch{name, kOne, std::move(commits)};
+    RETURN_IF_ERROR(BranchShelf::Write(Fresh(), branch, file->get(), bundle.size()));
+    return shelf_.Keep("sandbox", branch, Fresh(), bundle.size());
   }
+  std::string Fresh() const { return directory_.path() + "/fresh"; }
   TemporaryDirectory directory_;
   BranchShelf shelf_{directory_.path()};
 };
@@ -55,6 +59,27 @@ TEST_F(BranchShelfTest, TooManyBranchesAreATypedErrorAndOldOnesStillMove) {
   ASSERT_TRUE(GetErrorDetail(status).has_value()) << status;
   EXPECT_EQ(GetErrorDetail(status)->reason, "PATCH_LIMIT");
   EXPECT_EQ(GetErrorDetail(status)->metadata.at("limit"), "kept_branches");
+}
+
+// Keep is called under a lock that deletions wait for: what takes time is Write's.
+TEST_F(BranchShelfTest, KeepTakesTheWrittenFileItselfAndCopiesNothing) {
+  const KeptBranch branch{"a", kOne, {kOne}};
+  std::ofstream(directory_.path() + "/bundle") << "bundle";
+  const auto bundle = OpenAt(AT_FDCWD, directory_.path() + "/bundle", O_RDONLY);
+  ASSERT_TRUE(bundle.ok()) << bundle.status();
+  ASSERT_TRUE(BranchShelf::Write(Fresh(), branch, bundle->get(), 6).ok());
+  auto all = shelf_.List("sandbox");
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_TRUE(all->empty()) << "seen before it is kept";
+  struct stat written {};
+  ASSERT_EQ(::stat(Fresh().c_str(), &written), 0);
+  ASSERT_TRUE(shelf_.Keep("sandbox", branch, Fresh(), 6).ok());
+  all = shelf_.List("sandbox");
+  ASSERT_TRUE(all.ok()) << all.status();
+  ASSERT_EQ(all->size(), 1u);
+  struct stat kept {};
+  ASSERT_EQ(::fstat((*all)[0].file.get(), &kept), 0);
+  EXPECT_EQ(kept.st_ino, written.st_ino);
 }
 
 TEST_F(BranchShelfTest, ADamagedFileIsSaidToBe) {
