@@ -1,74 +1,20 @@
 // ListChanges.
-#include <map>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "changes/renames.h"
 #include "service/change_listing.h"
 #include "service/change_service.h"
 #include "service/convert_change.h"
 #include "service/find_sandbox.h"
+#include "service/listing_page.h"
 #include "service/paging.h"
 #include "service/request_error.h"
 #include "service/unary_call.h"
 
 namespace glovebox {
-absl::StatusOr<ChangeService::Page> ChangeService::FindPage(const v1::ListChangesRequest& request,
-                                                            const ChangeSource& source,
-                                                            absl::string_view token) {
-  Page page;
-  ASSIGN_OR_RETURN(page.from,
-                   source.Point(request.has_cursor() ? std::optional<std::string>(request.cursor())
-                                                     : std::nullopt));
-  ChangeJournal::Listing listing;
-  if (!token.empty()) {
-    ASSIGN_OR_RETURN(page.place, ListingPlace::Decode(token));
-  }
-  if (token.empty() || page.place.to.sequence == kUnknownSequence) {
-    ASSIGN_OR_RETURN(listing, source.journal->ListNow(source.layers, source.files.disk, page.from));
-    page.place.to = listing.to;
-    page.place.fresh = listing.fresh;
-  } else {
-    absl::StatusOr<ChangeJournal::Listing> same = source.journal->Between(page.from, page.place.to);
-    const bool gone = absl::IsOutOfRange(same.status());
-    if (gone || (same.ok() && same->fresh != page.place.fresh)) {
-      return DetailedError(absl::StatusCode::kInvalidArgument,
-                           "page_token: too much has changed since its listing; start over "
-                           "without one",
-                           {"PAGE_TOKEN_INVALID", {{"field", "page_token"}}});
-    }
-    if (!same.ok()) return same.status();
-    listing = *std::move(same);
-  }
-  page.changes = std::move(listing.changes);
-  return page;
-}
-
-absl::Status ChangeService::TellMoves(const ChangeSource& source,
-                                      std::vector<ListedChange>* changes) const {
-  std::map<std::string, ListedChange> by_path;
-  std::vector<Change> plain;
-  plain.reserve(changes->size());
-  for (ListedChange& listed : *changes) {
-    plain.push_back(listed.change);
-    if (listed.change.new_mode != kModeAbsent) by_path[listed.change.path] = std::move(listed);
-  }
-  ASSIGN_OR_RETURN(RenameResult renames,
-                   FindRenames(source.layers, std::move(plain), {}, *deps_.clock));
-  changes->clear();
-  for (Change& change : renames.changes) {
-    ListedChange listed;
-    const auto known = by_path.find(change.path);
-    if (change.new_mode != kModeAbsent && known != by_path.end()) listed = known->second;
-    listed.change = std::move(change);
-    changes->push_back(std::move(listed));
-  }
-  return absl::OkStatus();
-}
 
 absl::Status ChangeService::List(const Caller& caller, const v1::ListChangesRequest& request,
                                  v1::ListChangesResponse* response) const {
@@ -85,12 +31,21 @@ absl::Status ChangeService::List(const Caller& caller, const v1::ListChangesRequ
       const ChangeSelection selection,
       ChangeSelection::Make(std::move(scope), {request.ignore().begin(), request.ignore().end()},
                             request.respect_gitignore()));
-  ASSIGN_OR_RETURN(Page page, FindPage(request, source, token));
-  RETURN_IF_ERROR(selection.Apply(source, &page.changes));
-  if (request.find_renames()) RETURN_IF_ERROR(TellMoves(source, &page.changes));
+  ListingPlace place;
+  if (!token.empty()) {
+    ASSIGN_OR_RETURN(place, ListingPlace::Decode(token));
+  }
+  ListingRequest listing;
+  listing.find_renames = request.find_renames();
+  if (request.has_cursor()) {
+    ASSIGN_OR_RETURN(listing.from, source.Point(request.cursor()));
+  }
+  ASSIGN_OR_RETURN(
+      const std::vector<ListedChange> changes,
+      ListForPage(source, selection, listing, /*is_first=*/token.empty(), *deps_.clock, &place));
   absl::Status filled;
   const std::string last = TakePage<ListedChange>(
-      page.changes, page.place.after, size,
+      changes, place.after, size,
       [](const ListedChange& listed) { return KeyInListing(listed.change); },
       [&](const ListedChange& listed) {
         v1::Change* const change = response->add_changes();
@@ -100,13 +55,13 @@ absl::Status ChangeService::List(const Caller& caller, const v1::ListChangesRequ
         return change->ByteSizeLong();
       });
   RETURN_IF_ERROR(filled);
-  page.place.after = last;
+  place.after = last;
   if (last.empty()) {
-    response->set_cursor(EncodeCursor(source.subject, page.place.to));
+    response->set_cursor(EncodeCursor(source.subject, place.to));
   } else {
-    response->set_next_page_token(deps_.page_tokens->Make(query, page.place.Encode()));
+    response->set_next_page_token(deps_.page_tokens->Make(query, place.Encode()));
   }
-  response->set_fresh_instance(!request.has_cursor() || page.place.fresh);
+  response->set_fresh_instance(!request.has_cursor() || place.fresh);
   return absl::OkStatus();
 }
 

@@ -3,9 +3,6 @@
 #ifndef GLOVEBOX_SERVICE_CHANGE_SERVICE_H_
 #define GLOVEBOX_SERVICE_CHANGE_SERVICE_H_
 
-#include <optional>
-#include <vector>
-
 #include "glovebox/v1/change.grpc.pb.h"
 #include "service/change_listing.h"
 #include "service/produced_stream.h"
@@ -44,16 +41,6 @@ class ChangeService final : public v1::ChangeService::CallbackService {
  private:
   using DiffStream = ProducedStream<v1::DiffSandboxResponse>;
 
-  // A listing, whole, and the place of one page in it.
-  struct Page {
-    std::optional<JournalPoint> from;
-    ListingPlace place;
-    std::vector<ListedChange> changes;
-  };
-  // `token`: what the page token holds; "" for the first page, which looks.
-  static absl::StatusOr<Page> FindPage(const v1::ListChangesRequest& request,
-                                       const ChangeSource& source, absl::string_view token);
-  absl::Status TellMoves(const ChangeSource& source, std::vector<ListedChange>* changes) const;
   absl::Status List(const Caller& caller, const v1::ListChangesRequest& request,
                     v1::ListChangesResponse* response) const;
   absl::Status Diff(const v1::DiffSandboxRequest& request, DiffStream& stream) const;
