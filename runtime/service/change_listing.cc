@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kIgnorePatternsMax = 1'000;
 constexpr size_t kKeyBytesMax = 8'192;
+constexpr size_t kMovesDigestBytesMax = 64;
 
 }  // namespace
 
@@ -92,6 +93,7 @@ std::string ListingPlace::Encode() const {
   out.Number(to.sequence);
   out.Number(fresh ? 1 : 0);
   out.Bytes(after);
+  out.Bytes(moves);
   return out.Take();
 }
 
@@ -102,6 +104,7 @@ absl::StatusOr<ListingPlace> ListingPlace::Decode(absl::string_view bytes) {
   place.to.sequence = in.Number();
   place.fresh = in.Number() != 0;
   place.after = in.Bytes(kKeyBytesMax);
+  place.moves = in.Bytes(kMovesDigestBytesMax);
   // The token's checksum says that it is one of ours.
   if (!in.ok() || !in.AtEnd()) return absl::InternalError("a page token of ours cannot be read");
   return place;

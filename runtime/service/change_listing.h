@@ -57,6 +57,7 @@ struct ListingPlace {
   JournalPoint to;
   bool fresh = false;  // the cursor's point was not known any more when the listing began
   std::string after;   // key of the last change that was told
+  std::string moves;   // a digest of which files are told as moved to which; "": of none
 
   std::string Encode() const;
   static absl::StatusOr<ListingPlace> Decode(absl::string_view bytes);

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "base/sha256.h"
 #include "base/status.h"
 #include "changes/renames.h"
 
@@ -38,8 +39,22 @@ absl::StatusOr<std::vector<ListedChange>> FindListing(const ChangeSource& source
   return std::move(same->changes);
 }
 
-absl::Status TellMoves(const ChangeSource& source, const Clock& clock,
-                       std::vector<ListedChange>* changes) {
+// Which files are told as moved to which; "": none.
+std::string DigestMoves(const std::vector<Change>& changes) {
+  Sha256 digest;
+  bool any = false;
+  for (const Change& change : changes) {
+    if (change.letter != ChangeLetter::kRenamed) continue;
+    any = true;
+    digest.UpdateField(change.old_path);
+    digest.UpdateField(change.path);
+  }
+  return any ? digest.FinishHex() : "";
+}
+
+// Returns DigestMoves of it.
+absl::StatusOr<std::string> TellMoves(const ChangeSource& source, const Clock& clock,
+                                      std::vector<ListedChange>* changes) {
   std::map<std::string, ListedChange> by_path;
   std::vector<Change> plain;
   plain.reserve(changes->size());
@@ -48,6 +63,7 @@ absl::Status TellMoves(const ChangeSource& source, const Clock& clock,
     if (listed.change.new_mode != kModeAbsent) by_path[listed.change.path] = std::move(listed);
   }
   ASSIGN_OR_RETURN(RenameResult renames, FindRenames(source.layers, std::move(plain), {}, clock));
+  std::string digest = DigestMoves(renames.changes);
   changes->clear();
   for (Change& change : renames.changes) {
     ListedChange listed;
@@ -56,7 +72,7 @@ absl::Status TellMoves(const ChangeSource& source, const Clock& clock,
     listed.change = std::move(change);
     changes->push_back(std::move(listed));
   }
-  return absl::OkStatus();
+  return digest;
 }
 
 }  // namespace
@@ -68,7 +84,12 @@ absl::StatusOr<std::vector<ListedChange>> ListForPage(const ChangeSource& source
   ASSIGN_OR_RETURN(std::vector<ListedChange> changes,
                    FindListing(source, request.from, is_first, place));
   RETURN_IF_ERROR(selection.Apply(source, &changes));
-  if (request.find_renames) RETURN_IF_ERROR(TellMoves(source, clock, &changes));
+  if (!request.find_renames) return changes;
+  ASSIGN_OR_RETURN(std::string moves, TellMoves(source, clock, &changes));
+  // Moves are found in the files as they are now. One that is none any more is a deletion, whose
+  // place may be on a page that was told already.
+  if (!is_first && moves != place->moves) return TooMuchHasChanged();
+  place->moves = std::move(moves);
   return changes;
 }
 

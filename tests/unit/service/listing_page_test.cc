@@ -87,5 +87,33 @@ TEST_F(ListingPageTest, OfAListThatIsKnownAllPagesAreOfOneLook) {
   EXPECT_EQ(second->size(), 1u);
 }
 
+TEST_F(ListingPageTest, AMoveThatIsNoneAnyMoreOnALaterPageEndsTheListing) {
+  const std::string content(4096, 'c');
+  tree_.Write("lower/a", content);
+  tree_.Write("upper/a", "");
+  tree_.SetXattr("upper/a", "user.overlay.whiteout", "y");
+  tree_.SetXattr("upper", "user.overlay.opaque", "x");
+  tree_.Write("upper/m", "another");
+  tree_.Write("upper/z", content);
+  Begin();
+  ListingRequest request;
+  request.find_renames = true;
+  std::string token;
+  const auto first = List(request, &token);
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_EQ(first->size(), 2u);
+  EXPECT_EQ(first->back().change.letter, ChangeLetter::kRenamed);
+  EXPECT_EQ(first->back().change.old_path, "a");
+  const auto same = List(request, &token);
+  ASSERT_TRUE(same.ok()) << same.status();
+  EXPECT_EQ(same->size(), 2u);
+
+  // The deletion of a comes before m, which was told.
+  tree_.Write("upper/z", "rewritten");
+  const auto other = List(request, &token);
+  ASSERT_FALSE(other.ok());
+  EXPECT_EQ(GetErrorDetail(other.status())->reason, "PAGE_TOKEN_INVALID");
+}
+
 }  // namespace
 }  // namespace glovebox
