@@ -17,8 +17,14 @@ VersionMatrix::VersionMatrix(size_t sandboxes, size_t paths_max, const CompareLi
     : sandboxes_(sandboxes),
       paths_max_(paths_max),
       limits_(limits),
+      clock_(clock),
+      begin_ns_(clock.MonotonicNanos()),
       read_(kScanLimitReason, "read_bytes", limits.read_bytes_max),
       time_(kScanLimitReason, limits.time_ms_max, clock) {}
+
+int64_t VersionMatrix::ms_left() const {
+  return limits_.time_ms_max - (clock_.MonotonicNanos() - begin_ns_) / 1'000'000;
+}
 
 VersionMatrix::Path* VersionMatrix::Keep(const std::string& path) {
   if (const auto found = paths_.find(path); found != paths_.end()) return &found->second;
@@ -35,7 +41,6 @@ VersionMatrix::Path* VersionMatrix::Keep(const std::string& path) {
 // Appends what tells this entry from others at its path.
 absl::Status VersionMatrix::Describe(size_t sandbox, int upper_fd, const Change& change,
                                      std::string* what) {
-  RETURN_IF_ERROR(time_.Check(change.path));
   const bool is_file = IsRegularMode(change.new_mode);
   if (!is_file && change.new_mode != kModeSymlink) {
     absl::StrAppend(what, "mode ", change.new_mode, "\n");
@@ -63,6 +68,7 @@ absl::Status VersionMatrix::Add(size_t sandbox, const Layers& layers,
   ASSIGN_OR_RETURN(const LayerRoots roots, LayerRoots::Open(layers));
   for (size_t i = 0; i < changes.size();) {
     const std::string& path = changes[i].path;
+    RETURN_IF_ERROR(time_.Check(path));  // of what is not kept, too
     Path* kept = Keep(path);
     std::string what;
     // An entry of another type in the place of an old one is two changes.

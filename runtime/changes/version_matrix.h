@@ -20,7 +20,7 @@ struct CompareLimits {
   // A larger file is equal to none, and is not read.
   uint64_t file_bytes_max = uint64_t{256} << 20;
   uint64_t read_bytes_max = uint64_t{16} << 30;  // of all files of all sandboxes
-  int64_t time_ms_max = 300'000;
+  int64_t time_ms_max = 300'000;                 // since the matrix was made
 };
 
 // Keeps the first `paths_max` paths in byte order: memory follows that and the number of sandboxes,
@@ -41,6 +41,12 @@ class VersionMatrix {
   // RESOURCE_EXHAUSTED, reason TOO_MANY_CHANGES, metadata limit (read_bytes, time_ms), max, path.
   absl::Status Add(size_t sandbox, const Layers& layers, const std::vector<Change>& changes);
 
+  // What comes before Add is on the same account. Errors as of Add.
+  absl::Status CheckTime() const { return time_.Check(""); }
+  absl::Status ChargeRead(uint64_t bytes) { return read_.Take(bytes, ""); }
+  int64_t ms_left() const;  // not above 0: CheckTime fails, or is about to
+  uint64_t read_bytes_left() const { return limits_.read_bytes_max - read_.used(); }
+
   bool cut() const { return cut_; }  // there were more paths
   std::vector<Row> Take();           // in byte order; at the end
 
@@ -58,6 +64,8 @@ class VersionMatrix {
   const size_t sandboxes_;
   const size_t paths_max_;
   const CompareLimits limits_;
+  const Clock& clock_;
+  const int64_t begin_ns_;
   Allowance read_;
   TimeAllowance time_;
   std::map<std::string, Path> paths_;

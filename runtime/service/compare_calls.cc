@@ -1,6 +1,7 @@
 // CompareSandboxes.
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -49,7 +50,11 @@ absl::StatusOr<std::vector<Compared>> FindAll(const ServiceDeps& deps, const Cal
                                               const v1::CompareSandboxesRequest& request) {
   std::vector<Compared> all;
   std::vector<SandboxInfo> infos;
+  std::set<absl::string_view> ids;
   for (const v1::ComparedSandbox& asked : request.sandboxes()) {
+    if (!ids.insert(asked.sandbox_id()).second) {
+      return FieldError("sandboxes", "names a sandbox twice");
+    }
     Compared compared;
     ASSIGN_OR_RETURN(compared.sandbox, FindSandbox(deps, caller, asked.sandbox_id()));
     ASSIGN_OR_RETURN(SandboxInfo info, deps.sandboxes->Get(caller, asked.sandbox_id()));
@@ -67,24 +72,54 @@ absl::StatusOr<std::vector<Compared>> FindAll(const ServiceDeps& deps, const Cal
   return all;
 }
 
-absl::Status AddOutcome(const Compared& compared, const ServiceDeps& deps, size_t number,
-                        VersionMatrix* matrix, v1::SandboxOutcome* outcome) {
-  const Sandbox& sandbox = *compared.sandbox;
-  ASSIGN_OR_RETURN(const ChangeScope scope, ScopeFromProto("", sandbox.workdir()));
-  ASSIGN_OR_RETURN(const ScannedSandbox scanned, ScanSandbox(sandbox, scope, false, *deps.clock));
-  Sha256 digest;
+// What its patch reads, at most.
+uint64_t PatchBytes(const std::vector<Change>& changes, const PatchLimits& limits) {
+  uint64_t bytes = 0;
+  for (const Change& change : changes) {
+    for (const uint64_t side : {change.old_size_bytes, change.new_size_bytes}) {
+      if (side <= limits.file_bytes_max) bytes += side;
+    }
+  }
+  return bytes;
+}
+
+// The patch is of no use but for its summary and digest.
+absl::StatusOr<PatchSummary> SummarizePatch(const UnaryCall& call, const ScannedSandbox& scanned,
+                                            absl::string_view commit, const Clock& clock,
+                                            VersionMatrix* matrix, std::string* digest) {
   PatchLimits limits;
   limits.file_bytes_max = kDiffFileBytesMax;
+  RETURN_IF_ERROR(matrix->ChargeRead(PatchBytes(scanned.changes, limits)));
+  limits.time_ms_max = matrix->ms_left();
+  Sha256 sha256;
+  const auto sink = [&](absl::string_view piece) -> absl::Status {
+    if (call.cancelled()) return CallCancelled();
+    sha256.Update(piece);
+    return absl::OkStatus();
+  };
+  absl::StatusOr<PatchSummary> summary = WriteSandboxPatch(scanned, commit, limits, clock, sink);
+  // When the time is over the whole call has too much to compare, not this one patch.
+  if (absl::IsResourceExhausted(summary.status())) RETURN_IF_ERROR(matrix->CheckTime());
+  *digest = absl::StrCat("sha256:", sha256.FinishHex());
+  return summary;
+}
+
+absl::Status AddOutcome(const UnaryCall& call, const Compared& compared, const Clock& clock,
+                        size_t number, VersionMatrix* matrix, v1::SandboxOutcome* outcome) {
+  const Sandbox& sandbox = *compared.sandbox;
+  ASSIGN_OR_RETURN(const ChangeScope scope, ScopeFromProto("", sandbox.workdir()));
+  RETURN_IF_ERROR(matrix->CheckTime());
+  ScanLimits limits;
+  limits.time_ms_max = std::min(limits.time_ms_max, matrix->ms_left());
+  limits.compare_bytes_max = std::min(limits.compare_bytes_max, matrix->read_bytes_left());
+  ASSIGN_OR_RETURN(const ScannedSandbox scanned, ScanSandbox(sandbox, scope, false, clock, limits));
+  std::string digest;
   ASSIGN_OR_RETURN(const PatchSummary summary,
-                   WriteSandboxPatch(scanned, compared.commit, limits, *deps.clock,
-                                     [&](absl::string_view piece) {
-                                       digest.Update(piece);
-                                       return absl::OkStatus();
-                                     }));
+                   SummarizePatch(call, scanned, compared.commit, clock, matrix, &digest));
   outcome->set_sandbox_id(sandbox.id());
   *outcome->mutable_summary() = ToProto(summary);
   outcome->mutable_summary()->clear_skipped();
-  outcome->mutable_summary()->set_digest(absl::StrCat("sha256:", digest.FinishHex()));
+  outcome->mutable_summary()->set_digest(digest);
   if (compared.exec != nullptr) {
     const ExecSnapshot exec = compared.exec->Snapshot();
     if (exec.result.has_value()) {
@@ -109,11 +144,13 @@ absl::Status ChangeService::Compare(const UnaryCall& call,
     return FieldError("paths_max", absl::StrCat("must be at most ", kPathsMax));
   }
   ASSIGN_OR_RETURN(const std::vector<Compared> all, FindAll(deps_, call.caller(), request));
+  // With it the time of the whole call begins.
   VersionMatrix matrix(all.size(), std::min<size_t>(paths_max, kVersionsMax / all.size()), {},
                        *deps_.clock);
   for (size_t number = 0; number < all.size(); ++number) {
     if (call.cancelled()) return CallCancelled();
-    RETURN_IF_ERROR(AddOutcome(all[number], deps_, number, &matrix, response->add_outcomes()));
+    RETURN_IF_ERROR(
+        AddOutcome(call, all[number], *deps_.clock, number, &matrix, response->add_outcomes()));
   }
   size_t bytes = response->ByteSizeLong();
   response->set_paths_cut(matrix.cut());

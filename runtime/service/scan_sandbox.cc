@@ -6,7 +6,6 @@
 #include "changes/commit_patch.h"
 #include "changes/path_scope.h"
 #include "changes/renames.h"
-#include "changes/upper_scan.h"
 
 namespace glovebox {
 namespace {
@@ -16,11 +15,14 @@ constexpr char kRepository[] = "workspace";
 }  // namespace
 
 absl::StatusOr<ScannedSandbox> ScanSandbox(const Sandbox& sandbox, const ChangeScope& scope,
-                                           bool find_renames, const Clock& clock) {
+                                           bool find_renames, const Clock& clock,
+                                           const ScanLimits& limits) {
   ScannedSandbox scanned;
+  ScanOptions options;
+  options.limits = limits;
   ASSIGN_OR_RETURN(scanned.files, sandbox.OpenFiles());
   scanned.layers = scanned.files.View(scope.root);
-  ASSIGN_OR_RETURN(ScanResult result, ScanUpper(scanned.layers, ScanOptions{}, clock));
+  ASSIGN_OR_RETURN(ScanResult result, ScanUpper(scanned.layers, options, clock));
   scanned.changes = std::move(result.changes);
   if (!scope.prefix.empty()) KeepChangesOf({scope.prefix}, &scanned.changes);
   if (find_renames) {

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "changes/change.h"
 #include "changes/patch_writer.h"
+#include "changes/upper_scan.h"
 #include "sandbox/sandbox.h"
 #include "service/convert_change.h"
 
@@ -27,7 +28,8 @@ struct ScannedSandbox {
 };
 
 absl::StatusOr<ScannedSandbox> ScanSandbox(const Sandbox& sandbox, const ChangeScope& scope,
-                                           bool find_renames, const Clock& clock);
+                                           bool find_renames, const Clock& clock,
+                                           const ScanLimits& limits = {});
 
 // The patch of `scanned`. `commit`: the base's, "" when it is none.
 absl::StatusOr<PatchSummary> WriteSandboxPatch(const ScannedSandbox& scanned,

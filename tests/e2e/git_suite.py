@@ -110,6 +110,7 @@ class Git(GitCase):
             self.assertIn(word, refusal)
         self.assertIn("no snapshot", self.fails(1, "compare", self.create(), one))
         self.assertIn("2 to 1000", self.fails(1, "compare", one))
+        self.assertIn("names a sandbox twice", self.fails(1, "compare", one, one))
         self.assertIn("no sandbox", self.fails(1, "compare", one, "0" * 32))
         self.assertIn("no exec", self.fails(1, "compare", one, one, "--exec", "none"))
 

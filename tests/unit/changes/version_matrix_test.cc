@@ -107,5 +107,20 @@ TEST_F(VersionMatrixTest, LimitsAreTypedErrors) {
   EXPECT_EQ(GetErrorDetail(AddAll(&time))->metadata.at("limit"), "time_ms");
 }
 
+TEST_F(VersionMatrixTest, TimeAndReadingAreLimitedWhenNoPathIsKeptAndBeforeAnyIsAdded) {
+  tree_.Write("0/file", "0123456789");
+  limits_.time_ms_max = -1;
+  VersionMatrix time(3, 0, limits_, clock_);
+  EXPECT_LE(time.ms_left(), 0);
+  EXPECT_EQ(GetErrorDetail(time.CheckTime())->reason, "TOO_MANY_CHANGES");
+  EXPECT_EQ(GetErrorDetail(AddAll(&time))->reason, "TOO_MANY_CHANGES");
+  limits_ = {};
+  limits_.read_bytes_max = 19;
+  VersionMatrix bytes(3, 10, limits_, clock_);
+  EXPECT_TRUE(bytes.ChargeRead(10).ok());
+  EXPECT_EQ(bytes.read_bytes_left(), 9u);
+  EXPECT_EQ(GetErrorDetail(AddAll(&bytes))->metadata.at("limit"), "read_bytes");
+}
+
 }  // namespace
 }  // namespace glovebox
