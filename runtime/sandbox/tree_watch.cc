@@ -237,7 +237,9 @@ void TreeWatch::Look() {
 }
 
 TreeWatch::Calls TreeWatch::Note(const absl::StatusOr<JournalPoint>& found, bool final) {
-  if (!found.ok() && !final && ++failures_ < kFailuresMax) {
+  // What moves faster than it can be read is looked at again for as long as it does: a command must
+  // not be able to end the watches of its files.
+  if (!found.ok() && !final && (absl::IsAborted(found.status()) || ++failures_ < kFailuresMax)) {
     const int64_t now = deps_.clock->MonotonicNanos();
     tell_next_ = true;
     pacer_.OnDemand(now);
@@ -271,9 +273,9 @@ absl::StatusOr<JournalPoint> TreeWatch::LookNow(bool* final) {
   ASSIGN_OR_RETURN(const std::shared_ptr<ChangeJournal> journal, changes->Of(root_));
   const absl::StatusOr<ChangeJournal::Look> look = journal->LookNow(files.View(root_), files.disk);
   if (look.ok()) return look->point;
-  // The files may be going away, or the root is not a directory just now.
+  // The files may be going away or be moved about, or the root is not a directory just now.
   *final = !absl::IsFailedPrecondition(look.status()) && !absl::IsNotFound(look.status()) &&
-           !absl::IsUnavailable(look.status());
+           !absl::IsUnavailable(look.status()) && !absl::IsAborted(look.status());
   return look.status();
 }
 

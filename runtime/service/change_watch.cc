@@ -71,7 +71,9 @@ void ChangeWatch::Produce() {
   absl::StatusOr<std::optional<v1::WatchChangesResponse>> message = NextMessage();
   const bool again = absl::IsFailedPrecondition(message.status()) ||
                      absl::IsNotFound(message.status()) || absl::IsUnavailable(message.status());
-  retries_ = !message.ok() && again && ++failures_ < kFailuresMax;
+  // Moved about faster than they can be read: that may last, as it may for the tree's watch.
+  const bool moving = absl::IsAborted(message.status());
+  retries_ = moving || (!message.ok() && again && ++failures_ < kFailuresMax);
   if (message.ok()) failures_ = 0;
   if (retries_) {
     // The files are being put back to a checkpoint, or go for good: the watch finds out.

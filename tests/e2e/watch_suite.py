@@ -53,6 +53,20 @@ memory[0:1] = b"1"
 print("written", flush=True)
 sys.stdin.readline()
 """
+MOVES_DEEP = r"""
+import os
+import time
+names = ["top", "second"] + ["d"] * 38
+os.makedirs("/".join(names))
+for level in range(1, 41):
+    for i in range(20):
+        open("/".join(names[:level]) + f"/f{i}", "w").write(f"{level}")
+until = time.monotonic() + 4
+while time.monotonic() < until:
+    os.rename("top/second", "top/other")
+    os.rename("top/other", "top/second")
+open("end", "w").write("end")
+"""
 SWAPS = r"""
 import os
 os.makedirs("real", exist_ok=True)
@@ -453,6 +467,15 @@ class WatchAttacks(WatchCase):
         self.ok("exec", sandbox, "--", "sh", "-c", "cd /workspace; exec python3 -c \"$0\"", SWAPS)
         self.is_told(sandbox, watch)
         self.assertFalse([path for path in watch.model if b"shadow" in path or path.startswith(b"/")])
+
+    def test_a_deep_tree_that_is_moved_about_ends_no_watch(self):
+        # Below 33 levels a look goes back to the directories above, which are others then.
+        sandbox = self.workspace()
+        watch = self.begun(sandbox)
+        self.ok("exec", sandbox, "--", "sh", "-c", "cd /workspace; exec python3 -c \"$0\"", MOVES_DEEP)
+        watch.until_it_has(b"end")
+        self.is_told(sandbox, watch)
+        self.assertTrue([path for path in watch.model if path.count(b"/") >= 40])
 
     def test_a_client_that_asks_for_a_thousand_is_refused_and_leaves_nothing(self):
         client = self.api(OWNER)
