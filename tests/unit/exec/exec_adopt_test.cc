@@ -248,7 +248,7 @@ TEST_F(MovedOutputTest, ReadersInTheMiddleSeeEveryFrameOnceAndTheSame) {
   ASSERT_GT(expected.size(), 1000u);
   std::vector<std::unique_ptr<OutputReader>> readers;
   std::vector<std::vector<std::string>> seen;
-  for (size_t done = 0; done < expected.size(); done += expected.size() / 40) {
+  for (size_t done = 0; done < expected.size(); done += expected.size() / 10) {
     readers.push_back(std::make_unique<OutputReader>(made.exec, 0, OutputReader::NeverWaitedFor()));
     seen.emplace_back();
     for (size_t i = 0; i < done; ++i) seen.back().push_back(Next(readers.back().get()));

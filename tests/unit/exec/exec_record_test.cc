@@ -187,7 +187,7 @@ TEST(ExecRecordTest, GarbledRecordsAreRefusedOrFit) {
     return bytes;
   };
   int refused = 0;
-  for (int i = 0; i < 20'000; ++i) {
+  for (int i = 0; i < 4'000; ++i) {
     const auto record = DecodeExecRecord(garble(spec_bytes));
     const auto outcome = DecodeExecOutcome(garble(end_bytes));
     if (record.ok()) {
@@ -200,7 +200,7 @@ TEST(ExecRecordTest, GarbledRecordsAreRefusedOrFit) {
       EXPECT_NE(FieldOf(outcome.status()), "no RECORD_INVALID");
     }
   }
-  EXPECT_GT(refused, 1000);
+  EXPECT_GT(refused, 200);
 }
 
 }  // namespace
