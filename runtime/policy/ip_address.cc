@@ -66,8 +66,9 @@ std::optional<IpAddress> TranslatedTo(const IpAddress& address) {
 
 IpAddress IpAddress::V4(uint32_t host_order) {
   IpAddress address;
-  for (size_t i = 0; i < 4; ++i)
+  for (size_t i = 0; i < 4; ++i) {
     address.bytes[i] = static_cast<uint8_t>(host_order >> (24 - 8 * i));
+  }
   return address;
 }
 

@@ -35,7 +35,7 @@ void SandboxSockets::Place::Open(SocketKind kind, uint16_t port, Made made) {
   sockets_->Open({0, kind, port, std::move(made)});
 }
 
-absl::StatusOr<std::unique_ptr<SandboxSockets::Place>> SandboxSockets::Enter(Ended ended) {
+absl::StatusOr<std::unique_ptr<SandboxSockets::Place>> SandboxSockets::Enter(const Ended& ended) {
   absl::Status why;
   std::unique_ptr<Place> place;
   {
@@ -63,15 +63,18 @@ void SandboxSockets::GiveBack(uint64_t place) {
 
 void SandboxSockets::Open(Request request) {
   absl::Status why;
+  Made refused;
   {
     absl::MutexLock lock(&mutex_);
     why = ended_;
     if (why.ok()) {
       request.number = next_number_++;
       asked_.push_back(std::move(request));
+    } else {
+      refused = std::move(request.made);
     }
   }
-  if (!why.ok()) return request.made(why);
+  if (!why.ok()) return refused(why);
   SendAsked();
 }
 

@@ -73,7 +73,7 @@ class SandboxSockets : public std::enable_shared_from_this<SandboxSockets> {
   // `ended` is called once, unless the place is given back before, when the sandbox stops, goes or
   // is left to the next daemon; at once when that has happened. RESOURCE_EXHAUSTED with reason
   // FORWARD_LIMIT.
-  absl::StatusOr<std::unique_ptr<Place>> Enter(Ended ended) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<std::unique_ptr<Place>> Enter(const Ended& ended) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // --- for the sandbox ---
   // kHelloAck has come.
