@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "base/wire_field.h"
 #include "files/call.h"
+#include "files/new_content.h"
 #include "files/place.h"
 #include "files/transaction.h"
 #include "patch/patch_plan.h"
@@ -202,12 +203,9 @@ absl::StatusOr<UniqueFd> OpenTop(const std::string& directory) {
   return OpenDirectory(place);
 }
 
-// What a write left.
-void RemoveBesideFile(const FilesCall& call) {
-  const absl::StatusOr<Place> place = FindPlace(call.path().empty() ? "." : call.path(), true);
-  if (!place.ok()) return;
-  // ENOENT, or a patch's directory.
-  (void)::unlinkat(place->directory.get(), call.TemporaryName().c_str(), 0);
+// Where a write was, if it was one.
+absl::StatusOr<Place> PlaceOfWrite(const FilesCall& call) {
+  return FindPlace(call.path().empty() ? "." : call.path(), true);
 }
 
 // Where nothing is, nothing was done; of all else that may not be said.
@@ -245,7 +243,9 @@ absl::Status FinishCall(FilesCall* call) {
   if (const absl::StatusOr<UniqueFd> top = OpenTop(call->path()); top.ok()) {
     Transaction::Discard(top->get(), call->TemporaryName());
   }
-  RemoveBesideFile(*call);
+  if (const absl::StatusOr<Place> place = PlaceOfWrite(*call); place.ok()) {
+    NewContent::Discard(*place, call->TemporaryName());
+  }
   return call->Write(FilesFrameKind::kDone, "");
 }
 
@@ -258,7 +258,9 @@ absl::Status UndoCall(FilesCall* call) {
   if (top.ok()) {
     ASSIGN_OR_RETURN(undone, Transaction::Recover(top->get(), name));
   }
-  RemoveBesideFile(*call);
+  if (const absl::StatusOr<Place> place = PlaceOfWrite(*call); place.ok()) {
+    NewContent::TakeBack(*place, name);
+  }
   return call->Write(FilesFrameKind::kDone, undone ? kFilesUndone : "");
 }
 

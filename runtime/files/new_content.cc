@@ -26,6 +26,17 @@ absl::Status Changed(const Place& place, const std::string& digest) {
                        detail);
 }
 
+// A second name of the new content while it is exchanged: by it another run sees which of the two
+// files is the new one.
+std::string MarkOf(const std::string& temporary_name) { return temporary_name + "-new"; }
+
+// 0: there is none.
+ino_t InodeOf(int directory, const std::string& name) {
+  struct stat stat {};
+  if (::fstatat(directory, name.c_str(), &stat, AT_SYMLINK_NOFOLLOW) != 0) return 0;
+  return stat.st_ino;
+}
+
 }  // namespace
 
 absl::StatusOr<NewContent> NewContent::Begin(const Place* place,
@@ -104,10 +115,31 @@ absl::Status NewContent::PlaceNew() {
   return absl::OkStatus();
 }
 
-absl::Status NewContent::ReplaceUnchanged() {
+absl::Status NewContent::ReplaceUnchanged(const std::function<void()>& at_step) {
+  const auto notice = [&at_step] {
+    if (at_step != nullptr) at_step();
+  };
   if (!before_.has_value()) return PathError(ENOENT, "replace", place_->path);
   RETURN_IF_ERROR(SetMode());
+  const int directory = place_->directory.get();
+  const std::string mark = MarkOf(temporary_name_);
+  notice();
+  if (::linkat(directory, temporary_name_.c_str(), directory, mark.c_str(), 0) != 0) {
+    return PathError(errno, "make a file beside", place_->path);
+  }
+  absl::Status status = ExchangeUnchanged(notice);
+  // While the mark is there the exchange can be taken back: so it goes last.
+  notice();
+  if (::unlinkat(directory, temporary_name_.c_str(), 0) == 0) temporary_name_.clear();
+  notice();
+  (void)::unlinkat(directory, mark.c_str(), 0);
+  return status;
+}
+
+absl::Status NewContent::ExchangeUnchanged(const std::function<void()>& at_step) {
+  at_step();
   RETURN_IF_ERROR(Rename(RENAME_EXCHANGE));
+  at_step();
   // Whatever was there at that moment has the temporary name now, and goes with it.
   struct stat replaced {};
   if (::fstatat(place_->directory.get(), temporary_name_.c_str(), &replaced, AT_SYMLINK_NOFOLLOW) ==
@@ -117,6 +149,24 @@ absl::Status NewContent::ReplaceUnchanged() {
   }
   RETURN_IF_ERROR(Rename(RENAME_EXCHANGE));
   return Changed(*place_, "");
+}
+
+void NewContent::TakeBack(const Place& place, const std::string& temporary_name) {
+  const int directory = place.directory.get();
+  const std::string mark = MarkOf(temporary_name);
+  const ino_t made = InodeOf(directory, mark);
+  const ino_t left = InodeOf(directory, temporary_name);
+  if (made != 0 && left != 0 && left != made && InodeOf(directory, place.name) == made) {
+    (void)::renameat2(directory, temporary_name.c_str(), directory, place.name.c_str(),
+                      RENAME_EXCHANGE);
+  }
+  Discard(place, temporary_name);
+}
+
+void NewContent::Discard(const Place& place, const std::string& temporary_name) {
+  // ENOENT, or a patch's directory.
+  (void)::unlinkat(place.directory.get(), temporary_name.c_str(), 0);
+  (void)::unlinkat(place.directory.get(), MarkOf(temporary_name).c_str(), 0);
 }
 
 absl::StatusOr<struct stat> NewContent::stat() const {

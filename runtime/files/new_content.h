@@ -2,6 +2,7 @@
 #ifndef GLOVEBOX_FILES_NEW_CONTENT_H_
 #define GLOVEBOX_FILES_NEW_CONTENT_H_
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -35,8 +36,15 @@ class NewContent {
   // PATH_EXISTS when anything is there.
   absl::Status PlaceNew();
   // Takes the place of the file that was there at Begin and has not changed since: else that stays,
-  // and this is DIGEST_MISMATCH.
-  absl::Status ReplaceUnchanged();
+  // and this is DIGEST_MISMATCH. `at_step` is called before each system call that changes the
+  // directory, for tests.
+  absl::Status ReplaceUnchanged(const std::function<void()>& at_step = nullptr);
+
+  // Of a run that was killed: takes its temporary names away; what ReplaceUnchanged had exchanged
+  // and not looked at yet comes back first. `place`: the file; may be run any number of times.
+  static void TakeBack(const Place& place, const std::string& temporary_name);
+  // Of a run that had answered: the temporary names alone.
+  static void Discard(const Place& place, const std::string& temporary_name);
 
   // After that: of the file.
   std::string digest() { return digest_.Digest(); }
@@ -47,6 +55,7 @@ class NewContent {
       : place_(place), temporary_name_(std::move(temporary_name)) {}
   absl::Status SetMode();
   absl::Status Rename(unsigned flags);
+  absl::Status ExchangeUnchanged(const std::function<void()>& at_step);
 
   const Place* place_;
   std::string temporary_name_;  // "": there is none any more

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -17,6 +16,7 @@
 #include "base/status.h"
 #include "gtest/gtest.h"
 #include "linux/file_io.h"
+#include "tests/unit/files/killed_at_step.h"
 #include "tests/unit/patch/map_tree.h"
 
 namespace glovebox {
@@ -93,22 +93,6 @@ class TransactionTest : public ::testing::Test {
     RETURN_IF_ERROR(transaction.Commit());
     transaction.Finish();
     return absl::OkStatus();
-  }
-
-  // Runs `work` in a process that kills itself at step `kill_at`. Whether it lived to the end.
-  template <typename Work>
-  static bool Survives(int kill_at, const Work& work) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-      int step = 0;
-      work([&step, kill_at] {
-        if (step++ == kill_at) ::raise(SIGKILL);
-      });
-      ::_exit(0);
-    }
-    int status = 0;
-    EXPECT_EQ(::waitpid(child, &status, 0), child);
-    return WIFEXITED(status);
   }
 
   // As one that is killed when all is in place and nothing is answered.
