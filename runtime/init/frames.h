@@ -142,12 +142,15 @@ inline constexpr uint32_t kShellInputMax = 1024 * 1024 + 64;
 enum class SocketKind : uint32_t {
   kConnectIpv4 = 1,  // TCP, its connection to 127.0.0.1:port begun and not waited for
   kConnectIpv6 = 2,  // the same to [::1]:port
+  // NETLINK_SOCK_DIAG: what listens there. The filter of commands, which init has too, refuses it,
+  // so this is one that init opened before: each answer leads to the same socket.
+  kDiag = 3,
 };
 
 struct OpenSocketBody {
   uint64_t request;  // the daemon's, for its answer
   SocketKind kind;   // one that this init does not know: EINVAL
-  uint16_t port;     // of kConnect*
+  uint16_t port;     // of kConnect*, else 0
   uint16_t reserved;
 };
 // Requests that a daemon may have without their answers.

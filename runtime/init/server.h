@@ -28,6 +28,8 @@ class Server {
       : table_(&memory->execs), ended_(&memory->ended), refusals_(&memory->refusals) {
     frame_.body = memory->frame_body;
   }
+  // What RunSetup returned.
+  void KeepDiag(long diag) { sockets_.KeepDiag(diag); }
   // Step listen; ends the process when it fails.
   void Listen();
   [[noreturn]] void Run(const PlanReader& plan);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/if.h>
 #include <linux/keyctl.h>
+#include <linux/netlink.h>
 #include <linux/sockios.h>
 #include <sys/socket.h>
 
@@ -47,9 +48,16 @@ void BringLoopbackUp() {
   Require(raw::Ioctl(fd.get(), SIOCSIFFLAGS, &request), kStep, "SIOCSIFFLAGS");
 }
 
+// Before the filter, which has only the netlink of interfaces. A kernel without it has no such
+// sockets to tell of; who asks is told.
+long OpenDiag() {
+  return raw::Call(__NR_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                   NETLINK_SOCK_DIAG);
+}
+
 }  // namespace
 
-void RunSetup(const PlanReader& plan) {
+long RunSetup(const PlanReader& plan) {
   EnterCgroupNamespace();
   JoinSessionKeyring();
   Rootfs rootfs(plan);
@@ -65,6 +73,7 @@ void RunSetup(const PlanReader& plan) {
   UniqueFd queues = OpenMessageQueues(plan);
   SetHostname(plan);
   BringLoopbackUp();
+  long diag = OpenDiag();
   rootfs
       .LimitNamespaces();  // through a descriptor from before the mask; the last namespace is made
   rootfs.PivotRoot();
@@ -77,6 +86,7 @@ void RunSetup(const PlanReader& plan) {
   SetNotDumpable();
   EnterLandlock(plan, static_cast<UniqueFd&&>(queues));
   InstallInitFilter(plan);
+  return diag;
 }
 
 }  // namespace glovebox

@@ -1,6 +1,7 @@
 #include "init/socket_answers.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -26,7 +27,9 @@ long BeginConnection(int family, const Address& address) {
   return begun;
 }
 
-long OpenSocket(const OpenSocketBody& asked) {
+}  // namespace
+
+long SocketAnswers::OpenSocket(const OpenSocketBody& asked) const {
   switch (asked.kind) {
     case SocketKind::kConnectIpv4: {
       sockaddr_in address{};
@@ -42,11 +45,14 @@ long OpenSocket(const OpenSocketBody& asked) {
       address.sin6_addr.s6_addr[15] = 1;
       return BeginConnection(AF_INET6, address);
     }
+    case SocketKind::kDiag:
+      if (diag_ < 0) return diag_;
+      return raw::Fcntl(static_cast<int>(diag_), F_DUPFD_CLOEXEC, 0);
   }
   return -EINVAL;
 }
 
-}  // namespace
+void SocketAnswers::KeepDiag(long diag) { diag_ = diag; }
 
 bool SocketAnswers::Take(const OpenSocketBody& asked) {
   if (count_ == kSocketsAskedMax) return false;

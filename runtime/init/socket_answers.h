@@ -2,6 +2,8 @@
 #ifndef GLOVEBOX_INIT_SOCKET_ANSWERS_H_
 #define GLOVEBOX_INIT_SOCKET_ANSWERS_H_
 
+#include <errno.h>
+
 #include "base/unique_fd.h"
 #include "init/connection.h"
 #include "init/frames.h"
@@ -12,6 +14,8 @@ namespace glovebox {
 // connection is only begun.
 class SocketAnswers {
  public:
+  // The one for kDiag, or why there is none (-errno).
+  void KeepDiag(long diag);
   // False: the daemon asks for more at once than it may.
   bool Take(const OpenSocketBody& asked);
   // True when every answer was sent.
@@ -25,6 +29,9 @@ class SocketAnswers {
     UniqueFd socket;
   };
 
+  long OpenSocket(const OpenSocketBody& asked) const;
+
+  long diag_ = -ENOTSUP;  // kept for as long as init lives
   Answer owed_[kSocketsAskedMax] = {};
   uint32_t first_ = 0;
   uint32_t count_ = 0;

@@ -2,6 +2,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -51,6 +55,37 @@ class SocketTest : public testing::Test {
     return error;
   }
 
+  // How many TCP sockets of IPv4 or IPv6 listen, as the kernel answers on `diag`.
+  static int Listeners(const UniqueFd& diag) {
+    int count = 0;
+    for (const int family : {AF_INET, AF_INET6}) {
+      struct {
+        nlmsghdr header;
+        inet_diag_req_v2 body;
+      } request{};
+      request.header.nlmsg_len = sizeof request;
+      request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+      request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+      request.body.sdiag_family = static_cast<uint8_t>(family);
+      request.body.sdiag_protocol = IPPROTO_TCP;
+      request.body.idiag_states = 1u << 10;  // TCP_LISTEN
+      EXPECT_EQ(::send(diag.get(), &request, sizeof request, 0), ssize_t{sizeof request});
+      for (bool done = false; !done;) {
+        alignas(nlmsghdr) char buffer[32768];
+        const ssize_t got = ::recv(diag.get(), buffer, sizeof buffer, 0);
+        if (got <= 0) return -1;
+        auto left = static_cast<uint32_t>(got);
+        for (auto* at = reinterpret_cast<nlmsghdr*>(buffer); NLMSG_OK(at, left);
+             at = NLMSG_NEXT(at, left)) {
+          if (at->nlmsg_type == NLMSG_ERROR) return -1;
+          done = done || at->nlmsg_type == NLMSG_DONE;
+          count += at->nlmsg_type == SOCK_DIAG_BY_FAMILY ? 1 : 0;
+        }
+      }
+    }
+    return count;
+  }
+
   InitRig rig_;
   std::unique_ptr<TestSandbox> sandbox_ = rig_.Ready();
 };
@@ -85,6 +120,32 @@ TEST_F(SocketTest, ConnectionsReachWhatListensInTheSandboxAndNotOnTheHost) {
     EXPECT_STREQ(text, "inside\n");
     break;
   }
+}
+
+TEST_F(SocketTest, WhatListensIsToldOfTheSandboxAndNotOfTheHost) {
+  const UniqueFd host(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::listen(host.get(), 1), 0);
+  Ask(1, SocketKind::kDiag, 0);
+  const Made first = Next();
+  ASSERT_EQ(first.body.error, 0);
+  int protocol = -1;
+  socklen_t size = sizeof protocol;
+  ASSERT_EQ(::getsockopt(first.socket.get(), SOL_SOCKET, SO_PROTOCOL, &protocol, &size), 0);
+  EXPECT_EQ(protocol, NETLINK_SOCK_DIAG);
+  EXPECT_NE(::fcntl(first.socket.get(), F_GETFL) & O_NONBLOCK, 0);
+  EXPECT_EQ(Listeners(first.socket), 0);
+
+  Spec spec;
+  spec.argv = {"/bin/sh", "-c", "nc -l -p 4000 -e /bin/echo inside & sleep 600"};
+  const auto exec = sandbox_->Start(spec);
+  (void)sandbox_->NextOf(FrameKind::kStarted);
+  while (Listeners(first.socket) == 0) {
+    ASSERT_EQ(::poll(nullptr, 0, 1), 0);
+  }
+  EXPECT_EQ(Listeners(first.socket), 1);
+  // Another one is the same socket, so what was said to one is read from either.
+  Ask(2, SocketKind::kDiag, 0);
+  EXPECT_EQ(Listeners(Next().socket), 1);
 }
 
 TEST_F(SocketTest, AKindThatIsNotKnownIsAnError) {

@@ -1,0 +1,188 @@
+#include "linux/socket_diag.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <string>
+
+#include "base/status.h"
+
+namespace glovebox {
+namespace {
+
+constexpr uint32_t kSequence = 7;
+
+SocketDiag Diag(UniqueFd* shared = nullptr) {
+  UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
+  if (shared != nullptr) shared->Reset(::dup(fd.get()));
+  auto diag = SocketDiag::Adopt(std::move(fd));
+  EXPECT_TRUE(diag.ok()) << diag.status();
+  return *std::move(diag);
+}
+
+struct Server {
+  UniqueFd fd;
+  uint16_t port = 0;
+  uint64_t inode = 0;
+};
+template <typename Address>
+Server Bind(Address address, bool listens = true) {
+  Server server;
+  const int family = reinterpret_cast<const sockaddr*>(&address)->sa_family;
+  server.fd.Reset(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(::bind(server.fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  if (listens) {
+    EXPECT_EQ(::listen(server.fd.get(), 1), 0);
+  }
+  sockaddr_in bound{};  // the port is at the same place of both
+  socklen_t size = sizeof bound;
+  (void)::getsockname(server.fd.get(), reinterpret_cast<sockaddr*>(&bound), &size);
+  server.port = ntohs(bound.sin_port);
+  struct stat status {};
+  (void)::fstat(server.fd.get(), &status);
+  server.inode = status.st_ino;
+  return server;
+}
+Server Ipv4(uint32_t address, bool listens = true) {
+  sockaddr_in full{};
+  full.sin_family = AF_INET;
+  full.sin_addr.s_addr = htonl(address);
+  return Bind(full, listens);
+}
+Server Ipv6(const in6_addr& address) {
+  sockaddr_in6 full{};
+  full.sin6_family = AF_INET6;
+  full.sin6_addr = address;
+  return Bind(full);
+}
+
+TEST(SocketDiagTest, OnlySocketsForThatAreTaken) {
+  const auto taken = [](int fd) { return SocketDiag::Adopt(UniqueFd(fd)).ok(); };
+  EXPECT_TRUE(taken(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)));
+  EXPECT_FALSE(taken(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)));
+  EXPECT_FALSE(taken(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
+  EXPECT_FALSE(taken(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  EXPECT_FALSE(taken(ends[0]));
+  EXPECT_FALSE(taken(ends[1]));
+}
+
+TEST(SocketDiagTest, WhatAConnectionWouldGetIsFound) {
+  SocketDiag diag = Diag();
+  ASSERT_TRUE(diag.Check().ok());
+  const Server loopback = Ipv4(INADDR_LOOPBACK), any = Ipv4(INADDR_ANY);
+  const Server other = Ipv4(INADDR_LOOPBACK + 1), deaf = Ipv4(INADDR_LOOPBACK, false);
+  for (const Server* server : {&loopback, &any}) {
+    const auto found = diag.Find(server->port);
+    ASSERT_TRUE(found.ok()) << found.status();
+    ASSERT_TRUE(found->has_value());
+    EXPECT_EQ((*found)->port, server->port);
+    EXPECT_EQ((*found)->inode, server->inode);
+    EXPECT_EQ((*found)->address, server == &any ? "0.0.0.0" : "127.0.0.1");
+  }
+  for (const Server* server : {&other, &deaf}) {
+    const auto found = diag.Find(server->port);
+    ASSERT_TRUE(found.ok()) << found.status();
+    EXPECT_FALSE(found->has_value()) << (*found)->address;
+  }
+}
+
+TEST(SocketDiagTest, ServersOfIpv6AreFound) {
+  SocketDiag diag = Diag();
+  const Server loopback = Ipv6(in6addr_loopback), any = Ipv6(in6addr_any);
+  EXPECT_EQ((**diag.Find(loopback.port)).address, "::1");
+  EXPECT_EQ((**diag.Find(any.port)).address, "::");
+}
+
+TEST(SocketDiagTest, AllThatListenAreListedAndTheRestIsCounted) {
+  SocketDiag diag = Diag();
+  const Server first = Ipv4(INADDR_LOOPBACK + 5), second = Ipv6(in6addr_any);
+  const Server deaf = Ipv4(INADDR_LOOPBACK, false);
+  const auto listing = diag.List(100'000);
+  ASSERT_TRUE(listing.ok()) << listing.status();
+  EXPECT_EQ(listing->omitted, 0u);
+  std::string found;
+  for (const ListeningSocket& socket : listing->sockets) {
+    EXPECT_NE(socket.inode, deaf.inode);
+    if (socket.inode == first.inode || socket.inode == second.inode) found += socket.address + " ";
+  }
+  EXPECT_EQ(found, "127.0.0.6 :: ");
+  const auto cut = diag.List(1);
+  ASSERT_TRUE(cut.ok()) << cut.status();
+  EXPECT_EQ(cut->sockets.size(), 1u);
+  EXPECT_GE(cut->omitted, 1u);
+}
+
+TEST(SocketDiagTest, AnswersToSomebodyElseAreNotTakenForOurs) {
+  UniqueFd shared;
+  SocketDiag diag = Diag(&shared);
+  const Server server = Ipv4(INADDR_LOOPBACK);
+  struct {
+    nlmsghdr header;
+    inet_diag_req_v2 body;
+  } question{};
+  question.header = {sizeof question, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, 1, 0};
+  question.body.sdiag_family = AF_INET;
+  question.body.sdiag_protocol = IPPROTO_TCP;
+  question.body.idiag_states = ~0u;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(::send(shared.get(), &question, sizeof question, 0), ssize_t{sizeof question});
+    const auto found = diag.Find(server.port);
+    ASSERT_TRUE(found.ok()) << found.status();
+    EXPECT_EQ((*found)->inode, server.inode);
+  }
+}
+
+TEST(SocketDiagTest, AnAnswerThatWasStolenIsAnErrorAndNothingWaits) {
+  UniqueFd shared;
+  SocketDiag diag = Diag(&shared);
+  sock_filter none[] = {{0x06, 0, 0, 0}};  // drop everything
+  const sock_fprog program{1, none};
+  ASSERT_EQ(::setsockopt(shared.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program), 0);
+  for (const absl::Status& status : {diag.Find(1).status(), diag.List(10).status()}) {
+    EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+    EXPECT_EQ(GetErrorDetail(status)->reason, "PORTS_UNKNOWN");
+  }
+}
+
+std::string Message(uint16_t type, absl::string_view body, uint32_t sequence = kSequence) {
+  nlmsghdr header{};
+  header.nlmsg_len = static_cast<uint32_t>(sizeof header + body.size());
+  header.nlmsg_type = type;
+  header.nlmsg_seq = sequence;
+  std::string message(reinterpret_cast<const char*>(&header), sizeof header);
+  message.append(body.data(), body.size());
+  message.resize(NLMSG_ALIGN(message.size()));
+  return message;
+}
+
+TEST(SocketDiagTest, WhatIsNoAnswerIsRefused) {
+  EXPECT_FALSE(ParseDiagAnswer("x", kSequence).ok());
+  EXPECT_FALSE(ParseDiagAnswer(Message(SOCK_DIAG_BY_FAMILY, "short"), kSequence).ok());
+  EXPECT_FALSE(ParseDiagAnswer(Message(NLMSG_ERROR, "12"), kSequence).ok());
+  std::string longer = Message(NLMSG_DONE, "");
+  longer[0] = 100;
+  EXPECT_FALSE(ParseDiagAnswer(longer, kSequence).ok());
+  // Of another question.
+  const auto other = ParseDiagAnswer(Message(SOCK_DIAG_BY_FAMILY, "short", 8), kSequence);
+  ASSERT_TRUE(other.ok());
+  EXPECT_TRUE(other->sockets.empty() && !other->done);
+  const int32_t error = -ENOENT;
+  const auto failed = ParseDiagAnswer(
+      Message(NLMSG_ERROR, {reinterpret_cast<const char*>(&error), sizeof error}), kSequence);
+  ASSERT_TRUE(failed.ok());
+  EXPECT_EQ(failed->error, ENOENT);
+}
+
+}  // namespace
+}  // namespace glovebox
