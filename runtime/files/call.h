@@ -49,6 +49,7 @@ absl::Status MakeDirectoryCall(FilesCall* call);
 absl::Status MoveCall(FilesCall* call);
 absl::Status RemoveCall(FilesCall* call);
 absl::Status ApplyPatchCall(FilesCall* call);
+absl::Status FindOwnersCall(FilesCall* call);
 // Of a run of any of them.
 absl::Status UndoCall(FilesCall* call);
 absl::Status FinishCall(FilesCall* call);

@@ -29,8 +29,8 @@ constexpr NamedOperation kOperations[] = {
     {kFilesEdit, EditFileCall},      {kFilesStat, StatFileCall},
     {kFilesList, ListDirectoryCall}, {kFilesMakeDirectory, MakeDirectoryCall},
     {kFilesMove, MoveCall},          {kFilesRemove, RemoveCall},
-    {kFilesApply, ApplyPatchCall},   {kFilesUndo, UndoCall},
-    {kFilesFinish, FinishCall},
+    {kFilesApply, ApplyPatchCall},   {kFilesOwners, FindOwnersCall},
+    {kFilesUndo, UndoCall},          {kFilesFinish, FinishCall},
 };
 
 bool IsToken(const char* text) {

@@ -41,6 +41,10 @@ inline constexpr char kFilesMakeDirectory[] = "make-directory";
 inline constexpr char kFilesMove[] = "move";
 inline constexpr char kFilesRemove[] = "remove";
 inline constexpr char kFilesApply[] = "apply";
+// Of sockets, which are files of their own kind: its request has inodes (field 1, repeated), its
+// answer (field 1, repeated) inode, pid and the process's name (fields 1 to 3) of those found.
+inline constexpr char kFilesOwners[] = "owners";
+inline constexpr size_t kFilesOwnersMax = 1000;
 inline constexpr char kFilesUndo[] = "undo";
 inline constexpr char kFilesFinish[] = "finish";
 inline constexpr char kFilesUndone[] = "undone";

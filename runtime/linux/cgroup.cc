@@ -177,6 +177,19 @@ absl::StatusOr<std::vector<uint32_t>> SandboxCgroup::ListExecLeaves() const {
   return numbers;
 }
 
+absl::StatusOr<std::map<uint64_t, uint32_t>> SandboxCgroup::ExecLeafIds() const {
+  ASSIGN_OR_RETURN(const std::vector<uint32_t> numbers, ListExecLeaves());
+  std::map<uint64_t, uint32_t> ids;
+  for (const uint32_t number : numbers) {
+    struct stat status {};
+    // A leaf that went meanwhile is none. The inode's number is the id, and is not used again.
+    if (::fstatat(directory_.get(), LeafName(number).c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
+      ids[status.st_ino] = number;
+    }
+  }
+  return ids;
+}
+
 void SandboxCgroup::RemoveExecLeafIfEmpty(uint32_t number) const {
   // EBUSY: something lives in it.
   (void)unlinkat(directory_.get(), LeafName(number).c_str(), AT_REMOVEDIR);

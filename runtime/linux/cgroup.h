@@ -26,6 +26,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -89,6 +90,8 @@ class SandboxCgroup {
 
   // Numbers of the leaves that are there.
   absl::StatusOr<std::vector<uint32_t>> ListExecLeaves() const;
+  // Of the same, by the id that the kernel gives a cgroup.
+  absl::StatusOr<std::map<uint64_t, uint32_t>> ExecLeafIds() const;
   // Removes a leaf that is empty already; one where something lives stays.
   void RemoveExecLeafIfEmpty(uint32_t number) const;
 

@@ -415,6 +415,24 @@ absl::StatusOr<std::unique_ptr<SandboxSockets::Place>> Sandbox::EnterSockets(
   return sockets_->Enter(std::move(ended));
 }
 
+std::map<uint64_t, std::string> Sandbox::ExecsByCgroup() const {
+  std::shared_ptr<SandboxCgroup> cgroup;
+  std::map<uint32_t, std::string> ids;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (resources_ != nullptr) cgroup = resources_->cgroup;
+    for (const auto& [exec_id, exec] : execs_) ids[exec->number()] = exec_id;
+  }
+  std::map<uint64_t, std::string> execs;
+  if (cgroup == nullptr) return execs;
+  const auto leaves = cgroup->ExecLeafIds();
+  if (!leaves.ok()) return execs;
+  for (const auto& [cgroup_id, number] : *leaves) {
+    if (const auto found = ids.find(number); found != ids.end()) execs[cgroup_id] = found->second;
+  }
+  return execs;
+}
+
 absl::StatusOr<std::shared_ptr<SandboxChanges>> Sandbox::Changes() const {
   absl::MutexLock lock(&mutex_);
   if (left_) return ShuttingDown();

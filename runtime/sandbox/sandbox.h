@@ -227,6 +227,10 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   absl::StatusOr<std::unique_ptr<SandboxSockets::Place>> EnterSockets(SandboxSockets::Ended ended)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Ids of the execs whose cgroups are there, by the id that the kernel gives a cgroup: of those
+  // that run, and of those that left something behind. Empty when it cannot be told.
+  std::map<uint64_t, std::string> ExecsByCgroup() const ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Kills every process and waits for their end; execs that run get kSandboxGone. Cgroups, disk and
   // ids are given back on the clean-up queue. Idempotent.
   // kWait: on this thread, and everything is gone when it returns.

@@ -58,6 +58,9 @@ class SandboxSockets : public std::enable_shared_from_this<SandboxSockets> {
     // errno: SYSTEM_CALL_FAILED.
     void Open(SocketKind kind, uint16_t port, Made made);
 
+    // Held by who asks on a socket of kDiag: there is one for the whole sandbox.
+    absl::Mutex& asking() const { return sockets_->asking_; }
+
    private:
     friend class SandboxSockets;
     Place(std::shared_ptr<SandboxSockets> sockets, uint64_t number)
@@ -100,6 +103,7 @@ class SandboxSockets : public std::enable_shared_from_this<SandboxSockets> {
 
   const std::shared_ptr<InitClient> init_;
   SocketBudget* const budget_;
+  absl::Mutex asking_;
   mutable absl::Mutex mutex_;
   absl::Status ended_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_number_ ABSL_GUARDED_BY(mutex_) = 1;

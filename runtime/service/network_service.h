@@ -5,6 +5,7 @@
 
 #include "glovebox/v1/network.grpc.pb.h"
 #include "service/service_deps.h"
+#include "service/unary_call.h"
 
 namespace glovebox {
 
@@ -15,8 +16,17 @@ class NetworkService final : public v1::NetworkService::CallbackService {
 
   grpc::ServerBidiReactor<v1::ForwardPortRequest, v1::ForwardPortResponse>* ForwardPort(
       grpc::CallbackServerContext* context) override;
+  grpc::ServerUnaryReactor* ListListeningPorts(grpc::CallbackServerContext* context,
+                                               const v1::ListListeningPortsRequest* request,
+                                               v1::ListListeningPortsResponse* response) override;
+  grpc::ServerUnaryReactor* WaitForPort(grpc::CallbackServerContext* context,
+                                        const v1::WaitForPortRequest* request,
+                                        v1::WaitForPortResponse* response) override;
 
  private:
+  absl::Status List(const UnaryCall& call, const v1::ListListeningPortsRequest& request,
+                    v1::ListListeningPortsResponse* response) const;
+
   const ServiceDeps& deps_;
 };
 

@@ -7,9 +7,11 @@ stopped, so that the test answers in its place.
 """
 
 import ctypes
+import errno
 import fcntl
 import os
 import pathlib
+import select
 import signal
 import socket
 import struct
@@ -19,7 +21,8 @@ import unittest
 import daemon
 
 MAGIC = 0x67624652
-HELLO_ACK, STARTED, OUTPUT, STDIN_ACK, END, REFUSED, HELD, HELD_ALL = range(64, 72)
+HELLO_ACK, STARTED, OUTPUT, STDIN_ACK, END, REFUSED, HELD, HELD_ALL, PAUSED, SOCKET = range(64, 74)
+OPEN_SOCKET = 12
 VERSION = 2
 PIDFD_GETFD = 438  # of every architecture
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -81,6 +84,25 @@ ANSWERS = {
     "an end of what it does not hold": ([(hello_ack(), None), (frame(STARTED, 9, b"\0" * 16), None)], "does not hold"),
     "it closes": ([(hello_ack(), None)], "closed|took it over|take it over"),
 }
+
+
+def descriptor_of(make):
+    """Of what a function makes, which is then nobody else's."""
+    return lambda: make().detach()
+
+
+NETLINK_SOCK_DIAG = 4
+# What stands for a socket that was asked for.
+NO_SOCKETS = {
+    "a socket of AF_UNIX": descriptor_of(lambda: socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)),
+    "a socket of UDP": descriptor_of(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)),
+    "netlink for interfaces": descriptor_of(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)),
+    "a pipe": pipe_end,
+    "memory": lambda: sealed_memfd(4096),
+}
+# What the one that asks for a TCP socket does not take, and the one that asks what listens.
+FOR_TCP = {**NO_SOCKETS, "netlink for sockets": descriptor_of(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG))}
+FOR_DIAG = {**NO_SOCKETS, "a socket of TCP": descriptor_of(socket.socket)}
 
 
 class HostileInit(daemon.FreshDaemonCase):
@@ -216,6 +238,75 @@ class HostileInit(daemon.FreshDaemonCase):
                 self.ok("rm", sandbox)
         self.say_to_neighbour("after")
         self.assertEqual(self.state(self.neighbour)[0], "running")
+
+    def answer_socket(self, connection, fds, error=0):
+        """Answers the daemon's next request for a socket, in the place of init, which stands still."""
+        self.assertEqual(select.select([connection], [], [], daemon.DEADLINE_S)[0], [connection])
+        asked = connection.recv(4096)
+        self.assertEqual(struct.unpack_from("<IH", asked), (MAGIC, OPEN_SOCKET))
+        body = struct.pack("<QiI", struct.unpack_from("<Q", asked, 16)[0], error, 0)
+        socket.send_fds(connection, [frame(SOCKET, body=body)], fds)
+        for fd in fds:
+            os.close(fd)
+
+    def test_a_socket_that_is_none_fails_the_call_alone(self):
+        sandbox = self.create()
+        pid = self.init_pid(sandbox)
+        with self.socket_of(pid, listening=False) as connection:
+            for call, answers, said in ((("ports", sandbox), FOR_DIAG, b"is no socket for questions"),
+                                        (("port-forward", "--stdio", sandbox, "80"), FOR_TCP, b"is no TCP socket")):
+                for name, make in answers.items():
+                    with self.subTest(call[0], answer=name):
+                        os.kill(pid, signal.SIGSTOP)
+                        client = self.daemon.popen(*call)
+                        self.answer_socket(connection, [make()])
+                        _, err = client.communicate(timeout=daemon.DEADLINE_S)
+                        os.kill(pid, signal.SIGCONT)
+                        self.assertEqual(client.returncode, 1)
+                        self.assertIn(said, err)
+                        self.assertEqual(self.state(sandbox)[0], "running")
+        self.assertEqual(self.ok("exec", sandbox, "--", "echo", "well"), b"well\n")
+        self.ok("ports", sandbox)
+        self.say_to_neighbour("sockets")
+
+    def test_a_socket_without_a_descriptor_or_with_two_ends_its_sandbox(self):
+        for count in (0, 2):
+            with self.subTest(descriptors=count):
+                sandbox = self.create()
+                pid = self.init_pid(sandbox)
+                with self.socket_of(pid, listening=False) as connection:
+                    os.kill(pid, signal.SIGSTOP)
+                    client = self.daemon.popen("ports", sandbox)
+                    self.answer_socket(connection, [FOR_DIAG["a pipe"]() for _ in range(count)])
+                    _, err = client.communicate(timeout=daemon.DEADLINE_S)
+                self.assertEqual(client.returncode, 1)
+                daemon.wait_until(lambda: self.state(sandbox)[0] == "stopped", "the sandbox is stopped")
+                self.assertRegex(self.state(sandbox)[1], "malformed frame")
+                self.say_to_neighbour(str(count))
+                self.ok("rm", sandbox)
+
+    def test_an_init_that_knows_no_such_socket_is_said_to_be_older(self):
+        sandbox = self.create()
+        pid = self.init_pid(sandbox)
+        for error, said in ((errno.EINVAL, b"made by a release that could not"), (errno.EPROTONOSUPPORT, b"no sock_diag")):
+            with self.subTest(error), self.socket_of(pid, listening=False) as connection:
+                os.kill(pid, signal.SIGSTOP)
+                client = self.daemon.popen("wait-port", sandbox, "80")
+                self.answer_socket(connection, [], error)
+                _, err = client.communicate(timeout=daemon.DEADLINE_S)
+                os.kill(pid, signal.SIGCONT)
+                self.assertEqual(client.returncode, 1)
+                self.assertIn(said, err)
+
+    def test_an_init_that_does_not_answer_costs_the_wait_its_time(self):
+        sandbox = self.create()
+        pid = self.init_pid(sandbox)
+        os.kill(pid, signal.SIGSTOP)
+        done = self.daemon.cli("wait-port", "--timeout", "100ms", sandbox, "80")
+        os.kill(pid, signal.SIGCONT)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"its init has not answered yet", done.stderr)
+        self.say_to_neighbour("slow")
 
     def test_those_who_wait_for_a_stopped_init_hold_up_nobody_else(self):
         sandbox, client = self.victim()

@@ -20,6 +20,7 @@ absl::Span<const FuzzTarget> FuzzTargets() {
       {"init_frame", FuzzInitFrame},
       {"journal_record", FuzzJournalRecord},
       {"launch_plan", FuzzLaunchPlan},
+      {"listening_sockets", FuzzListeningSockets},
       {"mount_table", FuzzMountTable},
       {"oci_document", FuzzOciDocument},
       {"output_region", FuzzOutputRegion},

@@ -27,6 +27,7 @@ void FuzzFilesAnswer(absl::string_view input);
 void FuzzClientHello(absl::string_view input);
 void FuzzDnsQuery(absl::string_view input);
 void FuzzProxyRequest(absl::string_view input);
+void FuzzListeningSockets(absl::string_view input);
 
 // Written by a client of the daemon, or by who runs it.
 void FuzzRequest(absl::string_view input);

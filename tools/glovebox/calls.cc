@@ -86,6 +86,8 @@ GLOVEBOX_CALL(snapshots, SnapshotService, ListImages)
 GLOVEBOX_CALL(snapshots, SnapshotService, DeleteImage)
 GLOVEBOX_CALL(snapshots, SnapshotService, SetCache)
 GLOVEBOX_CALL(snapshots, SnapshotService, ListCaches)
+GLOVEBOX_CALL(network, NetworkService, ListListeningPorts)
+GLOVEBOX_CALL(network, NetworkService, WaitForPort)
 GLOVEBOX_CALL(snapshots, SnapshotService, DeleteCache)
 GLOVEBOX_CALL(node, NodeService, GetNode)
 #undef GLOVEBOX_CALL

@@ -96,6 +96,7 @@ void AddAllVerbs(Verb app, Invocation& invocation) {
   AddPause(app, invocation);
   AddResume(app, invocation);
   AddPortForward(app, invocation);
+  AddPorts(app, invocation);
   AddRm(app, invocation);
   AddImage(app, invocation);
   AddSnapshot(app, invocation);

@@ -46,6 +46,7 @@ void AddRollback(Verb app, Invocation& invocation);
 void AddPause(Verb app, Invocation& invocation);
 void AddResume(Verb app, Invocation& invocation);
 void AddPortForward(Verb app, Invocation& invocation);
+void AddPorts(Verb app, Invocation& invocation);
 void AddRm(Verb app, Invocation& invocation);
 void AddImage(Verb app, Invocation& invocation);
 void AddCache(Verb app, Invocation& invocation);

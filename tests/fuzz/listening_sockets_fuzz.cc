@@ -1,0 +1,32 @@
+// What the kernel and the program for files say of the sockets that listen in a sandbox.
+#include <sys/socket.h>
+
+#include <cstring>
+
+#include "linux/socket_diag.h"
+#include "service/port_owner_answer.h"
+#include "tests/fuzz/fuzz_input.h"
+#include "tests/fuzz/targets.h"
+
+namespace glovebox {
+
+void FuzzListeningSockets(absl::string_view bytes) {
+  FuzzInput input(bytes);
+  const uint32_t sequence = input.Byte();
+  const absl::string_view rest = bytes.substr(bytes.empty() ? 0 : 1);
+  if (const auto answer = ParseDiagAnswer(rest, sequence); answer.ok()) {
+    Demand(answer->sockets.size() <= rest.size() / 88, "a socket is 16 and 72 bytes at least");
+    for (const ListeningSocket& socket : answer->sockets) {
+      Demand(!socket.address.empty() && socket.address.size() < 46, "addresses are addresses");
+    }
+  }
+  for (const auto& [inode, owner] : ParsePortOwners(rest, {1, 2, sequence})) {
+    Demand(inode == 1 || inode == 2 || inode == sequence, "owners are of what was asked for");
+    Demand(owner.pid != 0 && owner.program.size() <= 15 * 4, "owners are bounded");
+    for (const char byte : owner.program) {
+      Demand(static_cast<unsigned char>(byte) >= 0x20 && byte != 0x7f, "names are escaped");
+    }
+  }
+}
+
+}  // namespace glovebox
