@@ -20,9 +20,9 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "front/call_filter.h"
-#include "front/confinement.h"
 #include "front/daemon_link.h"
 #include "front/front_loop.h"
+#include "linux/confinement.h"
 #include "linux/file_io.h"
 
 namespace glovebox {
@@ -60,7 +60,7 @@ absl::StatusOr<TlsIdentity> ReadIdentity(const std::vector<UniqueFd>& fds) {
 }
 
 absl::Status Confine(const FrontSetup& setup) {
-  RETURN_IF_ERROR(EnterEmptyWorld());
+  RETURN_IF_ERROR(EnterEmptyWorld("glovebox-front", WorldNetwork::kNone));
   const uint64_t connections = setup.connections_max;
   return GiveUpPrivilege(setup.uid, connections * 2 + kDescriptorsBesides,
                          kMemoryBytes + connections * kConnectionBytes);
@@ -77,7 +77,7 @@ absl::Status Serve(DaemonLink* link) {
   ASSIGN_OR_RETURN(const auto loop, FrontLoop::Make(received.setup, std::move(received.fds[0]),
                                                     std::move(tls), link, &clock));
   received.fds.clear();
-  RETURN_IF_ERROR(LoadFrontFilter());
+  RETURN_IF_ERROR(LoadAllowFilter(FrontCalls()));
   link->Ready();
   loop->Run();
   return absl::OkStatus();

@@ -1,5 +1,5 @@
 // What glovebox-front gives up, and that each layer of it refuses alone.
-#include "front/confinement.h"
+#include "linux/confinement.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -40,8 +40,9 @@ constexpr uint64_t kMemory = uint64_t{1} << 30;
 enum class Layers { kWorld, kAll };
 
 bool Confine(Layers layers) {
-  return EnterEmptyWorld().ok() && GiveUpPrivilege(kNobody, 64, kMemory).ok() &&
-         (layers == Layers::kWorld || LoadFrontFilter().ok());
+  return EnterEmptyWorld("glovebox-front", WorldNetwork::kNone).ok() &&
+         GiveUpPrivilege(kNobody, 64, kMemory).ok() &&
+         (layers == Layers::kWorld || LoadAllowFilter(FrontCalls()).ok());
 }
 
 // What somebody who took the front over would try. 0: it worked; else errno.

@@ -1,4 +1,4 @@
-#include "front/confinement.h"
+#include "linux/confinement.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -79,14 +79,15 @@ absl::Status EmptyCapabilities() {
 
 }  // namespace
 
-absl::Status EnterEmptyWorld() {
+absl::Status EnterEmptyWorld(const std::string& name, WorldNetwork network) {
   RETURN_IF_ERROR(GiveUpOomProtection());  // while there is a /proc
-  RETURN_IF_ERROR(
-      Check(::unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS), "unshare namespaces"));
+  RETURN_IF_ERROR(Check(
+      ::unshare(CLONE_NEWIPC | CLONE_NEWUTS | (network == WorldNetwork::kNone ? CLONE_NEWNET : 0)),
+      "unshare namespaces"));
   RETURN_IF_ERROR(EnterPrivateMountNamespace());
   ASSIGN_OR_RETURN(
       const UniqueFd root,
-      MakeMount("tmpfs", "glovebox-front", {{"size", "4k"}, {"nr_inodes", "2"}, {"mode", "0555"}},
+      MakeMount("tmpfs", name, {{"size", "4k"}, {"nr_inodes", "2"}, {"mode", "0555"}},
                 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
   // Over the present root, entered by its descriptor; then the two change places, and what was the
   // root, now on top, goes.
@@ -100,7 +101,7 @@ absl::Status EnterEmptyWorld() {
 }
 
 absl::Status GiveUpPrivilege(uid_t id, uint64_t descriptors_max, uint64_t memory_bytes_max) {
-  if (id == 0) return absl::InvalidArgumentError("glovebox-front does not run as root");
+  if (id == 0) return absl::InvalidArgumentError("a confined process does not run as root");
   RETURN_IF_ERROR(EmptyBoundingSet());
   RETURN_IF_ERROR(BecomeUser(id));
   RETURN_IF_ERROR(EmptyCapabilities());

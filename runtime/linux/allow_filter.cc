@@ -1,0 +1,72 @@
+#include "linux/allow_filter.h"
+
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+
+#include "base/status.h"
+
+namespace glovebox {
+namespace {
+
+constexpr uint32_t kX32Bit = 0x40000000;
+constexpr uint32_t kRunningMax = 255;  // a jump's reach, in instructions
+
+sock_filter Load(size_t offset) {
+  return BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(offset));
+}
+sock_filter Return(uint32_t action) { return BPF_STMT(BPF_RET | BPF_K, action); }
+sock_filter JumpIfEqual(uint32_t value, size_t then, size_t otherwise) {
+  return BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, static_cast<uint8_t>(then),
+                  static_cast<uint8_t>(otherwise));
+}
+
+// What follows when the number is the call's.
+std::vector<sock_filter> Judge(const AllowedCall& call) {
+  std::vector<sock_filter> judge;
+  for (const AllowedArgument& argument : call.arguments) {
+    // x86-64 is little-endian: the low half comes first.
+    judge.push_back(Load(offsetof(seccomp_data, args) + argument.index * sizeof(uint64_t)));
+    judge.push_back(BPF_STMT(BPF_ALU | BPF_AND | BPF_K, argument.mask));
+    judge.push_back(JumpIfEqual(argument.value, 1, 0));
+    judge.push_back(Return(SECCOMP_RET_KILL_PROCESS));
+  }
+  judge.push_back(Return(SECCOMP_RET_ALLOW));
+  return judge;
+}
+
+}  // namespace
+
+std::vector<sock_filter> AllowFilter(const std::vector<AllowedCall>& calls) {
+  std::vector<sock_filter> program = {
+      Load(offsetof(seccomp_data, arch)),
+      JumpIfEqual(AUDIT_ARCH_X86_64, 1, 0),
+      Return(SECCOMP_RET_KILL_PROCESS),
+      Load(offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, kX32Bit, 0, 1),
+      Return(SECCOMP_RET_KILL_PROCESS),
+  };
+  for (const AllowedCall& call : calls) {
+    const std::vector<sock_filter> judge = Judge(call);
+    static_assert(sizeof(seccomp_data::args) / sizeof(uint64_t) * 4 + 1 <= kRunningMax);
+    program.push_back(JumpIfEqual(call.number, 0, judge.size()));
+    program.insert(program.end(), judge.begin(), judge.end());
+  }
+  program.push_back(Return(SECCOMP_RET_KILL_PROCESS));
+  return program;
+}
+
+absl::Status LoadAllowFilter(const std::vector<AllowedCall>& calls) {
+  std::vector<sock_filter> program = AllowFilter(calls);
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) != 0) {
+    return ErrnoError(errno, "seccomp(SECCOMP_SET_MODE_FILTER)");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace glovebox
