@@ -41,6 +41,7 @@ void FuzzEgressText(absl::string_view input);
 void FuzzFrontMessage(absl::string_view input);
 
 // Read back from disk, or passed between our own processes.
+void FuzzEgressPolicy(absl::string_view input);
 void FuzzExecArchive(absl::string_view input);
 void FuzzExecRecord(absl::string_view input);
 void FuzzJournalRecord(absl::string_view input);

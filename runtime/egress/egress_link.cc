@@ -1,0 +1,136 @@
+#include "egress/egress_link.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/status.h"
+#include "linux/seqpacket.h"
+
+namespace glovebox {
+namespace {
+
+constexpr int kSetupWithinMs = 20'000;
+
+template <typename Message>
+absl::string_view BytesOf(const Message& message) {
+  return {reinterpret_cast<const char*>(&message), sizeof message};
+}
+
+bool WouldBlock(const absl::Status& status) {
+  const auto detail = GetErrorDetail(status);
+  return detail.has_value() && detail->reason == "WOULD_BLOCK";
+}
+
+bool IsOrder(const EgressOrder& order, size_t fds) {
+  if (order.magic != kEgressMagic || order.version != kEgressVersion) return false;
+  switch (order.kind) {
+    case EgressOrderKind::kAddSandbox:
+      return order.sockets <= kEgressSocketsMax && fds == order.sockets + 1;
+    case EgressOrderKind::kReplacePolicy:
+      return order.sockets == 0 && fds == 1;
+    case EgressOrderKind::kRemoveSandbox:
+      return order.sockets == 0 && fds == 0;
+  }
+  return false;
+}
+
+}  // namespace
+
+void PutText(absl::string_view text, char* array, size_t size) {
+  std::memset(array, 0, size);
+  const size_t count = std::min(text.size(), size - 1);
+  std::transform(text.begin(), text.begin() + count, array,
+                 [](char c) { return c > ' ' - 1 && c < 0x7f ? c : '?'; });
+}
+
+EgressLink::EgressLink(asio::io_context* io, UniqueFd socket) : socket_(*io, socket.Release()) {}
+
+absl::StatusOr<EgressSetup> EgressLink::Receive() {
+  ASSIGN_OR_RETURN(const Packet packet,
+                   ReceivePacket(socket_.native_handle(), sizeof(EgressSetup), 0, kSetupWithinMs));
+  EgressSetup setup;
+  if (packet.bytes.size() != sizeof setup) {
+    return absl::InvalidArgumentError("a set-up message of another size");
+  }
+  std::memcpy(&setup, packet.bytes.data(), sizeof setup);
+  if (setup.magic != kEgressMagic || setup.version != kEgressVersion ||
+      setup.name_servers > kEgressNameServersMax || setup.sandboxes_max == 0 ||
+      setup.connections_max == 0) {
+    return absl::InvalidArgumentError("a set-up message of another form");
+  }
+  if (::fcntl(socket_.native_handle(), F_SETFL, O_NONBLOCK) != 0) {
+    return ErrnoError(errno, "O_NONBLOCK");
+  }
+  return setup;
+}
+
+void EgressLink::Ready() { Answer(EgressMessage()); }
+
+void EgressLink::Failed(absl::string_view why) {
+  EgressMessage message;
+  message.kind = EgressMessageKind::kFailed;
+  PutText(why, message.text, sizeof message.text);
+  Answer(message);
+}
+
+void EgressLink::Start(std::function<void(Order)> take, std::function<void()> end) {
+  asio::co_spawn(socket_.get_executor(), ReadOrders(std::move(take), std::move(end)),
+                 asio::detached);
+}
+
+awaitable<void> EgressLink::ReadOrders(std::function<void(Order)> take, std::function<void()> end) {
+  for (;;) {
+    auto [error] = co_await socket_.async_wait(asio::posix::stream_descriptor::wait_read, kAsTuple);
+    if (error) break;
+    absl::StatusOr<Packet> packet =
+        ReceivePacket(socket_.native_handle(), sizeof(EgressOrder), kEgressSocketsMax + 1, -1);
+    if (!packet.ok() && WouldBlock(packet.status())) continue;
+    Order order;
+    if (!packet.ok() || packet->bytes.size() != sizeof order.order) break;
+    std::memcpy(&order.order, packet->bytes.data(), sizeof order.order);
+    order.fds = std::move(packet->fds);
+    if (!IsOrder(order.order, order.fds.size())) break;
+    take(std::move(order));
+  }
+  end();
+}
+
+void EgressLink::Answer(EgressMessage message) {
+  answers_.push_back(message);
+  Flush();
+}
+
+void EgressLink::Event(EgressMessage message) {
+  message.kind = EgressMessageKind::kEvent;
+  if (events_.size() == kEventsMax) {
+    ++lost_;
+    return;
+  }
+  message.lost = std::exchange(lost_, 0);
+  events_.push_back(message);
+  Flush();
+}
+
+void EgressLink::Flush() {
+  while (!waiting_ && (!answers_.empty() || !events_.empty())) {
+    std::deque<EgressMessage>* const queue = answers_.empty() ? &events_ : &answers_;
+    const absl::Status sent = SendPacket(socket_.native_handle(), BytesOf(queue->front()), {});
+    if (!sent.ok() && WouldBlock(sent)) {
+      waiting_ = true;
+      socket_.async_wait(asio::posix::stream_descriptor::wait_write, [this](auto error) {
+        waiting_ = false;
+        if (!error) Flush();
+      });
+      return;
+    }
+    queue->pop_front();  // also when nobody is there: ReadOrders sees that
+  }
+}
+
+}  // namespace glovebox

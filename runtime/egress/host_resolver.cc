@@ -1,0 +1,184 @@
+#include "egress/host_resolver.h"
+
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace glovebox {
+namespace {
+
+constexpr int kTryMs = 2000;
+constexpr int kTries = 2;
+constexpr auto kAtMost = std::chrono::seconds(20);
+
+std::string ServerText(const EgressEndpoint& server) {
+  const IpAddress address = FromWire(server);
+  return address.is_v6 ? absl::StrCat("[", address.Text(), "]:", server.port)
+                       : absl::StrCat(address.Text(), ":", server.port);
+}
+
+IpAddress AddressOf(const sockaddr& address) {
+  IpAddress found;
+  if (address.sa_family == AF_INET) {
+    sockaddr_in in;
+    std::memcpy(&in, &address, sizeof in);
+    return IpAddress::V4(ntohl(in.sin_addr.s_addr));
+  }
+  sockaddr_in6 in6;
+  std::memcpy(&in6, &address, sizeof in6);
+  std::memcpy(found.bytes.data(), &in6.sin6_addr, found.bytes.size());
+  return IpAddress::V6(found.bytes);
+}
+
+std::vector<IpAddress> AddressesOf(const ares_addrinfo& found) {
+  std::vector<IpAddress> addresses;
+  for (const ares_addrinfo_node* node = found.nodes; node != nullptr; node = node->ai_next) {
+    if (node->ai_family != AF_INET && node->ai_family != AF_INET6) continue;
+    const IpAddress address = AddressOf(*node->ai_addr);
+    if (std::find(addresses.begin(), addresses.end(), address) == addresses.end()) {
+      addresses.push_back(address);
+    }
+  }
+  std::stable_partition(addresses.begin(), addresses.end(),
+                        [](const IpAddress& address) { return !address.is_v6; });
+  if (addresses.size() > HostResolver::kAddressesMax) addresses.resize(HostResolver::kAddressesMax);
+  return addresses;
+}
+
+}  // namespace
+
+struct HostResolver::Lookup {
+  std::vector<IpAddress> addresses;
+  bool answered = false;
+  asio::steady_timer* give_up = nullptr;  // null: nobody waits any more
+};
+
+absl::StatusOr<std::unique_ptr<HostResolver>> HostResolver::Make(
+    asio::io_context* io, const std::vector<EgressEndpoint>& name_servers) {
+  std::unique_ptr<HostResolver> resolver(new HostResolver(io));
+  ares_options options{};
+  options.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
+  options.timeout = kTryMs;
+  options.tries = kTries;
+  char dns_alone[] = "b";
+  options.lookups = dns_alone;
+  options.sock_state_cb = SocketChanged;
+  options.sock_state_cb_data = resolver.get();
+  int result = ares_library_init(ARES_LIB_INIT_ALL);
+  if (result == ARES_SUCCESS) {
+    result = ares_init_options(&resolver->channel_, &options,
+                               ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
+                                   ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB);
+  }
+  if (result == ARES_SUCCESS) {
+    const std::string servers = absl::StrJoin(
+        name_servers, ",",
+        [](std::string* out, const EgressEndpoint& server) { out->append(ServerText(server)); });
+    result = ares_set_servers_ports_csv(resolver->channel_, servers.c_str());
+  }
+  if (result == ARES_SUCCESS) return resolver;
+  return absl::UnavailableError(absl::StrCat("c-ares: ", ares_strerror(result)));
+}
+
+HostResolver::~HostResolver() {
+  if (channel_ != nullptr) ares_destroy(channel_);
+}
+
+// Called by c-ares before it closes a socket, too, with neither.
+void HostResolver::SocketChanged(void* self, ares_socket_t fd, int read, int write) {
+  auto* const resolver = static_cast<HostResolver*>(self);
+  std::shared_ptr<Watch>& watch = resolver->watches_[fd];
+  if (read == 0 && write == 0) {
+    if (watch != nullptr) (void)watch->socket.release();  // the number stays c-ares's to close
+    resolver->watches_.erase(fd);
+    return;
+  }
+  if (watch == nullptr) {
+    watch = std::make_shared<Watch>(Watch{asio::posix::stream_descriptor(*resolver->io_, fd)});
+  }
+  watch->read = read != 0;
+  watch->write = write != 0;
+  resolver->Wait(fd, watch);
+}
+
+void HostResolver::Wait(int fd, const std::shared_ptr<Watch>& watch) {
+  using Kind = asio::posix::stream_descriptor;
+  const auto is_current = [this, fd, watch] {
+    const auto found = watches_.find(fd);
+    return found != watches_.end() && found->second == watch;
+  };
+  if (watch->read && !watch->reading) {
+    watch->reading = true;
+    watch->socket.async_wait(Kind::wait_read, [this, fd, watch, is_current](auto error) {
+      watch->reading = false;
+      if (error || !is_current()) return;
+      Process(fd, ARES_SOCKET_BAD);
+      if (is_current()) Wait(fd, watch);
+    });
+  }
+  if (watch->write && !watch->writing) {
+    watch->writing = true;
+    watch->socket.async_wait(Kind::wait_write, [this, fd, watch, is_current](auto error) {
+      watch->writing = false;
+      if (error || !is_current()) return;
+      Process(ARES_SOCKET_BAD, fd);
+      if (is_current()) Wait(fd, watch);
+    });
+  }
+}
+
+void HostResolver::Process(int read_fd, int write_fd) {
+  ares_process_fd(channel_, read_fd, write_fd);
+  ArmTimer();
+}
+
+void HostResolver::ArmTimer() {
+  timeval room{};
+  const timeval* const next = ares_timeout(channel_, nullptr, &room);
+  if (next == nullptr) {
+    timer_.cancel();
+    return;
+  }
+  timer_.expires_after(std::chrono::seconds(next->tv_sec) +
+                       std::chrono::microseconds(next->tv_usec) + std::chrono::milliseconds(1));
+  timer_.async_wait([this](auto error) {
+    if (!error) Process(ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+  });
+}
+
+void HostResolver::Answered(void* argument, int status, int /*timeouts*/, ares_addrinfo* found) {
+  const std::unique_ptr<std::shared_ptr<Lookup>> mine(
+      static_cast<std::shared_ptr<Lookup>*>(argument));
+  Lookup& lookup = **mine;
+  if (status == ARES_SUCCESS && found != nullptr) lookup.addresses = AddressesOf(*found);
+  if (found != nullptr) ares_freeaddrinfo(found);
+  lookup.answered = true;
+  if (lookup.give_up != nullptr) lookup.give_up->cancel();
+}
+
+awaitable<std::vector<IpAddress>> HostResolver::Resolve(HostName name,
+                                                        asio::steady_timer* give_up) {
+  const auto lookup = std::make_shared<Lookup>();
+  lookup->give_up = give_up;
+  give_up->expires_after(kAtMost);
+  ares_addrinfo_hints hints{};
+  hints.ai_flags = ARES_AI_NOSORT;
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  // Answered() may be called at once, and after this coroutine has given up.
+  ares_getaddrinfo(channel_, name.value().c_str(), nullptr, &hints, Answered,
+                   new std::shared_ptr<Lookup>(lookup));
+  ArmTimer();
+  if (!lookup->answered) {
+    (void)co_await give_up->async_wait(kAsTuple);
+  }
+  lookup->give_up = nullptr;
+  co_return lookup->addresses;
+}
+
+}  // namespace glovebox

@@ -1,0 +1,120 @@
+// One connection of a payload, from accept(2) to its end:
+//
+//   ask      where to: the address it came to, CONNECT, an absolute URI, SOCKS
+//   judge    the name and the port, by the sandbox's rules at that moment
+//   examine  what it says first, where the rule needs that: TLS name, Host, method and path
+//   dial     the name's addresses as the host's name servers have them, each judged again, and
+//            exactly those; never an address that the payload named in place of a name
+//   relay    bytes both ways, each direction with its own end
+//
+// With an explicit proxy the order is ask, judge, dial, reply, examine: its client speaks after the
+// reply. A refusal is said in the words of whatever protocol the client speaks.
+#ifndef GLOVEBOX_EGRESS_PROXIED_CONNECTION_H_
+#define GLOVEBOX_EGRESS_PROXIED_CONNECTION_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "egress/client_hello.h"
+#include "egress/destination.h"
+#include "egress/http_request.h"
+#include "egress/net_io.h"
+#include "egress/sandbox_egress.h"
+
+namespace glovebox {
+
+// One thread.
+class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection> {
+ public:
+  // Counts as one of the sandbox's from here until it is destroyed.
+  ProxiedConnection(std::shared_ptr<SandboxEgress> sandbox, EgressRole role, tcp::socket client);
+  ~ProxiedConnection();
+  ProxiedConnection(const ProxiedConnection&) = delete;
+  ProxiedConnection& operator=(const ProxiedConnection&) = delete;
+
+  awaitable<void> Run();
+
+  // With rules that have changed: ends it when they would not allow it; whether it was ended.
+  bool JudgeAgain();
+  // Resets both sides now; `denial` is the event's.
+  void Abort(EgressDenial denial);
+
+ private:
+  static constexpr size_t kReadBytes = 4096;
+  static constexpr size_t kEarlyBytesMax = ClientHelloReader::kBytesMax + kReadBytes;
+  static constexpr uint32_t kPartingMs = 2000;  // for a client to take what was said to it
+  static constexpr char kTlsHandshake = 22;
+
+  enum class Way { kUnknown, kTcp, kTls, kHttp };
+  enum class Spoken { kNothing, kTls, kHttp, kSocks };  // by the client, as far as it is known
+
+  awaitable<bool> Ask();
+  awaitable<bool> AskTransparent();
+  awaitable<bool> AskHttpProxy();
+  awaitable<bool> AskSocks();
+  awaitable<bool> ReadMore();
+  awaitable<bool> ReadOpening();
+  awaitable<bool> ReadHello();
+  awaitable<bool> ReadHttpHead();
+  bool Judge();
+  awaitable<bool> Examine();
+  awaitable<bool> ExamineTls();
+  awaitable<bool> ExamineHttp();
+  bool HostFits() const;
+  bool JudgeHttp();
+  awaitable<bool> Dial();
+  awaitable<bool> Connect(const IpAddress& address);
+  awaitable<bool> Reply();
+  awaitable<void> Relay();
+  awaitable<void> RelayHttp();
+  awaitable<void> Pump(tcp::socket* from, tcp::socket* to, bool sending);
+  bool Count(bool sending, size_t bytes);
+  awaitable<bool> Refuse(EgressDenial denial);
+  awaitable<bool> Fail(const std::string& why);
+  awaitable<void> Say(const std::string& words);
+  awaitable<void> SayLast(const std::string& words);
+  void Arm(uint32_t ms);
+  void TimeIsUp();
+  void Tell(EgressEventKind kind, EgressDenial denial);
+  IpAddress CameTo() const;
+
+  const std::shared_ptr<SandboxEgress> sandbox_;
+  EgressShared* const shared_;
+  const EgressRole role_;
+  const uint64_t number_;
+  const int64_t start_ns_;
+  const int64_t start_unix_ms_;
+  tcp::socket client_;
+  tcp::socket upstream_;
+  asio::steady_timer deadline_;
+  asio::steady_timer lookup_;
+  Destination asked_;
+  bool knows_destination_ = false;
+  EgressGrant grant_;
+  Way way_ = Way::kUnknown;
+  Spoken spoken_ = Spoken::kNothing;
+  std::string rule_;
+  std::string early_;  // read from the client, and not sent on yet
+  ClientHelloReader hello_;
+  bool hello_read_ = false;  // whole, and well-formed
+  std::unique_ptr<HttpRequest> request_;
+  std::string method_;
+  std::string path_;    // for events
+  std::string target_;  // for the origin
+  std::optional<std::string> normal_path_;
+  std::optional<IpAddress> dialled_;
+  bool opened_ = false;
+  bool relaying_ = false;
+  bool ended_ = false;  // Abort() was called
+  EgressDenial cut_by_ = EgressDenial::kNone;
+  int64_t last_byte_ns_ = 0;
+  uint64_t sent_bytes_ = 0;
+  uint64_t received_bytes_ = 0;
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_EGRESS_PROXIED_CONNECTION_H_

@@ -1,0 +1,56 @@
+#include "egress/refusal_words.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace glovebox {
+namespace {
+
+absl::string_view Because(EgressDenial denial) {
+  switch (denial) {
+    case EgressDenial::kNone:
+      return "nothing was refused";
+    case EgressDenial::kNoEgress:
+      return "the sandbox has no network";
+    case EgressDenial::kNoRule:
+      return "no rule has this name and port";
+    case EgressDenial::kRequestNotAllowed:
+      return "the rule for this name does not have the method and path";
+    case EgressDenial::kPrivateAddress:
+      return "its address is private or special";
+    case EgressDenial::kNameMismatch:
+      return "the TLS name, the Host header and the destination do not agree";
+    case EgressDenial::kLimit:
+      return "a limit of the sandbox is reached";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+absl::string_view DenialWord(EgressDenial denial) {
+  switch (denial) {
+    case EgressDenial::kNone:
+      return "NONE";
+    case EgressDenial::kNoEgress:
+      return "NO_EGRESS";
+    case EgressDenial::kNoRule:
+      return "NO_RULE";
+    case EgressDenial::kRequestNotAllowed:
+      return "REQUEST_NOT_ALLOWED";
+    case EgressDenial::kPrivateAddress:
+      return "PRIVATE_ADDRESS";
+    case EgressDenial::kNameMismatch:
+      return "NAME_MISMATCH";
+    case EgressDenial::kLimit:
+      return "LIMIT";
+  }
+  return "NONE";
+}
+
+std::string RefusalSentence(const Destination& asked, EgressDenial denial) {
+  return absl::StrCat("glovebox: the policy of this sandbox refuses ", asked.Host(), " port ",
+                      asked.port, ": ", Because(denial),
+                      ". This is a decision and no fault; another route will be refused as well.");
+}
+
+}  // namespace glovebox

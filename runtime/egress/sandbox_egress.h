@@ -1,0 +1,61 @@
+// What the proxy knows of one sandbox, and what all of them share. Flat state of one thread.
+#ifndef GLOVEBOX_EGRESS_SANDBOX_EGRESS_H_
+#define GLOVEBOX_EGRESS_SANDBOX_EGRESS_H_
+
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "base/clock.h"
+#include "egress/egress_link.h"
+#include "egress/egress_wire.h"
+#include "egress/host_resolver.h"
+#include "egress/net_io.h"
+#include "egress/rate_budget.h"
+#include "egress/synthetic_names.h"
+#include "policy/egress_rules.h"
+
+namespace glovebox {
+
+class ProxiedConnection;
+
+struct EgressShared {
+  asio::io_context* io = nullptr;
+  const Clock* clock = nullptr;
+  EgressLink* link = nullptr;
+  HostResolver* resolver = nullptr;
+  EgressSetup setup;
+  uint32_t connections = 0;  // of all sandboxes
+  uint64_t next_connection = 1;
+  std::vector<char> scratch;  // for bytes between a read and a write, never across a co_await
+};
+
+// Shared by its sockets' coroutines and its connections; ended by `removed`.
+struct SandboxEgress {
+  SandboxEgress(EgressShared* in, uint64_t with_number, std::shared_ptr<const EgressRules> with)
+      : shared(in),
+        number(with_number),
+        rules(std::move(with)),
+        connection_rate(rules->limits().connections_per_second),
+        question_rate(kQuestionsPerSecond) {}
+
+  static constexpr uint32_t kQuestionsPerSecond = 500;  // to its name server
+
+  EgressShared* const shared;
+  const uint64_t number;
+  std::shared_ptr<const EgressRules> rules;
+  SyntheticNames names;
+  RateBudget connection_rate;
+  RateBudget question_rate;
+  uint64_t sent_bytes = 0;      // of all connections, also of those that are gone
+  uint64_t received_bytes = 0;  // likewise
+  std::set<ProxiedConnection*> connections;
+  uint32_t open = 0;  // those, and those to the name server
+  std::vector<std::shared_ptr<asio::posix::stream_descriptor>> sockets;
+  bool removed = false;
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_EGRESS_SANDBOX_EGRESS_H_

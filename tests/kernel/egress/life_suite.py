@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+"""Neighbours, policies that change, limits, records, and the ends of glovebox-egress and of what it serves."""
+
+import os
+import pathlib
+import select
+import socket
+import struct
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from case import ALLOWED, PROGRAM, EgressCase
+from hello import hello, server_name
+from proxy import (ALLOW_LIST, CLOSED, FULL, LIMIT, NO_RULE, NONE, OPENED, REMOVE, TCP, TLS, Proxy, Sandbox, policy, rule)
+from world import DNS4, ORIGIN4, OTHER4, World, names_wire
+
+
+class NeighboursTest(EgressCase):
+    # ---- neighbours and life
+
+    def test_another_sandbox_has_its_own_policy_and_addresses(self):
+        other = Sandbox()
+        try:
+            self.assertFalse(other.add(self.proxy, policy(ALLOW_LIST, [rule("other.example", TCP, [22])]))["failed"])
+            code, address = self.resolve("good.example")
+            self.assertEqual(code, 0)
+            # The same number there is no name of theirs.
+            self.assertTrue(self.denied(other.connect(address, 22)))
+            mine, self.sandbox = self.sandbox, other
+            try:
+                self.assertEqual(self.resolve("good.example")[0], 3)
+                with self.by_name("other.example", 22) as client:
+                    self.assertTrue(self.echoes(client), "the control")
+            finally:
+                self.sandbox = mine
+            self.assertEqual(self.world.echo[22].addresses(), {OTHER4})
+        finally:
+            self.proxy.order(REMOVE, other.number)
+            other.close()
+
+    def test_a_new_policy_cuts_what_it_does_not_allow(self):
+        kept = [self.by_name("good.example", 22) for _ in range(5)]
+        cut = [self.by_name("mixed.example", 22) for _ in range(7)]
+        for client in kept + cut:
+            self.assertTrue(self.echoes(client))
+        answer = self.sandbox.replace(self.proxy, policy(ALLOW_LIST, [rule("good.example", TCP, [22])]))
+        self.assertEqual(answer["cut"], 7)
+        for client in kept:
+            self.assertTrue(self.echoes(client), "those that are allowed go on")
+            client.close()
+        for client in cut:
+            self.assertFalse(self.echoes(client))
+            client.close()
+        event = self.proxy.wait_event(lambda e: e["event"] == CLOSED and e["denial"] == NO_RULE)
+        self.assertEqual(event["host"], "mixed.example")
+        self.assertEqual(self.resolve("mixed.example")[0], 3)
+        self.assertEqual(self.sandbox.replace(self.proxy, policy(NONE))["cut"], 0)
+        self.assertEqual(self.resolve("good.example")[0], 3)
+
+    def test_a_policy_that_is_wrong_changes_nothing(self):
+        for wrong in (b"\xff", policy(ALLOW_LIST, [rule("127.0.0.1", TLS)]), policy(ALLOW_LIST, [rule("a.b", 4, (), ["GET"])]),
+                      policy(FULL, ranges=["127.0.0.0/8"]), policy(ALLOW_LIST, presets=["none such"])):
+            answer = self.sandbox.replace(self.proxy, wrong)
+            self.assertTrue(answer["failed"])
+            self.assertTrue(answer["text"])
+        with self.by_name("good.example", 22) as client:
+            self.assertTrue(self.echoes(client))
+
+    def test_a_flood_of_connections_meets_the_limit(self):
+        limited = policy(ALLOW_LIST, [rule("good.example", TCP, [22])], limits={1: 50, 2: 10000})
+        self.assertFalse(self.sandbox.replace(self.proxy, limited)["failed"])
+        _, address = self.resolve("good.example")
+        clients = []
+        for _ in range(1000):
+            try:
+                clients.append(self.sandbox.connect(address, 22))
+            except ConnectionResetError:  # faster than the handshake's end
+                pass
+        served = sum(self.echoes(client) for client in clients)
+        self.assertEqual(served, 50)
+        self.refused(LIMIT, "good.example")
+        for client in clients:
+            client.close()
+        self.proxy.wait_event(lambda e: e["event"] == CLOSED)
+        for _ in range(50):  # there is room again
+            with self.sandbox.connect(address, 22) as client:
+                if self.echoes(client):
+                    return
+            self.proxy.wait_event(lambda e: e["event"] == CLOSED)
+        self.fail("there is no room again")
+
+    def test_bytes_have_a_limit(self):
+        limited = policy(ALLOW_LIST, [rule("good.example", TCP, [22])], limits={3: 100_000})
+        self.assertFalse(self.sandbox.replace(self.proxy, limited)["failed"])
+        with self.by_name("good.example", 22) as client:
+            self.assertTrue(self.echoes(client, b"x" * 1000), "the control")
+            with self.assertRaises(OSError):
+                for _ in range(1000):
+                    client.sendall(b"x" * 10_000)
+                    client.recv(65536) or self.fail_as_os()
+        event = self.proxy.wait_event(lambda e: e["event"] == CLOSED and e["denial"] == LIMIT)
+        self.assertLessEqual(event["sent"], 100_000)
+
+    def fail_as_os(self):
+        raise OSError("the end")
+
+    def test_large_transfers_and_half_ends_go_through(self):
+        data = os.urandom(8 << 20)
+        with self.by_name("good.example", 5432) as client:
+            client.setblocking(False)
+            got, sent = bytearray(), 0
+            while len(got) < len(data):
+                readable, writable, _ = select.select([client], [client] if sent < len(data) else [], [], 20)
+                self.assertTrue(readable or writable, "it stands still")
+                if writable:
+                    sent += client.send(data[sent:sent + 262144])
+                    if sent == len(data):
+                        client.shutdown(socket.SHUT_WR)
+                if readable:
+                    more = client.recv(262144)
+                    self.assertTrue(more)
+                    got += more
+            client.settimeout(20)
+            self.assertEqual(client.recv(1), b"", "its end came, after everything")
+        self.assertEqual(bytes(got), data)
+        event = self.proxy.wait_event(lambda e: e["event"] == CLOSED and e["rule"] == "raw" and e["port"] == 5432)
+        self.assertEqual((event["sent"], event["received"]), (len(data), len(data)))
+
+    def test_events_tell_what_was_and_what_was_not(self):
+        with self.by_name("good.example", 22) as client:
+            self.assertTrue(self.echoes(client))
+        opened = self.proxy.wait_event(lambda e: e["event"] == OPENED)
+        closed = self.proxy.wait_event(lambda e: e["event"] == CLOSED)
+        for event in (opened, closed):
+            self.assertEqual((event["host"], event["port"], event["rule"], event["sandbox"]),
+                             ("good.example", 22, "raw", self.sandbox.number))
+            self.assertEqual(event["address"][:4], socket.inet_aton(ORIGIN4))
+        self.assertEqual(opened["connection"], closed["connection"])
+        self.assertEqual((closed["sent"], closed["received"], closed["lost"]), (5, 5, 0))
+
+    def test_events_that_nobody_reads_hold_nothing_up(self):
+        for _ in range(5000):
+            with self.sandbox.space.make_socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.sendto(struct.pack(">6H", 7, 0x100, 1, 0, 0, 0) + names_wire("evil.example") + b"\0\1\0\1", ("9.9.9.9", 53))
+        with self.by_name("good.example", 22) as client:
+            self.assertTrue(self.echoes(client))
+
+    def test_sockets_are_let_go_with_the_sandbox(self):
+        other = Sandbox()
+        self.assertFalse(other.add(self.proxy, ALLOWED)["failed"])
+        fds = lambda: len(os.listdir(f"/proc/{self.proxy.process.pid}/fd"))
+        before = fds()
+        mine, self.sandbox = self.sandbox, other
+        clients = [self.by_name("good.example", 22) for _ in range(5)]
+        self.sandbox = mine
+        for client in clients:
+            self.assertTrue(self.echoes(client))
+        answer = self.proxy.order(REMOVE, other.number)
+        self.assertEqual(answer["cut"], 5)
+        for client in clients:
+            self.assertFalse(self.echoes(client))
+            client.close()
+        other.close()
+        self.assertEqual(fds(), before - len(other.sockets))
+        self.assertTrue(self.proxy.order(REMOVE, other.number)["failed"], "it is not there any more")
+
+    def test_it_has_no_privilege(self):
+        status = pathlib.Path(f"/proc/{self.proxy.process.pid}/status").read_text()
+        for line in ("Uid:\t65534\t65534\t65534\t65534", "Gid:\t65534\t65534\t65534\t65534", "NoNewPrivs:\t1", "Seccomp:\t2",
+                     *(f"{name}:\t0000000000000000" for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"))):
+            self.assertIn(line, status)
+        mounts = pathlib.Path(f"/proc/{self.proxy.process.pid}/mounts").read_text()
+        self.assertRegex(mounts, r"\Aglovebox-egress / tmpfs ro,nosuid,nodev,noexec[^\n]*\n\Z")
+        links = {name: os.readlink(f"/proc/{self.proxy.process.pid}/ns/{name}") for name in ("net", "mnt", "ipc", "uts")}
+        self.assertEqual(links["net"], os.readlink("/proc/thread-self/ns/net"), "the host's, as the test plays it")
+        for name in ("mnt", "ipc", "uts"):
+            self.assertNotEqual(links[name], os.readlink(f"/proc/self/ns/{name}"))
+
+
+class LifeTest(unittest.TestCase):
+    """With a proxy of its own for each."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.world = World()
+        cls.world.dns.names.update({"good.example": [ORIGIN4]})
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.world.close()
+
+    resolve, by_name, echoes, until_end = (EgressCase.resolve, EgressCase.by_name, EgressCase.echoes, EgressCase.until_end)
+
+    def start(self, **settings):
+        self.proxy = Proxy(PROGRAM, [DNS4], **settings)
+        self.sandbox = Sandbox()
+        self.addCleanup(self.sandbox.close)
+        self.addCleanup(lambda: self.proxy.process.poll() is None and self.proxy.end())
+        self.assertFalse(self.sandbox.add(self.proxy, ALLOWED)["failed"])
+
+    def test_a_proxy_that_was_killed_is_followed_by_one_with_the_same_sockets(self):
+        self.start()
+        clients = [self.by_name("good.example", 22) for _ in range(20)]
+        for client in clients:
+            self.assertTrue(self.echoes(client))
+        self.proxy.kill()
+        for client in clients:
+            self.assertFalse(self.echoes(client), "a reset, and no silence")
+            client.close()
+        self.proxy = Proxy(PROGRAM, [DNS4])
+        self.assertFalse(self.sandbox.add(self.proxy, ALLOWED)["failed"])
+        with self.by_name("good.example", 22) as client:
+            self.assertTrue(self.echoes(client))
+
+    def test_slow_clients_are_shown_out(self):
+        self.start(opening_ms=300)
+        _, address = self.resolve("good.example")
+        for port, start in ((443, hello(server_name("good.example"))[:40]), (443, b""), (80, b"GET / HTTP/1.1\r\nHost:"), (80, b"")):
+            with self.sandbox.connect(address, port) as client:
+                client.sendall(start)
+                self.assertIn(self.until_end(client), (b"", b"<reset>"))
+        for port, start in ((3128, b"CONNECT good"), (1080, b"\5")):
+            with self.sandbox.connect("127.0.0.1", port) as client:
+                client.sendall(start)
+                self.assertIn(self.until_end(client), (b"", b"<reset>"))
+
+    def test_idle_connections_end_and_busy_ones_do_not(self):
+        self.start(idle_ms=700)
+        busy, idle = self.by_name("good.example", 22), self.by_name("good.example", 22)
+        self.assertTrue(self.echoes(idle))
+        until = self.proxy.wait_event(lambda e: e["event"] == OPENED)
+        ended = False
+        while not ended:
+            self.assertTrue(self.echoes(busy))
+            ended = bool(select.select([idle], [], [], 0.05)[0])
+        self.assertIn(self.until_end(idle), (b"", b"<reset>"))
+        self.assertTrue(self.echoes(busy))
+        self.assertEqual(until["host"], "good.example")
+        busy.close()
+        idle.close()
+
+    def test_wrong_words_of_the_daemon_end_it(self):
+        for words in (b"x", struct.pack("<4IQ2I64I", 0, 1, 3, 1, 1, 0, 0, *[0] * 64),
+                      struct.pack("<4IQ2I64I", 0x73726765, 1, 9, 1, 1, 0, 0, *[0] * 64),
+                      struct.pack("<4IQ2I64I", 0x73726765, 1, 1, 1, 1, 65, 0, *[0] * 64)):
+            proxy = Proxy(PROGRAM, [DNS4])
+            proxy.control.send(words)
+            self.assertEqual(proxy.process.wait(timeout=20), 0)
+            proxy.control.close()
+
+    def test_root_is_no_user_for_it(self):
+        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        process = subprocess.Popen([PROGRAM], pass_fds=(theirs.fileno(), 3),
+                                   preexec_fn=lambda: os.dup2(theirs.fileno(), 3, inheritable=True))
+        theirs.close()
+        control.send(struct.pack("<10I", 0x73726765, 1, 0, 64, 100, 1000, 1000, 1000, 0, 0) + b"\0" * 96)
+        self.assertEqual(process.wait(timeout=20), 1)
+        self.assertIn(b"does not run as root", control.recv(4096))
+        control.close()
+
+
+if __name__ == "__main__":
+    unittest.main()
