@@ -1,8 +1,5 @@
 #include "daemon/front_process.h"
 
-#include <signal.h>
-#include <sys/wait.h>
-
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -77,15 +74,7 @@ void FrontProcess::StopAccepting() {
   (void)SendPacket(control_.get(), BytesOf(order), {});  // fails when it has ended, which will do
 }
 
-std::string FrontProcess::End() {
-  if (!pidfd_.valid()) return "it was reaped";
-  (void)SignalPidFd(pidfd_.get(), SIGKILL);
-  siginfo_t info{};
-  const int reaped = ::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED);
-  pidfd_.Reset();
-  if (reaped != 0) return "it cannot be waited for";
-  return absl::StrCat(info.si_code == CLD_EXITED ? "exit status " : "signal ", info.si_status);
-}
+std::string FrontProcess::End() { return EndChild(&pidfd_); }
 
 FrontProcess::~FrontProcess() {
   if (pidfd_.valid()) (void)End();

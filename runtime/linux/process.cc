@@ -100,6 +100,16 @@ absl::Status SignalPidFd(int pidfd, int signal) {
   return ErrnoError(errno, absl::StrCat("pidfd_send_signal ", signal));
 }
 
+std::string EndChild(UniqueFd* pidfd) {
+  if (!pidfd->valid()) return "it was reaped";
+  (void)SignalPidFd(pidfd->get(), SIGKILL);  // fails for what is no process, as waitid will
+  siginfo_t info{};
+  const int reaped = ::waitid(P_PIDFD, static_cast<id_t>(pidfd->get()), &info, WEXITED);
+  pidfd->Reset();
+  if (reaped != 0) return "it cannot be waited for";
+  return absl::StrCat(info.si_code == CLD_EXITED ? "exit status " : "signal ", info.si_status);
+}
+
 absl::Status WaitPidFd(int pidfd, int timeout_ms) {
   pollfd entry{pidfd, POLLIN, 0};
   for (;;) {

@@ -19,6 +19,10 @@ absl::Status SignalPidFd(int pidfd, int signal);
 // after `timeout_ms`.
 absl::Status WaitPidFd(int pidfd, int timeout_ms);
 
+// Kills the child behind `*pidfd` if it lives, reaps it, closes the pidfd and says how it ended:
+// "exit status 1", "signal 9". Waits until it is dead.
+std::string EndChild(UniqueFd* pidfd);
+
 struct SpawnedProcess {
   UniqueFd pidfd;
   pid_t pid;  // a child; its parent must reap it with waitid(P_PIDFD)

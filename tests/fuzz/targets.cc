@@ -10,6 +10,7 @@ absl::Span<const FuzzTarget> FuzzTargets() {
       {"client_hello", FuzzClientHello},
       {"config", FuzzConfig},
       {"dns_query", FuzzDnsQuery},
+      {"egress_message", FuzzEgressMessage},
       {"egress_policy", FuzzEgressPolicy},
       {"egress_text", FuzzEgressText},
       {"exec_archive", FuzzExecArchive},

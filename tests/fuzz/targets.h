@@ -37,7 +37,8 @@ void FuzzArgument(absl::string_view input);
 void FuzzPatch(absl::string_view input);
 void FuzzEgressText(absl::string_view input);
 
-// Written by a glovebox-front that a stranger took over.
+// Written by a process of ours that a stranger took over: glovebox-egress, glovebox-front.
+void FuzzEgressMessage(absl::string_view input);
 void FuzzFrontMessage(absl::string_view input);
 
 // Read back from disk, or passed between our own processes.

@@ -1,0 +1,280 @@
+#include "daemon/egress_gate.h"
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/status.h"
+#include "egress/egress_policy_wire.h"
+#include "linux/memfd.h"
+#include "policy/egress_rules.h"
+
+namespace glovebox {
+namespace {
+
+bool IsOption(int fd, int name, int wanted) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 && value == wanted;
+}
+
+// The sockets come out of a sandbox.
+bool IsWhatItsRoleSays(const EgressListener& listener) {
+  const int fd = listener.socket.get();
+  if (!IsOption(fd, SO_DOMAIN, AF_INET) && !IsOption(fd, SO_DOMAIN, AF_INET6)) return false;
+  switch (listener.role) {
+    case EgressRole::kTransparent:
+    case EgressRole::kHttpProxy:
+    case EgressRole::kSocks5:
+    case EgressRole::kDnsTcp:
+      return IsOption(fd, SO_TYPE, SOCK_STREAM) && IsOption(fd, SO_PROTOCOL, IPPROTO_TCP) &&
+             IsOption(fd, SO_ACCEPTCONN, 1);
+    case EgressRole::kDnsUdp:
+      return IsOption(fd, SO_TYPE, SOCK_DGRAM) && IsOption(fd, SO_PROTOCOL, IPPROTO_UDP);
+  }
+  return false;
+}
+
+// Judged here, where a refusal has its reason; the proxy compiles the same again.
+absl::StatusOr<UniqueFd> PolicyFile(const EgressPolicy& policy) {
+  RETURN_IF_ERROR(EgressRules::Compile(policy, EgressSupport{}).status());
+  return MakeSealedMemfd("egress-policy", EncodeEgressPolicy(policy), false);
+}
+
+absl::Status Disagrees(const EgressReport& answer) {
+  return absl::InternalError(absl::StrCat("glovebox-egress does not take it: ", answer.text));
+}
+
+}  // namespace
+
+EgressGate::EgressGate(EgressParts parts, const Log* log, UniqueFd wake)
+    : parts_(std::move(parts)), log_(log), wake_(std::move(wake)) {}
+
+absl::StatusOr<std::unique_ptr<EgressGate>> EgressGate::Start(EgressParts parts, const Log* log) {
+  UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake.valid()) return ErrnoError(errno, "eventfd");
+  std::unique_ptr<EgressGate> gate(new EgressGate(std::move(parts), log, std::move(wake)));
+  absl::Notification started;
+  absl::Status first;
+  gate->thread_ = std::thread([&, raw = gate.get()] { raw->Run(&started, &first); });
+  started.WaitForNotification();
+  RETURN_IF_ERROR(first);
+  return gate;
+}
+
+EgressGate::~EgressGate() {
+  ending_.store(true);
+  Wake();
+  thread_.join();
+}
+
+void EgressGate::Wake() {
+  const uint64_t one = 1;
+  (void)!::write(wake_.get(), &one, sizeof one);  // cannot fail: the counter is far from full
+}
+
+void EgressGate::Do(absl::FunctionRef<void()> function) {
+  Work work{function, {}};
+  {
+    absl::MutexLock lock(&mutex_);
+    work_.push_back(&work);
+  }
+  Wake();
+  work.done.WaitForNotification();
+}
+
+absl::StatusOr<uint64_t> EgressGate::Add(const EgressPolicy& policy,
+                                         std::vector<EgressListener> listeners, TakeRecord take) {
+  ASSIGN_OR_RETURN(UniqueFd file, PolicyFile(policy));
+  if (listeners.size() > kEgressSocketsMax) {
+    return absl::InvalidArgumentError("more sockets than a sandbox can have");
+  }
+  if (!std::all_of(listeners.begin(), listeners.end(), IsWhatItsRoleSays)) {
+    return absl::InvalidArgumentError("a socket that is not what its role says");
+  }
+  absl::StatusOr<uint64_t> added;
+  Do([&] {
+    if (sandboxes_.size() >= parts_.setup.sandboxes_max) {
+      added = absl::ResourceExhaustedError(
+          absl::StrCat("as many sandboxes have a way out as there may be: ", sandboxes_.size()));
+      return;
+    }
+    const uint64_t number = next_sandbox_++;
+    Sandbox& sandbox = sandboxes_[number];
+    sandbox = {std::move(file), std::move(listeners), std::move(take)};
+    const auto answer = AskToAdd(number, sandbox);
+    added = number;  // without a proxy: the next one gets it
+    if (!answer.ok() || !answer->failed) return;
+    sandboxes_.erase(number);
+    added = Disagrees(*answer);
+  });
+  return added;
+}
+
+absl::StatusOr<uint32_t> EgressGate::Replace(uint64_t sandbox, const EgressPolicy& policy) {
+  ASSIGN_OR_RETURN(UniqueFd file, PolicyFile(policy));
+  absl::StatusOr<uint32_t> cut = 0;
+  Do([&] {
+    const auto found = sandboxes_.find(sandbox);
+    if (found == sandboxes_.end()) {
+      cut = absl::NotFoundError("the sandbox has no way out");
+      return;
+    }
+    std::swap(found->second.policy, file);
+    EgressOrder order;
+    order.kind = EgressOrderKind::kReplacePolicy;
+    order.sandbox = sandbox;
+    const auto answer = Ask(order, {found->second.policy.get()});
+    if (!answer.ok()) return;  // no proxy, no connection: the next one gets the new policy
+    cut = answer->connections_cut;
+    if (!answer->failed) return;
+    std::swap(found->second.policy, file);
+    cut = Disagrees(*answer);
+  });
+  return cut;
+}
+
+void EgressGate::Remove(uint64_t sandbox) {
+  Do([&] {
+    if (sandboxes_.erase(sandbox) == 0) return;
+    EgressOrder order;
+    order.kind = EgressOrderKind::kRemoveSandbox;
+    order.sandbox = sandbox;
+    // Fails without a proxy, or when it did not take the sandbox: it is gone in either case.
+    (void)Ask(order, {});
+  });
+}
+
+// `started` and `first` are gone once it was notified.
+void EgressGate::Run(absl::Notification* started, absl::Status* first) {
+  *first = StartProcess();
+  const bool runs = first->ok();
+  started->Notify();
+  while (runs && !ending_.load()) {
+    if (process_ == nullptr) {
+      StartAgain();
+    } else {
+      Serve();
+    }
+  }
+  process_.reset();  // by the thread that started it
+}
+
+absl::Status EgressGate::StartProcess() {
+  ASSIGN_OR_RETURN(process_, EgressProcess::Start(
+                                 parts_, [this](const EgressReport& event) { TakeEvent(event); }));
+  since_ = absl::Now();
+  return absl::OkStatus();
+}
+
+// One attempt, after its time. Work goes on meanwhile.
+void EgressGate::StartAgain() {
+  const absl::Time until = absl::Now() + absl::Milliseconds(restart_ms_);
+  restart_ms_ = std::min(restart_ms_ * 2, kLongestRestartMs);
+  for (absl::Duration left = until - absl::Now(); left > absl::ZeroDuration();
+       left = until - absl::Now()) {
+    (void)WaitFor(static_cast<int>(absl::ToInt64Milliseconds(left)) + 1);
+    if (ending_.load()) return;
+  }
+  const absl::Status started = StartProcess();
+  if (!started.ok()) {
+    log_->Write(LogLevel::kError, "sandboxes have no way out",
+                {{"error", std::string(started.message())}});
+    return;
+  }
+  AddAll();
+  if (process_ == nullptr) return;
+  log_->Write(
+      LogLevel::kInfo, "another glovebox-egress serves sandboxes",
+      {{"pid", absl::StrCat(process_->pid())}, {"sandboxes", absl::StrCat(sandboxes_.size())}});
+}
+
+void EgressGate::AddAll() {
+  for (const auto& [number, sandbox] : sandboxes_) {
+    const auto answer = AskToAdd(number, sandbox);
+    if (!answer.ok()) return;
+    if (answer->failed) {
+      log_->Write(LogLevel::kError, "a sandbox has no way out any more", {{"why", answer->text}});
+    }
+  }
+}
+
+// Until the proxy has to be replaced, or the gate ends.
+void EgressGate::Serve() {
+  while (process_ != nullptr && !ending_.load()) {
+    if (!WaitFor(-1)) continue;
+    const absl::Status taken = process_->TakeEvent();
+    if (!taken.ok()) Lose(taken);
+  }
+}
+
+// Does what work there is. True: the proxy, which is the one from before, said something.
+bool EgressGate::WaitFor(int timeout_ms) {
+  const int control = process_ != nullptr ? process_->control_fd() : -1;
+  pollfd waiting[] = {{wake_.get(), POLLIN, 0}, {control, POLLIN, 0}};
+  if (::poll(waiting, 2, timeout_ms) <= 0) return false;
+  if (waiting[0].revents != 0) {
+    uint64_t times = 0;
+    (void)!::read(wake_.get(), &times, sizeof times);  // it was readable
+    RunWork();
+    return false;  // it may have taken what the proxy said, or have lost it
+  }
+  return waiting[1].revents != 0;
+}
+
+void EgressGate::RunWork() {
+  std::deque<Work*> taken;
+  {
+    absl::MutexLock lock(&mutex_);
+    taken.swap(work_);
+  }
+  for (Work* const work : taken) {
+    work->function();
+    work->done.Notify();  // *work is gone
+  }
+}
+
+void EgressGate::TakeEvent(const EgressReport& event) {
+  // The answer to its removal overtakes events: they find nobody.
+  if (const auto found = sandboxes_.find(event.sandbox); found != sandboxes_.end()) {
+    found->second.take(event.record);
+  }
+}
+
+absl::StatusOr<EgressReport> EgressGate::Ask(const EgressOrder& order,
+                                             const std::vector<int>& fds) {
+  if (process_ == nullptr) return absl::UnavailableError("there is no proxy now");
+  absl::StatusOr<EgressReport> answer = process_->Ask(order, fds);
+  if (!answer.ok()) Lose(answer.status());
+  return answer;
+}
+
+absl::StatusOr<EgressReport> EgressGate::AskToAdd(uint64_t number, const Sandbox& sandbox) {
+  EgressOrder order;
+  order.kind = EgressOrderKind::kAddSandbox;
+  order.sandbox = number;
+  std::vector<int> fds = {sandbox.policy.get()};
+  for (const EgressListener& listener : sandbox.listeners) {
+    order.role[order.sockets++] = listener.role;
+    fds.push_back(listener.socket.get());
+  }
+  return Ask(order, fds);
+}
+
+void EgressGate::Lose(const absl::Status& why) {
+  log_->Write(LogLevel::kError, "glovebox-egress is replaced; connections of sandboxes are reset",
+              {{"why", std::string(why.message())}, {"how", process_->End()}});
+  process_.reset();
+  if (absl::Now() - since_ >= kLivedWell) restart_ms_ = kFirstRestartMs;
+}
+
+}  // namespace glovebox

@@ -1,0 +1,117 @@
+// The way out of sandboxes, as the daemon sees it: a glovebox-egress that has every sandbox's
+// sockets and policy, and its successor, which gets all of them again, when it ends. What a
+// sandbox may reach is what the daemon knows; the proxy can be replaced at any time, and no sandbox
+// ends for it: connections that were open are reset.
+#ifndef GLOVEBOX_DAEMON_EGRESS_GATE_H_
+#define GLOVEBOX_DAEMON_EGRESS_GATE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "base/unique_fd.h"
+#include "daemon/egress_process.h"
+#include "daemon/logging.h"
+#include "egress/egress_wire.h"
+#include "policy/egress_policy.h"
+#include "policy/egress_record.h"
+
+namespace glovebox {
+
+// A socket in a sandbox's network namespace. As long as it is open, the namespace is there.
+struct EgressListener {
+  EgressRole role = EgressRole::kTransparent;
+  UniqueFd socket;
+};
+
+// Any thread but its own, where records are taken. Calls wait for the proxy, at most until it is
+// taken for hung and replaced (20 s).
+class EgressGate {
+ public:
+  static constexpr int kFirstRestartMs = 100;
+  static constexpr int kLongestRestartMs = 10'000;
+  static constexpr absl::Duration kLivedWell = absl::Seconds(30);
+
+  // On the gate's thread: must neither wait nor call the gate.
+  using TakeRecord = std::function<void(const EgressRecord&)>;
+
+  // Returns when the first proxy takes orders. INTERNAL.
+  static absl::StatusOr<std::unique_ptr<EgressGate>> Start(EgressParts parts, const Log* log);
+  ~EgressGate();  // ends the proxy, and with it the connections
+
+  // From its return on the sandbox's connections are judged by `policy`. Returns the number that
+  // stands for the sandbox, never used twice. While there is no proxy, connections wait in the
+  // listeners' backlogs. What EgressRules::Compile returns; INVALID_ARGUMENT for a socket that is
+  // not what its role says, or too many; RESOURCE_EXHAUSTED beyond setup.sandboxes_max; INTERNAL.
+  absl::StatusOr<uint64_t> Add(const EgressPolicy& policy, std::vector<EgressListener> listeners,
+                               TakeRecord take);
+
+  // From its return on; how many connections it cut that `policy` does not allow. After an error
+  // the one before holds. What EgressRules::Compile returns; NOT_FOUND; INTERNAL.
+  absl::StatusOr<uint32_t> Replace(uint64_t sandbox, const EgressPolicy& policy);
+
+  // Ends the sandbox's connections and closes its sockets. After it no record of the sandbox is
+  // taken. Nothing when there is no such sandbox.
+  void Remove(uint64_t sandbox);
+
+ private:
+  struct Sandbox {
+    UniqueFd policy;  // a sealed memfd
+    std::vector<EgressListener> listeners;
+    TakeRecord take;
+  };
+  struct Work {
+    absl::FunctionRef<void()> function;
+    absl::Notification done;
+  };
+
+  EgressGate(EgressParts parts, const Log* log, UniqueFd wake);
+  void Do(absl::FunctionRef<void()> function) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Wake();
+  // The rest on the gate's thread.
+  void Run(absl::Notification* started, absl::Status* first);
+  absl::Status StartProcess();
+  void StartAgain();
+  void AddAll();
+  void Serve();
+  bool WaitFor(int timeout_ms);
+  void RunWork() ABSL_LOCKS_EXCLUDED(mutex_);
+  void TakeEvent(const EgressReport& event);
+  absl::StatusOr<EgressReport> Ask(const EgressOrder& order, const std::vector<int>& fds);
+  absl::StatusOr<EgressReport> AskToAdd(uint64_t number, const Sandbox& sandbox);
+  void Lose(const absl::Status& why);
+
+  const EgressParts parts_;
+  const Log* const log_;
+  const UniqueFd wake_;  // eventfd: there is work, or ending_ has changed
+  std::atomic<bool> ending_ = false;
+  absl::Mutex mutex_;
+  std::deque<Work*> work_ ABSL_GUARDED_BY(mutex_);  // of callers that wait: as many as those
+
+  // Of the gate's thread alone.
+  std::map<uint64_t, Sandbox> sandboxes_;
+  uint64_t next_sandbox_ = 1;
+  std::unique_ptr<EgressProcess> process_;  // null: being replaced
+  absl::Time since_;                        // of process_
+  int restart_ms_ = kFirstRestartMs;
+
+  // Last: it uses all of the above. It starts every proxy, because one dies with the thread that
+  // started it.
+  std::thread thread_;
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_DAEMON_EGRESS_GATE_H_

@@ -1,0 +1,104 @@
+#include "daemon/egress_process.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/status.h"
+#include "egress/embedded/embedded_egress.h"
+#include "linux/memfd.h"
+#include "linux/process.h"
+#include "linux/seqpacket.h"
+
+namespace glovebox {
+namespace {
+
+absl::Status Failed(absl::string_view why) {
+  return absl::InternalError(
+      absl::StrCat("glovebox-egress, the way out of sandboxes, does not start: ", why));
+}
+
+template <typename Message>
+absl::string_view BytesOf(const Message& message) {
+  return {reinterpret_cast<const char*>(&message), sizeof message};
+}
+
+int Milliseconds(absl::Duration duration) {
+  return static_cast<int>(absl::ToInt64Milliseconds(duration)) + 1;
+}
+
+}  // namespace
+
+absl::StatusOr<EgressParts> MakeEgressParts(const EgressSetup& setup) {
+  EgressParts parts;
+  const auto program = EmbeddedEgress();
+  ASSIGN_OR_RETURN(
+      parts.program,
+      MakeSealedMemfd("glovebox-egress",
+                      {reinterpret_cast<const char*>(program.data()), program.size()}, true));
+  parts.setup = setup;
+  return parts;
+}
+
+absl::StatusOr<std::unique_ptr<EgressProcess>> EgressProcess::Start(const EgressParts& parts,
+                                                                    Take take) {
+  ASSIGN_OR_RETURN(auto sockets, MakeSeqpacketPair());
+  ASSIGN_OR_RETURN(SpawnedProcess process, SpawnFromFd(parts.program.get(), {"glovebox-egress"},
+                                                       {{sockets.second.get(), kEgressControlFd}}));
+  sockets.second.Reset();
+  std::unique_ptr<EgressProcess> proxy(new EgressProcess(std::move(sockets.first),
+                                                         std::move(process.pidfd), process.pid,
+                                                         parts.answer_within, std::move(take)));
+  const absl::Status sent = SendPacket(proxy->control_.get(), BytesOf(parts.setup), {});
+  const absl::StatusOr<EgressReport> said = sent.ok()
+                                                ? proxy->Receive(Milliseconds(parts.answer_within))
+                                                : absl::StatusOr<EgressReport>(sent);
+  if (said.ok() && said->kind == EgressMessageKind::kReady) return proxy;
+  const std::string why = said.ok() ? said->text : std::string(said.status().message());
+  return Failed(absl::StrCat(why, "; ", proxy->End()));
+}
+
+// Descriptors that come with a message are closed at once.
+absl::StatusOr<EgressReport> EgressProcess::Receive(int timeout_ms) {
+  ASSIGN_OR_RETURN(const Packet packet,
+                   ReceivePacket(control_.get(), sizeof(EgressMessage), 1, timeout_ms));
+  if (packet.bytes.empty()) return absl::UnavailableError("it ended");
+  return ParseEgressMessage(packet.bytes, packet.fds.size());
+}
+
+absl::StatusOr<EgressReport> EgressProcess::Ask(EgressOrder order, const std::vector<int>& fds) {
+  order.sequence = ++sequence_;
+  RETURN_IF_ERROR(SendPacket(control_.get(), BytesOf(order), fds));
+  const absl::Time until = absl::Now() + answer_within_;
+  for (;;) {
+    const absl::Duration left = until - absl::Now();
+    if (left <= absl::ZeroDuration()) return absl::DeadlineExceededError("it does not answer");
+    ASSIGN_OR_RETURN(EgressReport said, Receive(Milliseconds(left)));
+    if (said.kind == EgressMessageKind::kEvent) {
+      take_(said);
+      continue;
+    }
+    if (said.kind == EgressMessageKind::kAnswer && said.sequence == order.sequence &&
+        said.sandbox == order.sandbox) {
+      return said;
+    }
+    return absl::DataLossError("it answers what it was not asked");
+  }
+}
+
+absl::Status EgressProcess::TakeEvent() {
+  ASSIGN_OR_RETURN(const EgressReport said, Receive(-1));
+  if (said.kind != EgressMessageKind::kEvent) {
+    return absl::DataLossError("it answers what it was not asked");
+  }
+  take_(said);
+  return absl::OkStatus();
+}
+
+std::string EgressProcess::End() { return EndChild(&pidfd_); }
+
+EgressProcess::~EgressProcess() {
+  if (pidfd_.valid()) (void)End();
+}
+
+}  // namespace glovebox

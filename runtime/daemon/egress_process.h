@@ -1,0 +1,76 @@
+// One glovebox-egress process.
+#ifndef GLOVEBOX_DAEMON_EGRESS_PROCESS_H_
+#define GLOVEBOX_DAEMON_EGRESS_PROCESS_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/unique_fd.h"
+#include "daemon/egress_message.h"
+#include "egress/egress_wire.h"
+
+namespace glovebox {
+
+// What every proxy of a daemon is made from.
+struct EgressParts {
+  UniqueFd program;  // a sealed memfd
+  EgressSetup setup;
+  // Generous: a loaded host may take long. Events do not lengthen it.
+  absl::Duration answer_within = absl::Seconds(20);
+};
+absl::StatusOr<EgressParts> MakeEgressParts(const EgressSetup& setup);
+
+// One thread, which is the one that started it: the proxy is killed when that thread ends. After an
+// error of Ask or TakeEvent it is not to be used any more: it has ended, hangs or lies.
+class EgressProcess {
+ public:
+  // For events; called from within Ask and TakeEvent.
+  using Take = std::function<void(const EgressReport& event)>;
+
+  // Returns when the proxy is confined and takes orders. INTERNAL.
+  static absl::StatusOr<std::unique_ptr<EgressProcess>> Start(const EgressParts& parts, Take take);
+  ~EgressProcess();  // killed and reaped; its connections are reset
+  EgressProcess(const EgressProcess&) = delete;
+  EgressProcess& operator=(const EgressProcess&) = delete;
+
+  int control_fd() const { return control_.get(); }
+  pid_t pid() const { return pid_; }
+
+  // Sends an order and waits for its answer, which may say that it failed. The order's sequence is
+  // set here. DEADLINE_EXCEEDED, UNAVAILABLE, DATA_LOSS.
+  absl::StatusOr<EgressReport> Ask(EgressOrder order, const std::vector<int>& fds);
+  // The event that is there: control_fd() is readable.
+  absl::Status TakeEvent();
+  // Kills it if it lives, and says how it ended.
+  std::string End();
+
+ private:
+  EgressProcess(UniqueFd control, UniqueFd pidfd, pid_t pid, absl::Duration answer_within,
+                Take take)
+      : control_(std::move(control)),
+        pidfd_(std::move(pidfd)),
+        pid_(pid),
+        answer_within_(answer_within),
+        take_(std::move(take)) {}
+  absl::StatusOr<EgressReport> Receive(int timeout_ms);
+
+  const UniqueFd control_;
+  UniqueFd pidfd_;  // invalid: reaped
+  const pid_t pid_;
+  const absl::Duration answer_within_;
+  const Take take_;
+  uint32_t sequence_ = 0;
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_DAEMON_EGRESS_PROCESS_H_

@@ -1,0 +1,169 @@
+// A glovebox-egress that lies, hangs or ends: this program itself plays it, as its setup says.
+#include "daemon/egress_process.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "linux/seqpacket.h"
+
+namespace glovebox {
+namespace {
+
+// What the setup's idle_ms stands for here.
+enum Play : uint32_t {
+  kHonest,
+  kEndsAtOnce,
+  kFails,
+  kStartsWithAnAnswer,
+  kAnswersAnotherOrder,
+  kAnswersForAnotherSandbox,
+  kLiesInAnEvent,
+  kSendsADescriptor,
+  kSaysNothing,
+  kOnlyEvents,
+  kEndsWhenAsked,
+  kAnswersUnasked,
+};
+
+constexpr uint64_t kSandbox = 5;
+
+void Say(const EgressMessage& message, const std::vector<int>& fds = {}) {
+  if (!SendPacket(kEgressControlFd, {reinterpret_cast<const char*>(&message), sizeof message}, fds)
+           .ok()) {
+    ::_exit(0);
+  }
+}
+
+EgressMessage Event(const char* host) {
+  EgressMessage event;
+  event.kind = EgressMessageKind::kEvent;
+  event.event = EgressEventKind::kOpened;
+  event.sandbox = kSandbox;
+  std::strcpy(event.host, host);
+  return event;
+}
+
+EgressMessage Answer(uint32_t sequence, uint64_t sandbox) {
+  EgressMessage answer;
+  answer.kind = EgressMessageKind::kAnswer;
+  answer.sequence = sequence;
+  answer.sandbox = sandbox;
+  answer.connections_cut = 3;
+  return answer;
+}
+
+void AnswerAs(Play play, const EgressOrder& order) {
+  if (play == kAnswersAnotherOrder) return Say(Answer(order.sequence + 1, order.sandbox));
+  if (play == kAnswersForAnotherSandbox) return Say(Answer(order.sequence, order.sandbox + 1));
+  if (play == kSendsADescriptor) return Say(Answer(order.sequence, order.sandbox), {1});
+  if (play == kSaysNothing) return;
+  if (play == kEndsWhenAsked) ::_exit(0);
+  Say(Event("good.example"));
+  if (play == kLiesInAnEvent) return Say(Event("good.example\n"));
+  while (play == kOnlyEvents) Say(Event("good.example"));
+  Say(Answer(order.sequence, order.sandbox));
+}
+
+template <typename Message>
+Message Hear() {
+  const auto packet = ReceivePacket(kEgressControlFd, sizeof(Message), 8, -1);
+  if (!packet.ok() || packet->bytes.size() != sizeof(Message)) ::_exit(0);
+  Message message;
+  std::memcpy(&message, packet->bytes.data(), sizeof message);
+  return message;
+}
+
+[[noreturn]] void PlayProxy() {
+  const auto play = static_cast<Play>(Hear<EgressSetup>().idle_ms);
+  EgressMessage first;
+  if (play == kEndsAtOnce) ::_exit(3);
+  if (play == kStartsWithAnAnswer) first = Answer(0, 0);
+  if (play == kFails) {
+    first.kind = EgressMessageKind::kFailed;
+    std::strcpy(first.text, "no luck");
+  }
+  Say(first);
+  if (play == kAnswersUnasked) Say(Answer(1, kSandbox));
+  for (;;) AnswerAs(play, Hear<EgressOrder>());
+}
+
+struct Played {
+  absl::StatusOr<std::unique_ptr<EgressProcess>> proxy;
+  std::vector<std::string> hosts;  // of events
+
+  Played(Play play, absl::Duration answer_within = absl::Seconds(20)) {
+    EgressParts parts;
+    parts.program.Reset(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+    parts.setup.idle_ms = play;
+    parts.answer_within = answer_within;
+    proxy = EgressProcess::Start(
+        parts, [this](const EgressReport& event) { hosts.push_back(event.record.host); });
+  }
+  absl::StatusOr<EgressReport> Ask() {
+    EXPECT_TRUE(proxy.ok()) << proxy.status();
+    if (!proxy.ok()) return proxy.status();
+    EgressOrder order;
+    order.kind = EgressOrderKind::kRemoveSandbox;
+    order.sandbox = kSandbox;
+    return (*proxy)->Ask(order, {});
+  }
+};
+
+TEST(EgressProcess, AnHonestOneAnswersAndTellsEvents) {
+  Played played(kHonest);
+  for (int i = 1; i <= 3; ++i) {
+    const auto answer = played.Ask();
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    EXPECT_EQ(answer->connections_cut, 3u);
+    EXPECT_EQ(played.hosts, std::vector<std::string>(i, "good.example"));
+  }
+  EXPECT_EQ((*played.proxy)->End(), "signal 9");
+  EXPECT_EQ((*played.proxy)->End(), "it was reaped");
+}
+
+TEST(EgressProcess, OneThatDoesNotStartSaysWhy) {
+  const Played ended(kEndsAtOnce);
+  EXPECT_TRUE(absl::IsInternal(ended.proxy.status()));
+  EXPECT_NE(ended.proxy.status().message().find("exit status 3"), absl::string_view::npos)
+      << ended.proxy.status();
+  const Played failed(kFails);
+  EXPECT_NE(failed.proxy.status().message().find("no luck"), absl::string_view::npos)
+      << failed.proxy.status();
+  EXPECT_TRUE(absl::IsInternal(Played(kStartsWithAnAnswer).proxy.status()));
+}
+
+TEST(EgressProcess, AnAnswerToSomethingElseIsNone) {
+  EXPECT_TRUE(absl::IsDataLoss(Played(kAnswersAnotherOrder).Ask().status()));
+  EXPECT_TRUE(absl::IsDataLoss(Played(kAnswersForAnotherSandbox).Ask().status()));
+  EXPECT_TRUE(absl::IsDataLoss(Played(kSendsADescriptor).Ask().status()));
+  Played unasked(kAnswersUnasked);
+  ASSERT_TRUE(unasked.proxy.ok()) << unasked.proxy.status();
+  EXPECT_TRUE(absl::IsDataLoss((*unasked.proxy)->TakeEvent()));
+}
+
+TEST(EgressProcess, AnEventOfAnotherFormIsTakenForALie) {
+  Played played(kLiesInAnEvent);
+  EXPECT_TRUE(absl::IsDataLoss(played.Ask().status()));
+  EXPECT_EQ(played.hosts.size(), 1u) << "the one before it was an event";
+}
+
+TEST(EgressProcess, OneThatDoesNotAnswerIsNotWaitedForForEver) {
+  const absl::Duration soon = absl::Milliseconds(300);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Played(kSaysNothing, soon).Ask().status()));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Played(kOnlyEvents, soon).Ask().status()))
+      << "events are no answer";
+  EXPECT_TRUE(absl::IsUnavailable(Played(kEndsWhenAsked).Ask().status()));
+}
+
+}  // namespace
+}  // namespace glovebox
+
+int main(int argc, char** argv) {
+  if (argc > 0 && std::strcmp(argv[0], "glovebox-egress") == 0) glovebox::PlayProxy();
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
