@@ -14,6 +14,7 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 
 constexpr size_t kBodyPieceBytes = size_t{64} << 10;
+constexpr size_t kReadBytes = 4096;
 
 }  // namespace
 
@@ -30,22 +31,31 @@ HttpRequest::HttpRequest() : parts_(std::make_unique<Parts>()) {
 HttpRequest::~HttpRequest() = default;
 
 awaitable<bool> HttpRequest::ReadHead(tcp::socket* client, absl::string_view early) {
-  const auto room = parts_->buffer.prepare(early.size());
-  parts_->buffer.commit(asio::buffer_copy(room, asio::buffer(early.data(), early.size())));
-  auto [error, bytes] =
-      co_await http::async_read_header(*client, parts_->buffer, parts_->parser, kAsTuple);
-  if (error) {
-    const bool theirs =
-        error.category() == http::make_error_code(http::error::bad_method).category();
-    if (theirs && error != http::error::end_of_stream) why_ = "it is no request of HTTP/1.1";
-    co_return false;
+  auto& [buffer, parser] = *parts_;
+  std::string raw(early);  // bounded with the head, which the parser holds to its limit
+  buffer.commit(asio::buffer_copy(buffer.prepare(raw.size()), asio::buffer(raw)));
+  for (;;) {
+    boost::system::error_code error;
+    if (buffer.size() != 0) buffer.consume(parser.put(buffer.data(), error));
+    if (parser.is_header_done()) break;
+    if (error && error != http::error::need_more) {
+      why_ = "it is no request of HTTP/1.1";
+      co_return false;
+    }
+    const auto room = buffer.prepare(kReadBytes);
+    auto [failed, bytes] = co_await client->async_read_some(room, kAsTuple);
+    if (failed) co_return false;
+    raw.append(static_cast<const char*>(room.data()), bytes);
+    buffer.commit(bytes);
   }
-  co_return Check();
+  co_return Check(absl::string_view(raw).substr(0, raw.find("\r\n\r\n")));
 }
 
-bool HttpRequest::Check() {
+bool HttpRequest::Check(absl::string_view head) {
   const auto& request = parts_->parser.get();
-  if (request.count(http::field::host) != 1) {
+  if (absl::StrContains(head, "\n ") || absl::StrContains(head, "\n\t")) {
+    why_ = "it has a header over two lines";  // which Beast unfolds
+  } else if (request.count(http::field::host) != 1) {
     why_ = "it has not exactly one Host";
   } else if (request.count(http::field::transfer_encoding) > 1 ||
              (request.count(http::field::transfer_encoding) == 1 &&

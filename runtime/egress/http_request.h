@@ -15,9 +15,9 @@
 namespace glovebox {
 
 // Boost.Beast parses; what it lets pass and two servers could read differently is refused on top:
-// more than one Host, a transfer coding but "chunked". A connection has one request: the answer is
-// then passed on unread, and whatever the client says behind its request is not passed on at all.
-// Not thread-safe.
+// more than one Host, a transfer coding but "chunked", a header over two lines. A connection has
+// one request: the answer is then passed on unread, and whatever the client says behind its request
+// is not passed on at all. Not thread-safe.
 class HttpRequest {
  public:
   static constexpr uint32_t kHeadBytesMax = 32 << 10;
@@ -45,7 +45,7 @@ class HttpRequest {
 
  private:
   struct Parts;  // Beast's, which only http_request.cc includes
-  bool Check();
+  bool Check(absl::string_view head);
 
   std::unique_ptr<Parts> parts_;
   std::string why_;

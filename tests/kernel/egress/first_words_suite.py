@@ -99,6 +99,8 @@ class FirstWordsTest(EgressCase):
             "TE twice": start + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n" + second,
             "another TE": start + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n" + second,
             "TE with a fold": start + b"Transfer-Encoding:\r\n chunked\r\n\r\n" + second,
+            "a fold": b"GET / HTTP/1.1\r\nX: y\r\n z\r\nHost: good.example\r\n\r\n",
+            "a fold by a tab": b"GET / HTTP/1.1\r\nX:\r\n\tz\r\nHost: good.example\r\n\r\n",
             "space before the colon": start + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + second,
             "negative CL": start + b"Content-Length: -1\r\n\r\n" + second,
             "two Hosts": b"GET / HTTP/1.1\r\nHost: good.example\r\nHost: evil.example\r\n\r\n",
