@@ -103,9 +103,8 @@ absl::StatusOr<uint64_t> EgressGate::Add(const EgressPolicy& policy,
   }
   absl::StatusOr<uint64_t> added;
   Do([&] {
-    if (sandboxes_.size() >= parts_.setup.sandboxes_max) {
-      added = absl::ResourceExhaustedError(
-          absl::StrCat("as many sandboxes have a way out as there may be: ", sandboxes_.size()));
+    if (const absl::Status room = CheckRoom(listeners.size()); !room.ok()) {
+      added = room;
       return;
     }
     const uint64_t number = next_sandbox_++;
@@ -118,6 +117,17 @@ absl::StatusOr<uint64_t> EgressGate::Add(const EgressPolicy& policy,
     added = Disagrees(*answer);
   });
   return added;
+}
+
+// The proxy has descriptors for so many, and ends when it is given more.
+absl::Status EgressGate::CheckRoom(size_t sockets) const {
+  const uint64_t most = parts_.setup.sandboxes_max;
+  for (const auto& [number, sandbox] : sandboxes_) sockets += sandbox.listeners.size();
+  if (sandboxes_.size() < most && sockets <= most * kEgressSocketsOnAverage) {
+    return absl::OkStatus();
+  }
+  return absl::ResourceExhaustedError(
+      absl::StrCat("as many sandboxes or sockets have a way out as may: ", sandboxes_.size()));
 }
 
 absl::StatusOr<uint32_t> EgressGate::Replace(uint64_t sandbox, const EgressPolicy& policy) {

@@ -54,7 +54,8 @@ class EgressGate {
   // From its return on the sandbox's connections are judged by `policy`. Returns the number that
   // stands for the sandbox, never used twice. While there is no proxy, connections wait in the
   // listeners' backlogs. What EgressRules::Compile returns; INVALID_ARGUMENT for a socket that is
-  // not what its role says, or too many; RESOURCE_EXHAUSTED beyond setup.sandboxes_max; INTERNAL.
+  // not what its role says, or too many; RESOURCE_EXHAUSTED beyond setup.sandboxes_max
+  // or the sockets for so many; INTERNAL.
   absl::StatusOr<uint64_t> Add(const EgressPolicy& policy, std::vector<EgressListener> listeners,
                                TakeRecord take);
 
@@ -89,6 +90,7 @@ class EgressGate {
   bool WaitFor(int timeout_ms);
   void RunWork() ABSL_LOCKS_EXCLUDED(mutex_);
   void TakeEvent(const EgressReport& event);
+  absl::Status CheckRoom(size_t sockets) const;
   absl::StatusOr<EgressReport> Ask(const EgressOrder& order, const std::vector<int>& fds);
   absl::StatusOr<EgressReport> AskToAdd(uint64_t number, const Sandbox& sandbox);
   void Lose(const absl::Status& why);

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 
 namespace glovebox {
 namespace {
@@ -38,7 +39,8 @@ const std::vector<AllowedCall>& EgressCalls() {
       ALLOW(timerfd_settime, "the next deadline"),
       ALLOW(close, "a connection goes"),
       ALLOW(shutdown, "one direction of a connection ends"),
-      ALLOW(accept4, "of the sockets in sandboxes, which the daemon made"),
+      ALLOW(accept4, "of the sockets in sandboxes"),
+      ALLOW(setitimer, "ends an accept4 that waits", {0, kWholeArgument, ITIMER_REAL}),
       // Raw sockets, which are 3, need a capability; other families are refused here.
       ALLOW(socket, "to the checked address, and to name servers", {0, kInternetFamilies, AF_INET},
             {1, kTypesBeyond, 0}),

@@ -15,6 +15,7 @@
 #include "egress/egress_policy_wire.h"
 #include "egress/name_service.h"
 #include "egress/proxied_connection.h"
+#include "egress/wait_guard.h"
 
 namespace glovebox {
 namespace {
@@ -171,12 +172,29 @@ awaitable<void> EgressService::AcceptAll(std::shared_ptr<SandboxEgress> sandbox,
   while (!sandbox->removed) {
     auto [error] = co_await socket->async_wait(asio::posix::stream_descriptor::wait_read, kAsTuple);
     if (error || sandbox->removed) co_return;
-    int accepts = 0;
-    while (accepts < kTurnAccepts && AcceptOne(sandbox, role, socket->native_handle())) ++accepts;
+    AcceptTurn(sandbox, role, socket->native_handle());
+    if (errno == EINTR) {  // it waited, which it does not by itself: nothing more is taken from it
+      boost::system::error_code none;
+      (void)socket->close(none);
+      co_return;
+    }
     if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM) continue;
     pause.expires_after(kShortOfDescriptors);
     (void)co_await pause.async_wait(kAsTuple);  // connections wait in the backlog
   }
+}
+
+// errno is then what the last accept(2) said.
+void EgressService::AcceptTurn(const std::shared_ptr<SandboxEgress>& sandbox, EgressRole role,
+                               int fd) {
+  int last = 0;
+  {
+    const WaitGuard guard;
+    for (int i = 0; i < kTurnAccepts && AcceptOne(sandbox, role, fd); ++i) {
+    }
+    last = errno;
+  }
+  errno = last;
 }
 
 bool EgressService::AcceptOne(const std::shared_ptr<SandboxEgress>& sandbox, EgressRole role,

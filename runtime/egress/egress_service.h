@@ -35,6 +35,7 @@ class EgressService {
   absl::Status Serve(const std::shared_ptr<SandboxEgress>& sandbox, EgressRole role, UniqueFd fd);
   awaitable<void> AcceptAll(std::shared_ptr<SandboxEgress> sandbox, EgressRole role,
                             std::shared_ptr<asio::posix::stream_descriptor> socket);
+  void AcceptTurn(const std::shared_ptr<SandboxEgress>& sandbox, EgressRole role, int fd);
   // False: none waits.
   bool AcceptOne(const std::shared_ptr<SandboxEgress>& sandbox, EgressRole role, int fd);
 

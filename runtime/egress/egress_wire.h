@@ -54,7 +54,9 @@ enum class EgressRole : uint32_t {
   kDnsUdp = 4,
   kDnsTcp = 5,
 };
-inline constexpr uint32_t kEgressSocketsMax = 64;
+inline constexpr uint32_t kEgressSocketsMax = 64;  // of one sandbox
+// Of all sandboxes together there are at most so many for each of sandboxes_max.
+inline constexpr uint32_t kEgressSocketsOnAverage = 8;
 
 // Each is answered with an EgressMessage of kAnswer, in turn.
 struct EgressOrder {

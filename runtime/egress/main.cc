@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <memory>
 #include <utility>
@@ -30,6 +31,7 @@
 #include "egress/egress_wire.h"
 #include "egress/host_resolver.h"
 #include "egress/sandbox_egress.h"
+#include "egress/wait_guard.h"
 #include "linux/allow_filter.h"
 #include "linux/confinement.h"
 
@@ -38,12 +40,15 @@ namespace {
 
 constexpr size_t kPieceBytes = size_t{64} << 10;
 constexpr uint64_t kDescriptorsBesides = 64;
-constexpr uint64_t kMemoryBytes = uint64_t{512} << 20;      // libraries, names of sandboxes
+constexpr uint64_t kMemoryBytes = uint64_t{512} << 20;  // libraries, policies
+constexpr uint64_t kNamesBytes = uint64_t{5} << 20;     // of a sandbox that fills SyntheticNames
+constexpr uint64_t kSandboxesFull = 256;                // that do, of all that there may be
 constexpr uint64_t kConnectionBytes = uint64_t{256} << 10;  // coroutines, and both sides unread
 
 void PrepareProcess() {
   (void)::prctl(PR_SET_NAME, "glovebox-egress", 0, 0, 0);  // cannot fail
   for (const int ignored : {SIGPIPE, SIGINT, SIGTERM, SIGHUP}) (void)::signal(ignored, SIG_IGN);
+  WaitGuard::Prepare();
   // What glibc would read from files later, it reads now or never.
   (void)::setenv("TZ", "UTC0", 1);  // fails only without memory
   ::tzset();
@@ -56,8 +61,10 @@ absl::Status Confine(const EgressSetup& setup) {
   RETURN_IF_ERROR(EnterEmptyWorld("glovebox-egress", WorldNetwork::kHosts));
   const uint64_t connections = setup.connections_max;
   return GiveUpPrivilege(setup.uid,
-                         connections * 2 + setup.sandboxes_max * uint64_t{8} + kDescriptorsBesides,
-                         kMemoryBytes + connections * kConnectionBytes);
+                         connections * 2 + setup.sandboxes_max * uint64_t{kEgressSocketsOnAverage} +
+                             kDescriptorsBesides,
+                         kMemoryBytes + connections * kConnectionBytes +
+                             std::min<uint64_t>(setup.sandboxes_max, kSandboxesFull) * kNamesBytes);
 }
 
 absl::Status Serve(asio::io_context* io, EgressLink* link) {

@@ -54,7 +54,8 @@ std::string AnswerName(SandboxEgress* sandbox, const DnsQuery& query) {
 }
 
 // The source of the answer is the address that was asked: the kernel tells it in the same form in
-// which it takes it. False: nothing waits.
+// which it takes it. It never waits, whatever the socket's flags: who made the socket may hold it
+// still. False: nothing waits.
 bool AnswerOne(SandboxEgress* sandbox, int fd) {
   std::array<char, kDnsQueryBytesMax + 1> bytes;
   alignas(cmsghdr) std::array<char, 128> control;
@@ -67,14 +68,14 @@ bool AnswerOne(SandboxEgress* sandbox, int fd) {
   message.msg_iovlen = 1;
   message.msg_control = control.data();
   message.msg_controllen = control.size();
-  const ssize_t got = ::recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+  const ssize_t got = ::recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   if (got < 0) return errno == EINTR;
   if (!sandbox->question_rate.Take(sandbox->shared->clock->MonotonicNanos())) return true;
   const std::string answer = AnswerQuestion(sandbox, {bytes.data(), static_cast<size_t>(got)});
   if (answer.empty() || (message.msg_flags & MSG_CTRUNC) != 0) return true;
   part = {const_cast<char*>(answer.data()), answer.size()};
   message.msg_flags = 0;
-  (void)::sendmsg(fd, &message, MSG_NOSIGNAL);  // an answer may be lost, as anywhere
+  (void)::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);  // an answer may be lost, as anywhere
   return true;
 }
 

@@ -265,16 +265,23 @@ TEST_F(EgressGateTest, ASocketThatIsNotWhatItsRoleSaysIsRefused) {
 TEST_F(EgressGateTest, ThereIsAnEndToSandboxesAndTheirSockets) {
   const GateSandbox sandbox;
   Records records;
-  std::vector<EgressListener> many;
-  for (uint32_t i = 0; i <= kEgressSocketsMax; ++i) {
-    many.push_back({EgressRole::kDnsUdp, sandbox.space.BindUdp(static_cast<uint16_t>(1000 + i))});
-  }
-  EXPECT_TRUE(
-      absl::IsInvalidArgument(gate_->Add(Everything(), std::move(many), records.Taker()).status()));
+  const auto sockets = [&](uint32_t count) {
+    std::vector<EgressListener> many;
+    for (uint32_t i = 0; i < count; ++i)
+      many.push_back({EgressRole::kDnsUdp, sandbox.space.BindUdp(0)});
+    return many;
+  };
+  const auto add = [&](std::vector<EgressListener> listeners) {
+    return gate_->Add(Everything(), std::move(listeners), records.Taker());
+  };
+  EXPECT_TRUE(absl::IsInvalidArgument(add(sockets(kEgressSocketsMax + 1)).status()));
+  const auto full = add(sockets(kEgressSocketsMax));
+  ASSERT_TRUE(full.ok()) << full.status();
+  EXPECT_TRUE(absl::IsResourceExhausted(add(sockets(1)).status())) << "those of eight sandboxes";
+  gate_->Remove(*full);
   uint64_t last = 0;
   for (int i = 0; i < 8; ++i) last = Add(sandbox, Everything(), &records);
-  EXPECT_TRUE(absl::IsResourceExhausted(
-      gate_->Add(Everything(), sandbox.Listeners(), records.Taker()).status()));
+  EXPECT_TRUE(absl::IsResourceExhausted(add({}).status()));
   gate_->Remove(last);
   EXPECT_NE(Add(sandbox, Everything(), &records), last) << "a number is never used twice";
 }

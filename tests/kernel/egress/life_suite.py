@@ -11,9 +11,10 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from case import ALLOWED, PROGRAM, EgressCase
+from case import ALLOWED, EVERYTHING, PROGRAM, EgressCase
 from hello import hello, server_name
-from proxy import (ALLOW_LIST, CLOSED, FULL, LIMIT, NO_RULE, NONE, OPENED, REMOVE, TCP, TLS, Proxy, Sandbox, policy, rule)
+from proxy import (ALLOW_LIST, CLOSED, DNS_UDP, FULL, LIMIT, NO_RULE, NONE, OPENED, REMOVE, TCP, TLS, TRANSPARENT, Proxy,
+                   Sandbox, policy, rule)
 from world import DNS4, ORIGIN4, OTHER4, World, names_wire
 
 
@@ -166,6 +167,21 @@ class NeighboursTest(EgressCase):
         self.assertEqual(fds(), before - len(other.sockets))
         self.assertTrue(self.proxy.order(REMOVE, other.number)["failed"], "it is not there any more")
 
+    def test_sockets_that_a_sandbox_makes_wait_hold_nobody_up(self):
+        """Whoever holds a socket in the sandbox can clear its O_NONBLOCK, and the proxy has the same."""
+        attacker = Sandbox()
+        self.addCleanup(attacker.close)
+        self.assertFalse(attacker.add(self.proxy, EVERYTHING)["failed"])
+        for role, sock in attacker.sockets:
+            sock.setblocking(True)
+            if role == DNS_UDP:
+                attacker.ask(struct.pack(">6H", 7, 0x100, 1, 0, 0, 0) + names_wire("good.example") + b"\0\1\0\1")
+            else:
+                attacker.connect(ORIGIN4 if role == TRANSPARENT else "127.0.0.1", sock.getsockname()[1]).close()
+            with self.by_name("good.example", 22) as client:
+                self.assertTrue(self.echoes(client), "a neighbour's connection")
+        self.assertFalse(self.proxy.order(REMOVE, attacker.number)["failed"])
+
     def test_it_has_no_privilege(self):
         status = pathlib.Path(f"/proc/{self.proxy.process.pid}/status").read_text()
         for line in ("Uid:\t65534\t65534\t65534\t65534", "Gid:\t65534\t65534\t65534\t65534", "NoNewPrivs:\t1", "Seccomp:\t2",
@@ -202,6 +218,7 @@ class LifeTest(unittest.TestCase):
 
     def test_a_proxy_that_was_killed_is_followed_by_one_with_the_same_sockets(self):
         self.start()
+        known = self.resolve("good.example")
         clients = [self.by_name("good.example", 22) for _ in range(20)]
         for client in clients:
             self.assertTrue(self.echoes(client))
@@ -211,6 +228,7 @@ class LifeTest(unittest.TestCase):
             client.close()
         self.proxy = Proxy(PROGRAM, [DNS4])
         self.assertFalse(self.sandbox.add(self.proxy, ALLOWED)["failed"])
+        self.assertEqual(self.resolve("good.example"), known, "what clients remember stays true")
         with self.by_name("good.example", 22) as client:
             self.assertTrue(self.echoes(client))
 

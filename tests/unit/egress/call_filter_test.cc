@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 
 #include <algorithm>
 #include <array>
@@ -74,6 +75,8 @@ TEST(EgressCallFilter, SocketsAreOfTheInternetAndCarryStreamsOrDatagrams) {
 }
 
 TEST(EgressCallFilter, ArgumentsAreHeldToWhatTheProxyPasses) {
+  EXPECT_TRUE(Allows(SYS_setitimer, {ITIMER_REAL}));
+  EXPECT_FALSE(Allows(SYS_setitimer, {ITIMER_PROF}));
   EXPECT_TRUE(Allows(SYS_ioctl, {5, FIONBIO}));
   EXPECT_FALSE(Allows(SYS_ioctl, {5, TIOCSTI}));
   for (const uint64_t command : {F_GETFD, F_SETFD, F_GETFL, F_SETFL}) {
