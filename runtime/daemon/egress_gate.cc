@@ -208,9 +208,12 @@ void EgressGate::StartAgain() {
       {{"pid", absl::StrCat(process_->pid())}, {"sandboxes", absl::StrCat(sandboxes_.size())}});
 }
 
+// All within the time that one order has: callers wait.
 void EgressGate::AddAll() {
+  const absl::Time until = absl::Now() + parts_.answer_within;
   for (const auto& [number, sandbox] : sandboxes_) {
-    const auto answer = AskToAdd(number, sandbox);
+    if (ending_.load()) return;
+    const auto answer = AskToAdd(number, sandbox, until);
     if (!answer.ok()) return;
     if (answer->failed) {
       log_->Write(LogLevel::kError, "a sandbox has no way out any more", {{"why", answer->text}});
@@ -260,15 +263,16 @@ void EgressGate::TakeEvent(const EgressReport& event) {
   }
 }
 
-absl::StatusOr<EgressReport> EgressGate::Ask(const EgressOrder& order,
-                                             const std::vector<int>& fds) {
+absl::StatusOr<EgressReport> EgressGate::Ask(const EgressOrder& order, const std::vector<int>& fds,
+                                             absl::Time until) {
   if (process_ == nullptr) return absl::UnavailableError("there is no proxy now");
-  absl::StatusOr<EgressReport> answer = process_->Ask(order, fds);
+  absl::StatusOr<EgressReport> answer = process_->Ask(order, fds, until);
   if (!answer.ok()) Lose(answer.status());
   return answer;
 }
 
-absl::StatusOr<EgressReport> EgressGate::AskToAdd(uint64_t number, const Sandbox& sandbox) {
+absl::StatusOr<EgressReport> EgressGate::AskToAdd(uint64_t number, const Sandbox& sandbox,
+                                                  absl::Time until) {
   EgressOrder order;
   order.kind = EgressOrderKind::kAddSandbox;
   order.sandbox = number;
@@ -277,7 +281,7 @@ absl::StatusOr<EgressReport> EgressGate::AskToAdd(uint64_t number, const Sandbox
     order.role[order.sockets++] = listener.role;
     fds.push_back(listener.socket.get());
   }
-  return Ask(order, fds);
+  return Ask(order, fds, until);
 }
 
 void EgressGate::Lose(const absl::Status& why) {

@@ -36,8 +36,10 @@ struct EgressListener {
   UniqueFd socket;
 };
 
-// Any thread but its own, where records are taken. Calls wait for the proxy, at most until it is
-// taken for hung and replaced (20 s).
+// Any thread but its own, where records are taken. Calls are done in turn. Each waits for the
+// proxy's answer, at most parts.answer_within, after which it is taken for hung and replaced; or,
+// when it comes just then, until a successor has started and has all sandboxes: at most as long for
+// each of the two.
 class EgressGate {
  public:
   static constexpr int kFirstRestartMs = 100;
@@ -91,8 +93,10 @@ class EgressGate {
   void RunWork() ABSL_LOCKS_EXCLUDED(mutex_);
   void TakeEvent(const EgressReport& event);
   absl::Status CheckRoom(size_t sockets) const;
-  absl::StatusOr<EgressReport> Ask(const EgressOrder& order, const std::vector<int>& fds);
-  absl::StatusOr<EgressReport> AskToAdd(uint64_t number, const Sandbox& sandbox);
+  absl::StatusOr<EgressReport> Ask(const EgressOrder& order, const std::vector<int>& fds,
+                                   absl::Time until = absl::InfiniteFuture());
+  absl::StatusOr<EgressReport> AskToAdd(uint64_t number, const Sandbox& sandbox,
+                                        absl::Time until = absl::InfiniteFuture());
   void Lose(const absl::Status& why);
 
   const EgressParts parts_;

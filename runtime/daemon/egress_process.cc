@@ -1,5 +1,10 @@
 #include "daemon/egress_process.h"
 
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cerrno>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
@@ -23,6 +28,11 @@ absl::string_view BytesOf(const Message& message) {
   return {reinterpret_cast<const char*>(&message), sizeof message};
 }
 
+bool WouldBlock(const absl::Status& status) {
+  const auto detail = GetErrorDetail(status);
+  return detail.has_value() && detail->reason == "WOULD_BLOCK";
+}
+
 int Milliseconds(absl::Duration duration) {
   return static_cast<int>(absl::ToInt64Milliseconds(duration)) + 1;
 }
@@ -43,6 +53,8 @@ absl::StatusOr<EgressParts> MakeEgressParts(const EgressSetup& setup) {
 absl::StatusOr<std::unique_ptr<EgressProcess>> EgressProcess::Start(const EgressParts& parts,
                                                                     Take take) {
   ASSIGN_OR_RETURN(auto sockets, MakeSeqpacketPair());
+  // This end alone: what the proxy does not read must not make the daemon wait.
+  if (::fcntl(sockets.first.get(), F_SETFL, O_NONBLOCK) != 0) return ErrnoError(errno, "fcntl");
   ASSIGN_OR_RETURN(SpawnedProcess process, SpawnFromFd(parts.program.get(), {"glovebox-egress"},
                                                        {{sockets.second.get(), kEgressControlFd}}));
   sockets.second.Reset();
@@ -66,10 +78,14 @@ absl::StatusOr<EgressReport> EgressProcess::Receive(int timeout_ms) {
   return ParseEgressMessage(packet.bytes, packet.fds.size());
 }
 
-absl::StatusOr<EgressReport> EgressProcess::Ask(EgressOrder order, const std::vector<int>& fds) {
+absl::StatusOr<EgressReport> EgressProcess::Ask(EgressOrder order, const std::vector<int>& fds,
+                                                absl::Time until) {
   order.sequence = ++sequence_;
-  RETURN_IF_ERROR(SendPacket(control_.get(), BytesOf(order), fds));
-  const absl::Time until = absl::Now() + answer_within_;
+  const absl::Status sent = SendPacket(control_.get(), BytesOf(order), fds);
+  // One order at a time is under way: they pile up only where answers come without reading.
+  if (WouldBlock(sent)) return absl::UnavailableError("it answers orders that it does not read");
+  RETURN_IF_ERROR(sent);
+  until = std::min(until, absl::Now() + answer_within_);
   for (;;) {
     const absl::Duration left = until - absl::Now();
     if (left <= absl::ZeroDuration()) return absl::DeadlineExceededError("it does not answer");
@@ -87,7 +103,7 @@ absl::StatusOr<EgressReport> EgressProcess::Ask(EgressOrder order, const std::ve
 }
 
 absl::Status EgressProcess::TakeEvent() {
-  ASSIGN_OR_RETURN(const EgressReport said, Receive(-1));
+  ASSIGN_OR_RETURN(const EgressReport said, Receive(Milliseconds(answer_within_)));
   if (said.kind != EgressMessageKind::kEvent) {
     return absl::DataLossError("it answers what it was not asked");
   }

@@ -45,10 +45,12 @@ class EgressProcess {
   int control_fd() const { return control_.get(); }
   pid_t pid() const { return pid_; }
 
-  // Sends an order and waits for its answer, which may say that it failed. The order's sequence is
-  // set here. DEADLINE_EXCEEDED, UNAVAILABLE, DATA_LOSS.
-  absl::StatusOr<EgressReport> Ask(EgressOrder order, const std::vector<int>& fds);
-  // The event that is there: control_fd() is readable.
+  // Sends an order and waits for its answer, which may say that it failed; not longer than
+  // answer_within, and not after `until`. The order's sequence is set here. DEADLINE_EXCEEDED,
+  // UNAVAILABLE, DATA_LOSS.
+  absl::StatusOr<EgressReport> Ask(EgressOrder order, const std::vector<int>& fds,
+                                   absl::Time until = absl::InfiniteFuture());
+  // The event that is there: control_fd() is readable. Waits for one that is not, as Ask.
   absl::Status TakeEvent();
   // Kills it if it lives, and says how it ended.
   std::string End();

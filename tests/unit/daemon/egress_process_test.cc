@@ -8,6 +8,8 @@
 
 #include <cstring>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "linux/seqpacket.h"
 
 namespace glovebox {
@@ -27,6 +29,7 @@ enum Play : uint32_t {
   kOnlyEvents,
   kEndsWhenAsked,
   kAnswersUnasked,
+  kAnswersWithoutReading,
 };
 
 constexpr uint64_t kSandbox = 5;
@@ -88,6 +91,7 @@ Message Hear() {
   }
   Say(first);
   if (play == kAnswersUnasked) Say(Answer(1, kSandbox));
+  for (uint32_t i = 1; play == kAnswersWithoutReading; ++i) Say(Answer(i, kSandbox));
   for (;;) AnswerAs(play, Hear<EgressOrder>());
 }
 
@@ -95,21 +99,20 @@ struct Played {
   absl::StatusOr<std::unique_ptr<EgressProcess>> proxy;
   std::vector<std::string> hosts;  // of events
 
-  Played(Play play, absl::Duration answer_within = absl::Seconds(20)) {
+  explicit Played(Play play) {
     EgressParts parts;
     parts.program.Reset(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
     parts.setup.idle_ms = play;
-    parts.answer_within = answer_within;
     proxy = EgressProcess::Start(
         parts, [this](const EgressReport& event) { hosts.push_back(event.record.host); });
   }
-  absl::StatusOr<EgressReport> Ask() {
+  absl::StatusOr<EgressReport> Ask(absl::Duration within = absl::InfiniteDuration()) {
     EXPECT_TRUE(proxy.ok()) << proxy.status();
     if (!proxy.ok()) return proxy.status();
     EgressOrder order;
     order.kind = EgressOrderKind::kRemoveSandbox;
     order.sandbox = kSandbox;
-    return (*proxy)->Ask(order, {});
+    return (*proxy)->Ask(order, {}, absl::Now() + within);
   }
 };
 
@@ -153,10 +156,19 @@ TEST(EgressProcess, AnEventOfAnotherFormIsTakenForALie) {
 
 TEST(EgressProcess, OneThatDoesNotAnswerIsNotWaitedForForEver) {
   const absl::Duration soon = absl::Milliseconds(300);
-  EXPECT_TRUE(absl::IsDeadlineExceeded(Played(kSaysNothing, soon).Ask().status()));
-  EXPECT_TRUE(absl::IsDeadlineExceeded(Played(kOnlyEvents, soon).Ask().status()))
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Played(kSaysNothing).Ask(soon).status()));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Played(kOnlyEvents).Ask(soon).status()))
       << "events are no answer";
   EXPECT_TRUE(absl::IsUnavailable(Played(kEndsWhenAsked).Ask().status()));
+}
+
+// What is sent to it piles up until the socket is full.
+TEST(EgressProcess, OneThatAnswersWithoutReadingIsNotWaitedForForEver) {
+  Played played(kAnswersWithoutReading);
+  absl::StatusOr<EgressReport> answer = played.Ask();
+  EXPECT_TRUE(answer.ok()) << answer.status();
+  for (int i = 0; i < 100'000 && answer.ok(); ++i) answer = played.Ask();
+  EXPECT_TRUE(absl::IsUnavailable(answer.status())) << answer.status();
 }
 
 }  // namespace
