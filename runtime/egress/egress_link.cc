@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -80,8 +79,7 @@ void EgressLink::Failed(absl::string_view why) {
 }
 
 void EgressLink::Start(std::function<void(Order)> take, std::function<void()> end) {
-  asio::co_spawn(socket_.get_executor(), ReadOrders(std::move(take), std::move(end)),
-                 asio::detached);
+  asio::co_spawn(socket_.get_executor(), ReadOrders(std::move(take), std::move(end)), kOrExit);
 }
 
 awaitable<void> EgressLink::ReadOrders(std::function<void(Order)> take, std::function<void()> end) {

@@ -4,9 +4,10 @@
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <cerrno>
 #include <chrono>
+#include <exception>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,6 +23,10 @@ namespace {
 
 constexpr int kTurnAccepts = 16;
 constexpr auto kShortOfDescriptors = std::chrono::milliseconds(100);
+
+bool IsShortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
 
 absl::StatusOr<std::shared_ptr<const EgressRules>> ReadRules(const UniqueFd& memfd) {
   const off_t size = ::lseek(memfd.get(), 0, SEEK_END);
@@ -59,12 +64,32 @@ awaitable<void> RunConnection(std::shared_ptr<ProxiedConnection> connection) {
   co_await connection->Run();
 }
 
+// A connection to the name server, as long as it is open.
+class NameClient {
+ public:
+  NameClient(std::shared_ptr<SandboxEgress> sandbox, tcp::socket* client)
+      : sandbox_(std::move(sandbox)), client_(client) {
+    sandbox_->name_clients.insert(client_);
+    ++sandbox_->open;
+    ++sandbox_->shared->connections;
+  }
+  ~NameClient() {
+    sandbox_->name_clients.erase(client_);
+    --sandbox_->open;
+    --sandbox_->shared->connections;
+  }
+  NameClient(const NameClient&) = delete;
+  NameClient& operator=(const NameClient&) = delete;
+
+ private:
+  const std::shared_ptr<SandboxEgress> sandbox_;
+  tcp::socket* const client_;
+};
+
 awaitable<void> RunNames(std::shared_ptr<SandboxEgress> sandbox, tcp::socket client) {
-  ++sandbox->open;
-  ++sandbox->shared->connections;
-  co_await ServeNamesOverTcp(sandbox, std::move(client));
-  --sandbox->open;
-  --sandbox->shared->connections;
+  const NameClient counted(sandbox, &client);
+  if (sandbox->removed) co_return;
+  co_await ServeNamesOverTcp(sandbox, &client);
 }
 
 }  // namespace
@@ -125,10 +150,10 @@ absl::Status EgressService::Serve(const std::shared_ptr<SandboxEgress>& sandbox,
     case EgressRole::kHttpProxy:
     case EgressRole::kSocks5:
     case EgressRole::kDnsTcp:
-      asio::co_spawn(*shared_->io, AcceptAll(sandbox, role, socket), asio::detached);
+      asio::co_spawn(*shared_->io, AcceptAll(sandbox, role, socket), kOrExit);
       return absl::OkStatus();
     case EgressRole::kDnsUdp:
-      asio::co_spawn(*shared_->io, ServeNamesOverUdp(sandbox, socket), asio::detached);
+      asio::co_spawn(*shared_->io, ServeNamesOverUdp(sandbox, socket), kOrExit);
       return absl::OkStatus();
   }
   return absl::InvalidArgumentError("a socket of no role");
@@ -163,6 +188,10 @@ EgressService::Done EgressService::Remove(uint64_t number) {
     connection->Abort(EgressDenial::kNone);
     ++done.connections_cut;
   }
+  for (tcp::socket* const client : sandbox->name_clients) {
+    ResetOnClose(client);
+    (void)client->close(none);
+  }
   return done;
 }
 
@@ -172,60 +201,58 @@ awaitable<void> EgressService::AcceptAll(std::shared_ptr<SandboxEgress> sandbox,
   while (!sandbox->removed) {
     auto [error] = co_await socket->async_wait(asio::posix::stream_descriptor::wait_read, kAsTuple);
     if (error || sandbox->removed) co_return;
-    AcceptTurn(sandbox, role, socket->native_handle());
-    if (errno == EINTR) {  // it waited, which it does not by itself: nothing more is taken from it
+    const int ended_by = AcceptTurn(sandbox, role, socket->native_handle());
+    if (ended_by == 0 || ended_by == EAGAIN || ended_by == ECONNABORTED) continue;
+    if (!IsShortage(ended_by)) {
+      // Whoever holds it in the sandbox has made it wait (EINTR), or shut it down (EINVAL), when it
+      // would be readable for ever: nothing more is taken from it.
       boost::system::error_code none;
       (void)socket->close(none);
       co_return;
     }
-    if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM) continue;
     pause.expires_after(kShortOfDescriptors);
     (void)co_await pause.async_wait(kAsTuple);  // connections wait in the backlog
   }
 }
 
-// errno is then what the last accept(2) said.
-void EgressService::AcceptTurn(const std::shared_ptr<SandboxEgress>& sandbox, EgressRole role,
-                               int fd) {
-  int last = 0;
-  {
-    const WaitGuard guard;
-    for (int i = 0; i < kTurnAccepts && AcceptOne(sandbox, role, fd); ++i) {
-    }
-    last = errno;
-  }
-  errno = last;
+int EgressService::AcceptTurn(const std::shared_ptr<SandboxEgress>& sandbox, EgressRole role,
+                              int fd) {
+  const WaitGuard guard;
+  int ended_by = 0;
+  for (int i = 0; i < kTurnAccepts && ended_by == 0; ++i) ended_by = AcceptOne(sandbox, role, fd);
+  return ended_by;
 }
 
-bool EgressService::AcceptOne(const std::shared_ptr<SandboxEgress>& sandbox, EgressRole role,
-                              int fd) {
+int EgressService::AcceptOne(const std::shared_ptr<SandboxEgress>& sandbox, EgressRole role,
+                             int fd) {
   sockaddr_storage peer{};
   socklen_t size = sizeof peer;
-  errno = 0;
   UniqueFd accepted(
       ::accept4(fd, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (!accepted.valid()) return false;
+  if (!accepted.valid()) return errno;
   tcp::socket client(*shared_->io);
   boost::system::error_code error;
-  client.assign(peer.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), accepted.Release(), error);
-  if (error) return true;
+  client.assign(peer.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), accepted.get(), error);
+  if (error) return 0;
+  (void)accepted.Release();  // the socket's from here on
   const bool room = sandbox->open < sandbox->rules->limits().connections_max &&
                     shared_->connections < shared_->setup.connections_max &&
                     sandbox->connection_rate.Take(shared_->clock->MonotonicNanos());
   if (!room) {
     TellFull(sandbox.get(), client);
     ResetOnClose(&client);
-    return true;
+    return 0;
   }
   if (role == EgressRole::kDnsTcp) {
-    asio::co_spawn(*shared_->io, RunNames(sandbox, std::move(client)), asio::detached);
+    asio::co_spawn(*shared_->io, RunNames(sandbox, std::move(client)), kOrNothing);
   } else {
-    asio::co_spawn(
-        *shared_->io,
-        RunConnection(std::make_shared<ProxiedConnection>(sandbox, role, std::move(client))),
-        asio::detached);
+    const auto connection = std::make_shared<ProxiedConnection>(sandbox, role, std::move(client));
+    asio::co_spawn(*shared_->io, RunConnection(connection),
+                   [connection](const std::exception_ptr& failed) {
+                     if (failed != nullptr) connection->Abort(EgressDenial::kNone);
+                   });
   }
-  return true;
+  return 0;
 }
 
 }  // namespace glovebox

@@ -35,9 +35,9 @@ class EgressService {
   absl::Status Serve(const std::shared_ptr<SandboxEgress>& sandbox, EgressRole role, UniqueFd fd);
   awaitable<void> AcceptAll(std::shared_ptr<SandboxEgress> sandbox, EgressRole role,
                             std::shared_ptr<asio::posix::stream_descriptor> socket);
-  void AcceptTurn(const std::shared_ptr<SandboxEgress>& sandbox, EgressRole role, int fd);
-  // False: none waits.
-  bool AcceptOne(const std::shared_ptr<SandboxEgress>& sandbox, EgressRole role, int fd);
+  // Both: 0, or what accept(2) said, which did not take another.
+  int AcceptTurn(const std::shared_ptr<SandboxEgress>& sandbox, EgressRole role, int fd);
+  int AcceptOne(const std::shared_ptr<SandboxEgress>& sandbox, EgressRole role, int fd);
 
   EgressShared* const shared_;
   std::map<uint64_t, std::shared_ptr<SandboxEgress>> sandboxes_;

@@ -23,6 +23,7 @@ using asio::experimental::awaitable_operators::operator||;
 // NOLINTEND(misc-unused-using-decls)
 
 constexpr int kTurnQuestions = 32;  // before others have their turn
+constexpr auto kNothingToRead = std::chrono::milliseconds(100);
 constexpr auto kTcpIdle = std::chrono::seconds(10);
 
 void TellDenied(SandboxEgress* sandbox, const DnsQuery& query, EgressDenial denial) {
@@ -55,7 +56,7 @@ std::string AnswerName(SandboxEgress* sandbox, const DnsQuery& query) {
 
 // The source of the answer is the address that was asked: the kernel tells it in the same form in
 // which it takes it. It never waits, whatever the socket's flags: who made the socket may hold it
-// still. False: nothing waits.
+// still. False: nothing waits, or the socket does not say it.
 bool AnswerOne(SandboxEgress* sandbox, int fd) {
   std::array<char, kDnsQueryBytesMax + 1> bytes;
   alignas(cmsghdr) std::array<char, 128> control;
@@ -107,19 +108,25 @@ awaitable<void> ServeNamesOverUdp(std::shared_ptr<SandboxEgress> sandbox,
   (void)::setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
   // Without it the kernel sends from addresses of interfaces alone, and only the route has these.
   (void)::setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof on);
+  asio::steady_timer pause(*sandbox->shared->io);
   while (!sandbox->removed) {
     auto [error] = co_await socket->async_wait(asio::posix::stream_descriptor::wait_read, kAsTuple);
     if (error || sandbox->removed) co_return;
-    for (int i = 0; i < kTurnQuestions && AnswerOne(sandbox.get(), fd); ++i) {
-    }
+    int answered = 0;
+    while (answered < kTurnQuestions && AnswerOne(sandbox.get(), fd)) ++answered;
+    if (answered != 0) continue;
+    // Readable, and nothing to read: shut down by whoever holds it in the sandbox, or an error that
+    // they brought upon it. It may stay so.
+    pause.expires_after(kNothingToRead);
+    (void)co_await pause.async_wait(kAsTuple);
   }
 }
 
-awaitable<void> ServeNamesOverTcp(std::shared_ptr<SandboxEgress> sandbox, tcp::socket client) {
+awaitable<void> ServeNamesOverTcp(std::shared_ptr<SandboxEgress> sandbox, tcp::socket* client) {
   asio::steady_timer idle(*sandbox->shared->io);
   const auto read = [&](char* bytes, size_t size) -> awaitable<bool> {
     idle.expires_after(kTcpIdle);
-    auto result = co_await (asio::async_read(client, asio::buffer(bytes, size), kAsTuple) ||
+    auto result = co_await (asio::async_read(*client, asio::buffer(bytes, size), kAsTuple) ||
                             idle.async_wait(kAsTuple));
     co_return result.index() == 0 && !std::get<0>(std::get<0>(result)) && !sandbox->removed;
   };
@@ -135,7 +142,7 @@ awaitable<void> ServeNamesOverTcp(std::shared_ptr<SandboxEgress> sandbox, tcp::s
     std::string framed = {static_cast<char>(answer.size() >> 8), static_cast<char>(answer.size())};
     framed += answer;
     idle.expires_after(kTcpIdle);
-    auto result = co_await (asio::async_write(client, asio::buffer(framed), kAsTuple) ||
+    auto result = co_await (asio::async_write(*client, asio::buffer(framed), kAsTuple) ||
                             idle.async_wait(kAsTuple));
     if (result.index() != 0 || std::get<0>(std::get<0>(result))) co_return;
   }

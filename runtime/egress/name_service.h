@@ -20,7 +20,7 @@ awaitable<void> ServeNamesOverUdp(std::shared_ptr<SandboxEgress> sandbox,
                                   std::shared_ptr<asio::posix::stream_descriptor> socket);
 
 // One connection, until it ends, is idle, or breaks the form. Counts as one of the sandbox's.
-awaitable<void> ServeNamesOverTcp(std::shared_ptr<SandboxEgress> sandbox, tcp::socket client);
+awaitable<void> ServeNamesOverTcp(std::shared_ptr<SandboxEgress> sandbox, tcp::socket* client);
 
 }  // namespace glovebox
 

@@ -2,6 +2,8 @@
 #ifndef GLOVEBOX_EGRESS_NET_IO_H_
 #define GLOVEBOX_EGRESS_NET_IO_H_
 
+#include <unistd.h>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -9,6 +11,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cstdint>
+#include <exception>
 
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
@@ -20,6 +23,14 @@ namespace glovebox {
 namespace asio = boost::asio;
 using asio::awaitable;
 using asio::ip::tcp;
+
+// For co_spawn. An exception is for want of memory. A coroutine that serves more than one
+// connection ends the process by it: the successor serves them, which silence would not. One
+// connection alone ends with what it holds.
+inline constexpr auto kOrExit = [](const std::exception_ptr& error) {
+  if (error != nullptr) ::_exit(1);
+};
+inline constexpr auto kOrNothing = [](const std::exception_ptr&) {};
 
 // co_await gives (error_code, ...) and never throws.
 inline constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);

@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/write.hpp>
 #include <cerrno>
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <string>
 #include <vector>
@@ -61,7 +61,9 @@ awaitable<bool> ProxiedConnection::Connect(const IpAddress& address) {
   if (!fd.ok()) co_return false;
   boost::system::error_code none;
   (void)upstream_.close(none);
-  (void)upstream_.assign(address.is_v6 ? tcp::v6() : tcp::v4(), fd->Release(), none);
+  (void)upstream_.assign(address.is_v6 ? tcp::v6() : tcp::v4(), fd->get(), none);
+  if (none) co_return false;
+  (void)fd->Release();  // the socket's from here on
   dialled_ = address;
   lookup_.expires_after(std::chrono::milliseconds(shared_->setup.connect_ms));
   auto result = co_await (upstream_.async_connect(ToAsio(address, asked_.port), kAsTuple) ||
@@ -100,7 +102,10 @@ awaitable<void> ProxiedConnection::RelayHttp() {
     // Half of it is no request: the origin must not take it for one.
     if (!sent) (void)self->upstream_.close(none);
   };
-  asio::co_spawn(client_.get_executor(), forward(shared_from_this(), count), asio::detached);
+  asio::co_spawn(client_.get_executor(), forward(shared_from_this(), count),
+                 [self = shared_from_this()](const std::exception_ptr& error) {
+                   if (error != nullptr) self->Abort(EgressDenial::kNone);
+                 });
   co_await Pump(&upstream_, &client_, false);
   if (ended_) co_return;
   boost::system::error_code none;

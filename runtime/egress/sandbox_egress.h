@@ -51,7 +51,8 @@ struct SandboxEgress {
   uint64_t sent_bytes = 0;      // of all connections, also of those that are gone
   uint64_t received_bytes = 0;  // likewise
   std::set<ProxiedConnection*> connections;
-  uint32_t open = 0;  // those, and those to the name server
+  std::set<tcp::socket*> name_clients;  // of the coroutines that serve them
+  uint32_t open = 0;                    // both
   std::vector<std::shared_ptr<asio::posix::stream_descriptor>> sockets;
   bool removed = false;
 };

@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -158,11 +159,16 @@ class NeighboursTest(EgressCase):
         self.sandbox = mine
         for client in clients:
             self.assertTrue(self.echoes(client))
+        names = other.connect("9.9.9.9", 53)
+        names.sendall(struct.pack(">H", 30) + struct.pack(">6H", 7, 0x100, 1, 0, 0, 0) + names_wire("good.example") + b"\0\1\0\1")
+        self.assertTrue(names.recv(1), "the name server has taken it")
         answer = self.proxy.order(REMOVE, other.number)
         self.assertEqual(answer["cut"], 5)
         for client in clients:
             self.assertFalse(self.echoes(client))
             client.close()
+        self.assertTrue(self.until_end(names).endswith(b"<reset>"))
+        names.close()
         other.close()
         self.assertEqual(fds(), before - len(other.sockets))
         self.assertTrue(self.proxy.order(REMOVE, other.number)["failed"], "it is not there any more")
@@ -180,6 +186,27 @@ class NeighboursTest(EgressCase):
                 attacker.connect(ORIGIN4 if role == TRANSPARENT else "127.0.0.1", sock.getsockname()[1]).close()
             with self.by_name("good.example", 22) as client:
                 self.assertTrue(self.echoes(client), "a neighbour's connection")
+        self.assertFalse(self.proxy.order(REMOVE, attacker.number)["failed"])
+
+    def test_sockets_that_a_sandbox_shuts_down_keep_nobody_busy(self):
+        """They are readable for ever; a proxy that turns and turns never waits of itself."""
+        attacker = Sandbox()
+        self.addCleanup(attacker.close)
+        self.assertFalse(attacker.add(self.proxy, EVERYTHING)["failed"])
+        for _, sock in attacker.sockets:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:  # said of UDP, which is shut down all the same
+                pass
+        status = pathlib.Path(f"/proc/{self.proxy.process.pid}/status")
+        waits = lambda: int(status.read_text().split("\nvoluntary_ctxt_switches:")[1].split()[0])
+        with self.by_name("good.example", 22) as client:
+            for _ in range(3):  # those of the set-up are over
+                self.assertTrue(self.echoes(client), "a neighbour's connection")
+            before, until = waits(), time.monotonic() + 20
+            while waits() < before + 20:
+                self.assertTrue(self.echoes(client), "a neighbour's connection")
+                self.assertLess(time.monotonic(), until, "it does not wait")
         self.assertFalse(self.proxy.order(REMOVE, attacker.number)["failed"])
 
     def test_it_has_no_privilege(self):
