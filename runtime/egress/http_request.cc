@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 
 namespace glovebox {
 namespace {
@@ -15,6 +16,17 @@ namespace http = boost::beast::http;
 
 constexpr size_t kBodyPieceBytes = size_t{64} << 10;
 constexpr size_t kReadBytes = 4096;
+
+// As it is written: a line for the request, one for each field, an empty one.
+template <typename Header>
+size_t HeadBytes(const Header& head) {
+  size_t bytes = head.method_string().size() + head.target().size() +
+                 absl::string_view("  HTTP/1.1\r\n\r\n").size();
+  for (const auto& field : head) {
+    bytes += field.name_string().size() + field.value().size() + absl::string_view(": \r\n").size();
+  }
+  return bytes;
+}
 
 }  // namespace
 
@@ -97,7 +109,7 @@ awaitable<bool> HttpRequest::Forward(tcp::socket* client, tcp::socket* upstream,
   }
   request.set(http::field::connection, "close");
   http::request_serializer<http::buffer_body> serializer(request);
-  if (!count(target.size())) co_return false;
+  if (!count(HeadBytes(request))) co_return false;
   {
     auto [error, bytes] = co_await http::async_write_header(*upstream, serializer, kAsTuple);
     if (error) co_return false;

@@ -8,7 +8,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from case import EgressCase
 from hello import ALERT, extension, hello, server_name
-from proxy import CLOSED, MISMATCH, REQUEST
+from proxy import ALLOW_LIST, CLOSED, HTTP, LIMIT, MISMATCH, REQUEST, policy, rule
 from world import ORIGIN4, ORIGIN6, OTHER4
 
 
@@ -138,7 +138,18 @@ class FirstWordsTest(EgressCase):
             answer = self.http(b"POST /up HTTP/1.1\r\nHost: good.example\r\n" + head + b"\r\n\r\n" + body)
             self.assertIn(b"POST /up HTTP/1.1|good.example|", answer)
         event = self.proxy.wait_event(lambda e: e["event"] == CLOSED and e["sent"] > 300000)
+        head = b"POST /up HTTP/1.1\r\nHost: good.example\r\nContent-Length: 300000\r\nConnection: close\r\n\r\n"
+        self.assertEqual(event["sent"], len(head) + 300000)
         self.assertEqual((event["method"], event["path"], event["rule"]), ("POST", "/up", "web"))
+
+    def test_heads_count_as_bytes_that_are_sent(self):
+        limited = policy(ALLOW_LIST, [rule("good.example", HTTP)], limits={3: 10_000})
+        self.assertFalse(self.sandbox.replace(self.proxy, limited)["failed"])
+        request = lambda size: b"GET /h HTTP/1.1\r\nHost: good.example\r\nX: " + b"x" * size + b"\r\n\r\n"
+        self.assertIn(b"200 OK", self.http(request(1000)), "the control")
+        self.assertNotIn(b"200 OK", self.http(request(9000)))
+        self.proxy.wait_event(lambda e: e["event"] == CLOSED and e["denial"] == LIMIT)
+        self.assertEqual(len([n for n in self.world.http.seen if n[2]]), 1)
 
     def test_methods_and_paths_are_held(self):
         def ask(method, path):
