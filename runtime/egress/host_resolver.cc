@@ -35,19 +35,22 @@ IpAddress AddressOf(const sockaddr& address) {
   return IpAddress::V6(found.bytes);
 }
 
+// Of each family no more than are wanted in all: a name server may answer thousands.
 std::vector<IpAddress> AddressesOf(const ares_addrinfo& found) {
-  std::vector<IpAddress> addresses;
+  std::vector<IpAddress> v4;
+  std::vector<IpAddress> v6;
   for (const ares_addrinfo_node* node = found.nodes; node != nullptr; node = node->ai_next) {
     if (node->ai_family != AF_INET && node->ai_family != AF_INET6) continue;
     const IpAddress address = AddressOf(*node->ai_addr);
-    if (std::find(addresses.begin(), addresses.end(), address) == addresses.end()) {
-      addresses.push_back(address);
+    std::vector<IpAddress>& family = address.is_v6 ? v6 : v4;
+    if (family.size() < HostResolver::kAddressesMax &&
+        std::find(family.begin(), family.end(), address) == family.end()) {
+      family.push_back(address);
     }
   }
-  std::stable_partition(addresses.begin(), addresses.end(),
-                        [](const IpAddress& address) { return !address.is_v6; });
-  if (addresses.size() > HostResolver::kAddressesMax) addresses.resize(HostResolver::kAddressesMax);
-  return addresses;
+  v4.insert(v4.end(), v6.begin(), v6.end());
+  if (v4.size() > HostResolver::kAddressesMax) v4.resize(HostResolver::kAddressesMax);
+  return v4;
 }
 
 }  // namespace
@@ -62,7 +65,8 @@ absl::StatusOr<std::unique_ptr<HostResolver>> HostResolver::Make(
     asio::io_context* io, const std::vector<EgressEndpoint>& name_servers) {
   std::unique_ptr<HostResolver> resolver(new HostResolver(io));
   ares_options options{};
-  options.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
+  options.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES |
+                  ARES_FLAG_IGNTC;  // addresses enough fit in the packet
   options.timeout = kTryMs;
   options.tries = kTries;
   char dns_alone[] = "b";
