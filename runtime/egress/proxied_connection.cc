@@ -84,14 +84,15 @@ awaitable<void> ProxiedConnection::Run() {
 bool ProxiedConnection::Judge() {
   grant_ = asked_.name.has_value() ? sandbox_->rules->Judge(*asked_.name, asked_.port)
                                    : sandbox_->rules->JudgeNameless(asked_.address, asked_.port);
-  if (!grant_.allowed() || grant_.tcp.empty()) return grant_.allowed();
+  allowed_ = grant_.allowed();
+  if (!allowed_ || grant_.tcp.empty()) return allowed_;
   way_ = Way::kTcp;
   rule_ = grant_.tcp;
   return true;
 }
 
 bool ProxiedConnection::JudgeAgain() {
-  if (ended_ || !knows_destination_) return false;
+  if (ended_ || !allowed_) return false;
   EgressDenial denial = EgressDenial::kNone;
   const EgressRules& rules = *sandbox_->rules;
   const EgressGrant now = asked_.name.has_value()
@@ -131,6 +132,7 @@ void ProxiedConnection::Abort(EgressDenial denial) {
 }
 
 awaitable<bool> ProxiedConnection::Refuse(EgressDenial denial) {
+  allowed_ = false;
   Tell(EgressEventKind::kRefused, denial);
   if (role_ == EgressRole::kTransparent && spoken_ == Spoken::kNothing) {
     // The words depend on who speaks; who waits to be spoken to gets a reset.
@@ -158,6 +160,7 @@ awaitable<bool> ProxiedConnection::Refuse(EgressDenial denial) {
 // No decision: something is wrong with the request, or the destination does not answer.
 awaitable<bool> ProxiedConnection::Fail(const std::string& why) {
   if (ended_) co_return false;
+  allowed_ = false;
   if (knows_destination_) Tell(EgressEventKind::kClosed, EgressDenial::kNone);
   if (spoken_ == Spoken::kSocks) {
     co_await SayLast(Socks5Reply(Socks5Code::kHostUnreachable));
@@ -230,7 +233,7 @@ void ProxiedConnection::Tell(EgressEventKind kind, EgressDenial denial) {
   PutText(denial == EgressDenial::kNone || opened_ ? rule_ : "", event.rule, sizeof event.rule);
   PutText(method_, event.method, sizeof event.method);
   PutText(path_, event.path, sizeof event.path);
-  shared_->link->Event(event);
+  sandbox_->Tell(event);
 }
 
 }  // namespace glovebox

@@ -37,7 +37,8 @@ class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection>
 
   awaitable<void> Run();
 
-  // With rules that have changed: ends it when they would not allow it; whether it was ended.
+  // With rules that have changed: ends it when those before allowed it and they would not; whether
+  // it was ended. One that is still to be judged is judged by them then.
   bool JudgeAgain();
   // Resets both sides now; `denial` is the event's.
   void Abort(EgressDenial denial);
@@ -94,6 +95,7 @@ class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection>
   Destination asked_;
   bool knows_destination_ = false;
   EgressGrant grant_;
+  bool allowed_ = false;  // by name and port, and not refused since
   Way way_ = Way::kUnknown;
   Spoken spoken_ = Spoken::kNothing;
   std::string rule_;

@@ -47,6 +47,7 @@ awaitable<bool> ProxiedConnection::AskTransparent() {
   if (!SyntheticNames::IsSynthetic(asked_.address)) {
     grant_ = sandbox_->rules->JudgeNameless(asked_.address, asked_.port);
     if (grant_.allowed()) {
+      allowed_ = true;
       way_ = Way::kTcp;
       rule_ = grant_.tcp;
       co_return true;

@@ -14,7 +14,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from case import ALLOWED, EVERYTHING, PROGRAM, EgressCase
 from hello import hello, server_name
-from proxy import (ALLOW_LIST, CLOSED, DNS_UDP, FULL, LIMIT, NO_RULE, NONE, OPENED, REMOVE, TCP, TLS, TRANSPARENT, Proxy,
+from proxy import (ALLOW_LIST, CLOSED, DNS_UDP, FULL, LIMIT, NO_RULE, NONE, OPENED, REFUSED, REMOVE, TCP, TLS, TRANSPARENT, Proxy,
                    Sandbox, policy, rule)
 from world import DNS4, ORIGIN4, OTHER4, World, names_wire
 
@@ -60,6 +60,22 @@ class NeighboursTest(EgressCase):
         self.assertEqual(self.resolve("mixed.example")[0], 3)
         self.assertEqual(self.sandbox.replace(self.proxy, policy(NONE))["cut"], 0)
         self.assertEqual(self.resolve("good.example")[0], 3)
+
+    def test_a_policy_that_is_the_same_cuts_nothing(self):
+        data = hello(server_name("good.example"))
+        with self.sandbox.connect(OTHER4, 443) as unread, self.by_name("good.example", 22) as open_one:
+            unread.sendall(data[:40])  # by address, and whom it names is not known yet
+            self.assertTrue(self.echoes(open_one))
+            with self.sandbox.connect("127.0.0.1", 3128) as refused:
+                refused.sendall(b"CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example:443\r\n\r\n")
+                self.assertIn(b" 403 ", self.until_end(refused, b"\r\n\r\n"))  # its last words wait for its end
+                self.assertEqual(self.sandbox.replace(self.proxy, ALLOWED)["cut"], 0)
+            self.assertTrue(self.echoes(open_one))
+            unread.sendall(data[40:])
+            self.assertEqual(unread.recv(65536), data)
+        self.proxy.wait_event(lambda e: e["event"] == OPENED and e["port"] == 443)
+        refusals = [e for e in self.proxy.events if e["event"] == REFUSED]
+        self.assertEqual([e["host"] for e in refusals], ["evil.example"], "once")
 
     def test_a_policy_that_is_wrong_changes_nothing(self):
         for wrong in (b"\xff", policy(ALLOW_LIST, [rule("127.0.0.1", TLS)]), policy(ALLOW_LIST, [rule("a.b", 4, (), ["GET"])]),
@@ -149,11 +165,21 @@ class NeighboursTest(EgressCase):
         with self.by_name("good.example", 22) as client:
             self.assertTrue(self.echoes(client))
 
+    def held(self):
+        """Inodes of what the proxy has open."""
+        folder, found = f"/proc/{self.proxy.process.pid}/fd", set()
+        for name in os.listdir(folder):
+            try:
+                found.add(os.stat(f"{folder}/{name}").st_ino)
+            except FileNotFoundError:  # closed meanwhile
+                pass
+        return found
+
     def test_sockets_are_let_go_with_the_sandbox(self):
         other = Sandbox()
         self.assertFalse(other.add(self.proxy, ALLOWED)["failed"])
-        fds = lambda: len(os.listdir(f"/proc/{self.proxy.process.pid}/fd"))
-        before = fds()
+        theirs = {os.fstat(sock.fileno()).st_ino for _, sock in other.sockets}
+        self.assertEqual(self.held() & theirs, theirs, "the control")
         mine, self.sandbox = self.sandbox, other
         clients = [self.by_name("good.example", 22) for _ in range(5)]
         self.sandbox = mine
@@ -169,8 +195,8 @@ class NeighboursTest(EgressCase):
             client.close()
         self.assertTrue(self.until_end(names).endswith(b"<reset>"))
         names.close()
+        self.assertFalse(self.held() & theirs)
         other.close()
-        self.assertEqual(fds(), before - len(other.sockets))
         self.assertTrue(self.proxy.order(REMOVE, other.number)["failed"], "it is not there any more")
 
     def test_sockets_that_a_sandbox_makes_wait_hold_nobody_up(self):
