@@ -107,10 +107,10 @@ void EgressLink::Answer(EgressMessage message) {
 void EgressLink::Event(EgressMessage message) {
   message.kind = EgressMessageKind::kEvent;
   if (events_.size() == kEventsMax) {
-    ++lost_;
+    lost_ += 1 + message.lost;
     return;
   }
-  message.lost = std::exchange(lost_, 0);
+  message.lost += std::exchange(lost_, 0);
   events_.push_back(message);
   Flush();
 }

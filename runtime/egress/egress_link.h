@@ -39,6 +39,7 @@ class EgressLink {
   // that is no order.
   void Start(std::function<void(Order)> take, std::function<void()> end);
   void Answer(EgressMessage message);
+  // `message.lost`: those before it that its sandbox did not tell.
   void Event(EgressMessage message);
 
  private:

@@ -57,7 +57,7 @@ void TellFull(SandboxEgress* sandbox, const tcp::socket& client) {
     PutText(name != nullptr ? name->value() : address.Text(), event.host, sizeof event.host);
     event.port = local.port();
   }
-  sandbox->shared->link->Event(event);
+  sandbox->Tell(event);
 }
 
 awaitable<void> RunConnection(std::shared_ptr<ProxiedConnection> connection) {

@@ -97,7 +97,9 @@ struct EgressMessage {
   uint32_t denial = 0;           // of kRefused, and of kClosed when it was cut: EgressDenial
   uint64_t sandbox = 0;
   uint64_t connection = 0;  // the same in all events of one
-  uint64_t lost = 0;        // events that were dropped before this one, since the last that was not
+  // Events that were dropped before this one: refusals of its sandbox beyond their rate, since that
+  // sandbox's last event; and any sandbox's that found the queue full, since the last that did not.
+  uint64_t lost = 0;
   int64_t start_unix_ms = 0;
   uint64_t duration_ms = 0;
   uint64_t sent_bytes = 0;

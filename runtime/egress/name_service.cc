@@ -34,7 +34,7 @@ void TellDenied(SandboxEgress* sandbox, const DnsQuery& query, EgressDenial deni
   event.connection = sandbox->shared->next_connection++;
   event.start_unix_ms = absl::ToUnixMillis(sandbox->shared->clock->Now());
   PutText(query.name.has_value() ? query.name->value() : "", event.host, sizeof event.host);
-  sandbox->shared->link->Event(event);
+  sandbox->Tell(event);
 }
 
 std::string AnswerName(SandboxEgress* sandbox, const DnsQuery& query) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -38,9 +39,23 @@ struct SandboxEgress {
         number(with_number),
         rules(std::move(with)),
         connection_rate(rules->limits().connections_per_second),
-        question_rate(kQuestionsPerSecond) {}
+        question_rate(kQuestionsPerSecond),
+        refusal_rate(kRefusalsPerSecond) {}
 
   static constexpr uint32_t kQuestionsPerSecond = 500;  // to its name server
+  static constexpr uint32_t kRefusalsPerSecond = 100;   // that are told
+
+  // An event of it. Refusals cost a payload nothing, and all sandboxes' events share a queue: those
+  // beyond the rate are counted, and the next event says how many.
+  void Tell(EgressMessage event) {
+    if (event.event == EgressEventKind::kRefused &&
+        !refusal_rate.Take(shared->clock->MonotonicNanos())) {
+      ++untold;
+      return;
+    }
+    event.lost = std::exchange(untold, 0);
+    shared->link->Event(event);
+  }
 
   EgressShared* const shared;
   const uint64_t number;
@@ -48,6 +63,8 @@ struct SandboxEgress {
   SyntheticNames names;
   RateBudget connection_rate;
   RateBudget question_rate;
+  RateBudget refusal_rate;
+  uint64_t untold = 0;          // refusals since its last event
   uint64_t sent_bytes = 0;      // of all connections, also of those that are gone
   uint64_t received_bytes = 0;  // likewise
   std::set<ProxiedConnection*> connections;

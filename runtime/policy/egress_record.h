@@ -33,7 +33,9 @@ struct EgressRecord {
   uint64_t duration_ms = 0;  // from its start to this record
   uint64_t sent_bytes = 0;
   uint64_t received_bytes = 0;
-  uint64_t lost = 0;  // records of any sandbox that the proxy dropped since the last that it sent
+  // Records that were dropped before it: refusals of the same sandbox beyond a rate, and any
+  // sandbox's while they were not taken fast enough.
+  uint64_t lost = 0;
 };
 
 }  // namespace glovebox

@@ -77,6 +77,21 @@ class NeighboursTest(EgressCase):
         refusals = [e for e in self.proxy.events if e["event"] == REFUSED]
         self.assertEqual([e["host"] for e in refusals], ["evil.example"], "once")
 
+    def test_refusals_without_end_are_counted_instead_of_told(self):
+        asked = 900  # at once: as many questions as the name server takes
+        packet = struct.pack(">6H", 7, 0x100, 1, 0, 0, 0) + names_wire("evil.example") + b"\0\1\0\1"
+        with self.sandbox.connect("9.9.9.9", 53) as client:
+            client.sendall((struct.pack(">H", len(packet)) + packet) * asked)
+            answers = client.makefile("rb")
+            for _ in range(asked):
+                self.assertTrue(answers.read(struct.unpack(">H", answers.read(2))[0]))
+        with self.by_name("good.example", 22) as client:
+            self.assertTrue(self.echoes(client))
+        self.proxy.wait_event(lambda e: e["event"] == OPENED)
+        told = [e for e in self.proxy.events if e["event"] == REFUSED]
+        self.assertLess(len(told), asked)
+        self.assertEqual(len(told) + sum(e["lost"] for e in self.proxy.events), asked)
+
     def test_a_policy_that_is_wrong_changes_nothing(self):
         for wrong in (b"\xff", policy(ALLOW_LIST, [rule("127.0.0.1", TLS)]), policy(ALLOW_LIST, [rule("a.b", 4, (), ["GET"])]),
                       policy(FULL, ranges=["127.0.0.0/8"]), policy(ALLOW_LIST, presets=["none such"])):
