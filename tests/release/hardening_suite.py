@@ -14,7 +14,7 @@ import unittest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("GLOVEBOX_BUILD", TOP / "build/release")).resolve()
-DYNAMIC, STATIC = ("gloveboxd", "glovebox", "glovebox-front", "glovebox-importer"), ("glovebox-init", "glovebox-spawner")
+DYNAMIC, STATIC = ("gloveboxd", "glovebox", "glovebox-egress", "glovebox-front", "glovebox-importer"), ("glovebox-init", "glovebox-spawner")
 STATIC_WITH_LIBC = ("glovebox-files",)
 MARK = "x86 feature: IBT, SHSTK"
 

@@ -135,7 +135,7 @@ class Release(unittest.TestCase):
                 version = subprocess.run(["dpkg-query", "-W", "-f", "${Version}\n", one["name"]], capture_output=True, text=True, check=True)
                 self.assertIn(one["versionInfo"], version.stdout.split())
         digests = {file["fileName"]: file["checksums"][1]["checksumValue"] for file in document["files"]}
-        self.assertEqual(sorted(digests), ["./bin/glovebox", "./bin/glovebox-files", "./bin/glovebox-front", "./bin/glovebox-importer", "./bin/glovebox-init", "./bin/glovebox-spawner", "./bin/gloveboxd"])
+        self.assertEqual(sorted(digests), ["./bin/glovebox", "./bin/glovebox-egress", "./bin/glovebox-files", "./bin/glovebox-front", "./bin/glovebox-importer", "./bin/glovebox-init", "./bin/glovebox-spawner", "./bin/gloveboxd"])
 
     def test_who_asks_for_too_little_is_told(self):
         for arguments in ((), ("--verify", self.out), ("--key", self.root / "key")):
