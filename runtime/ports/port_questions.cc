@@ -123,6 +123,19 @@ absl::StatusOr<PortListing> PortQuestions::List() {
     absl::MutexLock lock(&place_->asking());
     found = diag->List(kPortListenersMax);
   }
+  return Describe(std::move(found));
+}
+
+absl::StatusOr<PortListing> PortQuestions::TryList() {
+  ASSIGN_OR_RETURN(SocketDiag * diag, Diag());
+  absl::Mutex& asking = place_->asking();
+  if (!asking.TryLock()) return Unknown("somebody else asks");
+  absl::StatusOr<SocketListing> found = diag->List(kPortListenersMax);
+  asking.Unlock();
+  return Describe(std::move(found));
+}
+
+absl::StatusOr<PortListing> PortQuestions::Describe(absl::StatusOr<SocketListing> found) const {
   RETURN_IF_ERROR(found.status());
   const std::map<uint64_t, std::string> execs = sandbox_->ExecsByCgroup();
   PortListing listing;

@@ -31,8 +31,8 @@ struct PortListing {
 };
 inline constexpr size_t kPortListenersMax = 16384;
 
-// Of one call. Thread-safe; questions take a moment, or as long as a listing of the same sandbox
-// that is under way.
+// Of one call. Thread-safe; who shares the socket can make a question take its whole time, so it is
+// asked where the sandbox has but a share of the threads.
 class PortQuestions : public std::enable_shared_from_this<PortQuestions> {
  public:
   // `on_news` is called when questions can be asked, and when the sandbox has ended or is left: on
@@ -49,7 +49,10 @@ class PortQuestions : public std::enable_shared_from_this<PortQuestions> {
   // FAILED_PRECONDITION with reason CAPABILITY_MISSING for an init that does not know such sockets.
   // DATA_LOSS: what init opened is something else.
   absl::StatusOr<std::optional<PortListener>> Find(uint16_t port) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Waits while somebody else asks, and is busy for SocketDiag::kListedWithinMs at most.
   absl::StatusOr<PortListing> List() ABSL_LOCKS_EXCLUDED(mutex_);
+  // As List, but waits for nobody: PORTS_UNKNOWN, as Find.
+  absl::StatusOr<PortListing> TryList() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   PortQuestions(std::shared_ptr<Sandbox> sandbox, std::function<void()> on_news)
@@ -61,6 +64,7 @@ class PortQuestions : public std::enable_shared_from_this<PortQuestions> {
   }
   // What to ask on; it stays.
   absl::StatusOr<SocketDiag*> Diag() ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<PortListing> Describe(absl::StatusOr<SocketListing> found) const;
 
   const std::shared_ptr<Sandbox> sandbox_;
   const std::function<void()> on_news_;

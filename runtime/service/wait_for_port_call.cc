@@ -24,6 +24,8 @@ constexpr uint32_t kTimeoutMsMax = 3'600'000;
 // How often it is looked: soon at first, for servers that take a moment to start.
 constexpr int64_t kFirstRestMs = 5;
 constexpr int64_t kLongestRestMs = 200;
+// How long after its deadline a wait goes on that could not be told anything.
+constexpr int64_t kPatienceNs = 2'000'000'000;
 constexpr size_t kListenersTold = 20;
 
 bool HasReason(const absl::Status& status, absl::string_view reason) {
@@ -44,15 +46,25 @@ std::string Describe(const PortListing& listing) {
   return text;
 }
 
+// `listing`: an error when somebody else asked just then; then nothing is said of it.
 absl::Status Silent(uint32_t port, const absl::StatusOr<PortListing>& listing) {
   const std::string others = listing.ok() ? Describe(*listing) : "";
   const std::string instead = !listing.ok()    ? ""
                               : others.empty() ? "; nothing listens in it at all"
                                                : absl::StrCat("; what listens: ", others);
+  ErrorDetail detail{"PORT_SILENT", {{"port", absl::StrCat(port)}}};
+  if (listing.ok()) detail.metadata["listening"] = others;
   return DetailedError(absl::StatusCode::kDeadlineExceeded,
                        absl::StrCat("nothing in the sandbox listens on port ", port,
                                     " of 127.0.0.1, ::1 or every address yet", instead),
-                       {"PORT_SILENT", {{"port", absl::StrCat(port)}, {"listening", others}}});
+                       detail);
+}
+
+absl::Status NoThread() {
+  return DetailedError(absl::StatusCode::kUnavailable,
+                       "what listens in the sandbox cannot be told now: the daemon has too much "
+                       "other work; try again",
+                       {"PORTS_UNKNOWN", {}});
 }
 
 }  // namespace
@@ -65,34 +77,57 @@ v1::ListeningPort ToProto(const PortListener& listener) {
   return port;
 }
 
-// Shared with callbacks that come after the call is gone. What wakes it is looked after on the
-// queue for calls.
+// Shared with callbacks that come after the call is gone. A hostile init can make a look take its
+// whole time, so looks are taken on the queue where a sandbox has its share alone; what else there
+// is to do takes a moment on any thread.
 class WaitForPortCall::Core : public std::enable_shared_from_this<WaitForPortCall::Core> {
  public:
   Core(WaitForPortCall* call, const ServiceDeps& deps, const v1::WaitForPortRequest& request,
        v1::WaitForPortResponse* response)
-      : call_(call), deps_(deps), request_(request), response_(response) {}
+      : call_(call),
+        deps_(deps),
+        request_(request),
+        response_(response),
+        sandbox_id_(request.sandbox_id()) {}
 
-  void Wake() {
-    // With no thread left the caller's own takes the moment.
-    if (!deps_.calls->TryRun([self = shared_from_this()] { self->Run(); })) Run();
+  void Start() {
+    if (!deps_.calls->TryRun([self = shared_from_this()] { self->Run(/*may_look=*/false); })) {
+      End(TooManyCalls());
+    }
   }
   void OnCancel() {
     cancelled_.store(true, std::memory_order_release);
-    Wake();
+    Run(/*may_look=*/false);
   }
   void Refuse(const absl::Status& why) { End(why); }
 
  private:
-  void Run() {
+  // Where too much waits for a thread nothing happens, and the alarm comes by again.
+  void AskToLook() {
+    if (asked_.exchange(true)) return;
+    const bool taken = deps_.transfers->TryRun(
+        [self = shared_from_this()] {
+          self->asked_.store(false);
+          self->Run(/*may_look=*/true);
+        },
+        sandbox_id_);
+    if (!taken) asked_.store(false);
+  }
+  void OnAlarm() {
+    // Before the look, for which there may be no thread: a wait ends all the same.
+    Run(/*may_look=*/false);
+    AskToLook();
+  }
+
+  void Run(bool may_look) {
     const auto self = shared_from_this();
     if (!turn_.Begin()) return;
     do {
-      Step();
+      Step(may_look);
     } while (!turn_.End());
   }
 
-  void Step() {
+  void Step(bool may_look) {
     if (finished_) return;
     if (cancelled_.load(std::memory_order_acquire)) return End(CallCancelled());
     if (questions_ == nullptr) {
@@ -100,7 +135,9 @@ class WaitForPortCall::Core : public std::enable_shared_from_this<WaitForPortCal
       if (!begun.ok()) End(begun);
       return;  // it wakes this
     }
-    Look();
+    if (may_look) return Look();
+    if (IsOverBy(kPatienceNs)) return End(unknown_);
+    SetAlarm();
   }
 
   absl::Status Begin() {
@@ -115,7 +152,8 @@ class WaitForPortCall::Core : public std::enable_shared_from_this<WaitForPortCal
     deadline_ns_ = deps_.clock->MonotonicNanos() + int64_t{timeout_ms} * 1'000'000;
     ASSIGN_OR_RETURN(questions_,
                      PortQuestions::Begin(std::move(sandbox), [weak = weak_from_this()] {
-                       if (auto self = weak.lock()) self->Wake();
+                       // Never on this thread: it may have the events of all sandboxes.
+                       if (auto self = weak.lock()) self->AskToLook();
                      }));
     SetAlarm();
     return absl::OkStatus();
@@ -129,23 +167,24 @@ class WaitForPortCall::Core : public std::enable_shared_from_this<WaitForPortCal
       *response_->mutable_port() = ToProto(**found);
       return End(absl::OkStatus());
     }
-    if (deps_.clock->MonotonicNanos() >= deadline_ns_ && (found.ok() || ++unknown_ > kPatience)) {
-      return End(found.ok() ? Silent(request_.port(), questions_->List()) : found.status());
-    }
+    if (found.ok() && IsOverBy(0)) return End(Silent(request_.port(), questions_->TryList()));
+    unknown_ = found.ok() ? NoThread() : found.status();
+    rest_ms_ = std::min(rest_ms_ * 2, kLongestRestMs);
     SetAlarm();
   }
+
+  bool IsOverBy(int64_t ns) const { return deps_.clock->MonotonicNanos() >= deadline_ns_ + ns; }
 
   void SetAlarm() {
     const int64_t left_ms = (deadline_ns_ - deps_.clock->MonotonicNanos()) / 1'000'000 + 1;
     // Past it: the answer that is missing may come yet.
-    const int64_t rest_ms = left_ms > 0 ? std::min(rest_ms_, left_ms) : kLongestRestMs;
-    rest_ms_ = std::min(rest_ms_ * 2, kLongestRestMs);
+    const int64_t rest_ms = left_ms > 0 ? std::min(rest_ms_, left_ms) : rest_ms_;
     // A new one, for the callback of the last may not have returned.
     alarm_ = std::make_unique<grpc::Alarm>();
     alarm_->Set(std::chrono::system_clock::now() + std::chrono::milliseconds(rest_ms),
                 [weak = weak_from_this()](bool due) {
                   auto self = weak.lock();
-                  if (due && self != nullptr) self->Wake();
+                  if (due && self != nullptr) self->OnAlarm();
                 });
   }
 
@@ -156,20 +195,20 @@ class WaitForPortCall::Core : public std::enable_shared_from_this<WaitForPortCal
     call_->Finish(call_->report_.End(status));  // the call may be gone from here on
   }
 
-  static constexpr int kPatience = 10;  // looks in vain after the deadline: 2 s
-
   WaitForPortCall* const call_;
   const ServiceDeps& deps_;
   const v1::WaitForPortRequest& request_;
   v1::WaitForPortResponse* const response_;
+  const std::string sandbox_id_;  // the request may be gone
   Turn turn_;
   std::atomic<bool> cancelled_ = false;
+  std::atomic<bool> asked_ = false;  // a look waits for its thread
   // Of the thread that has the turn.
   std::shared_ptr<PortQuestions> questions_;
   std::unique_ptr<grpc::Alarm> alarm_;
   int64_t deadline_ns_ = 0;
   int64_t rest_ms_ = kFirstRestMs;
-  int unknown_ = 0;
+  absl::Status unknown_ = NoThread();  // why the last look told nothing, or there was none
   bool finished_ = false;
 };
 
@@ -190,7 +229,7 @@ WaitForPortCall* WaitForPortCall::Run(const ServiceDeps& deps,
   if (const absl::Status& admitted = call->report_.admitted(); !admitted.ok()) {
     core->Refuse(admitted);
   } else {
-    core->Wake();
+    core->Start();
   }
   return call;
 }

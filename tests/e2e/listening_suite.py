@@ -243,6 +243,14 @@ class Waits(ListeningCase):
         self.refused("FAILED_PRECONDITION", "SANDBOX_STOPPED", lambda: self.ended(call))
         self.idle(descriptors)
 
+    def test_many_that_end_together_are_all_answered(self):
+        sandbox = self.create()
+        self.serve(sandbox, SILENT, port=PORT + 1)
+        for call in [self.begin_wait(sandbox, seconds=1) for _ in range(128)]:
+            # One of them at a time lists what listens; to the others that is not told.
+            outcome = self.refused("DEADLINE_EXCEEDED", "PORT_SILENT", lambda: self.ended(call))
+            self.assertIn(outcome.metadata.get("listening"), (None, f"{PORT + 1} 127.0.0.1"))
+
     def test_a_client_that_goes_away_leaves_nothing(self):
         sandbox = self.create()
         calls = [self.begin_wait(sandbox) for _ in range(20)]
