@@ -34,7 +34,7 @@ sys.stdin.readline()
 made = listener(int(sys.argv[1]))
 time.sleep(600)
 """
-# As many as it is told to, in processes of 800.
+# As many as it is told to, each process as many as it may have descriptors.
 MANY = COMMON + """
 import resource, itertools
 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -126,12 +126,23 @@ class Lists(ListeningCase):
         self.assertGreater(told.ports[0].pid, 1)
         self.assertEqual((told.omitted_count, told.owners_incomplete, told.next_page_token), (0, False, ""))
 
+    def owned_ports(self, sandbox, **fields):
+        """A listing with all owners: who looks for them has 2 s, which a host that is busy may not give it."""
+        pages = []
+
+        def whole():
+            pages.append(self.ports(sandbox, **fields))
+            return not pages[-1].owners_incomplete
+
+        daemon.wait_until(whole, "every owner is found")
+        return pages[-1]
+
     def test_ten_thousand_are_listed_in_pages(self):
         sandbox = self.create()
         self.serve(sandbox, MANY, port=10_000)
         found, token, pages = [], "", 0
         while True:
-            page = self.ports(sandbox, page_size=1000, page_token=token)
+            page = self.owned_ports(sandbox, page_size=1000, page_token=token)
             self.assertLessEqual(len(page.ports), 1000)
             found += [one.port for one in page.ports]
             self.assertTrue(all(one.pid for one in page.ports))
