@@ -3,23 +3,54 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/filter.h>
+#include <linux/if.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstring>
+#include <optional>
 #include <string>
 
 #include "base/status.h"
+#include "tests/support/must_run.h"
 
 namespace glovebox {
 namespace {
 
 constexpr uint32_t kSequence = 7;
+
+// In a network namespace of its own, whose loopback is up: nobody else listens there, and nobody
+// else reaches what does.
+class SocketDiagTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    outside_.Reset(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+    ASSERT_TRUE(outside_.valid());
+    inside_ = ::unshare(CLONE_NEWNET) == 0;
+    SKIP_UNLESS(inside_, "a network namespace takes root");
+    ifreq loopback{};
+    std::strcpy(loopback.ifr_name, "lo");
+    loopback.ifr_flags = IFF_UP;
+    const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(::ioctl(fd.get(), SIOCSIFFLAGS, &loopback), 0);
+  }
+  void TearDown() override {
+    if (inside_) {
+      ASSERT_EQ(::setns(outside_.get(), CLONE_NEWNET), 0);
+    }
+  }
+
+ private:
+  UniqueFd outside_;
+  bool inside_ = false;
+};
 
 SocketDiag Diag(UniqueFd* shared = nullptr) {
   UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
@@ -65,7 +96,7 @@ Server Ipv6(const in6_addr& address) {
   return Bind(full);
 }
 
-TEST(SocketDiagTest, OnlySocketsForThatAreTaken) {
+TEST_F(SocketDiagTest, OnlySocketsForThatAreTaken) {
   const auto taken = [](int fd) { return SocketDiag::Adopt(UniqueFd(fd)).ok(); };
   EXPECT_TRUE(taken(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)));
   EXPECT_FALSE(taken(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)));
@@ -77,7 +108,7 @@ TEST(SocketDiagTest, OnlySocketsForThatAreTaken) {
   EXPECT_FALSE(taken(ends[1]));
 }
 
-TEST(SocketDiagTest, WhatAConnectionWouldGetIsFound) {
+TEST_F(SocketDiagTest, WhatAConnectionWouldGetIsFound) {
   SocketDiag diag = Diag();
   ASSERT_TRUE(diag.Check().ok());
   const Server loopback = Ipv4(INADDR_LOOPBACK), any = Ipv4(INADDR_ANY);
@@ -97,33 +128,36 @@ TEST(SocketDiagTest, WhatAConnectionWouldGetIsFound) {
   }
 }
 
-TEST(SocketDiagTest, ServersOfIpv6AreFound) {
+TEST_F(SocketDiagTest, ServersOfIpv6AreFound) {
   SocketDiag diag = Diag();
   const Server loopback = Ipv6(in6addr_loopback), any = Ipv6(in6addr_any);
-  EXPECT_EQ((**diag.Find(loopback.port)).address, "::1");
-  EXPECT_EQ((**diag.Find(any.port)).address, "::");
+  for (const Server* server : {&loopback, &any}) {
+    const auto found = diag.Find(server->port);
+    ASSERT_TRUE(found.ok()) << found.status();
+    ASSERT_TRUE(found->has_value());
+    EXPECT_EQ((*found)->address, server == &any ? "::" : "::1");
+  }
 }
 
-TEST(SocketDiagTest, AllThatListenAreListedAndTheRestIsCounted) {
+TEST_F(SocketDiagTest, AllThatListenAreListedAndTheRestIsCounted) {
   SocketDiag diag = Diag();
   const Server first = Ipv4(INADDR_LOOPBACK + 5), second = Ipv6(in6addr_any);
   const Server deaf = Ipv4(INADDR_LOOPBACK, false);
   const auto listing = diag.List(100'000);
   ASSERT_TRUE(listing.ok()) << listing.status();
   EXPECT_EQ(listing->omitted, 0u);
-  std::string found;
-  for (const ListeningSocket& socket : listing->sockets) {
-    EXPECT_NE(socket.inode, deaf.inode);
-    if (socket.inode == first.inode || socket.inode == second.inode) found += socket.address + " ";
-  }
-  EXPECT_EQ(found, "127.0.0.6 :: ");
+  ASSERT_EQ(listing->sockets.size(), 2u);
+  EXPECT_EQ(listing->sockets[0].address, "127.0.0.6");
+  EXPECT_EQ(listing->sockets[0].inode, first.inode);
+  EXPECT_EQ(listing->sockets[1].address, "::");
+  EXPECT_EQ(listing->sockets[1].inode, second.inode);
   const auto cut = diag.List(1);
   ASSERT_TRUE(cut.ok()) << cut.status();
   EXPECT_EQ(cut->sockets.size(), 1u);
-  EXPECT_GE(cut->omitted, 1u);
+  EXPECT_EQ(cut->omitted, 1u);
 }
 
-TEST(SocketDiagTest, AnswersToSomebodyElseAreNotTakenForOurs) {
+TEST_F(SocketDiagTest, AnswersToSomebodyElseAreNotTakenForOurs) {
   UniqueFd shared;
   SocketDiag diag = Diag(&shared);
   const Server server = Ipv4(INADDR_LOOPBACK);
@@ -136,14 +170,19 @@ TEST(SocketDiagTest, AnswersToSomebodyElseAreNotTakenForOurs) {
   question.body.sdiag_protocol = IPPROTO_TCP;
   question.body.idiag_states = ~0u;
   for (int i = 0; i < 3; ++i) {
-    ASSERT_EQ(::send(shared.get(), &question, sizeof question, 0), ssize_t{sizeof question});
-    const auto found = diag.Find(server.port);
+    // Whoever loses the processor for kFoundWithinMs meanwhile asks again.
+    absl::StatusOr<std::optional<ListeningSocket>> found = absl::UnavailableError("not asked yet");
+    for (int tries = 0; absl::IsUnavailable(found.status()) && tries < 100; ++tries) {
+      ASSERT_EQ(::send(shared.get(), &question, sizeof question, 0), ssize_t{sizeof question});
+      found = diag.Find(server.port);
+    }
     ASSERT_TRUE(found.ok()) << found.status();
+    ASSERT_TRUE(found->has_value());
     EXPECT_EQ((*found)->inode, server.inode);
   }
 }
 
-TEST(SocketDiagTest, AnAnswerThatWasStolenIsAnErrorAndNothingWaits) {
+TEST_F(SocketDiagTest, AnAnswerThatWasStolenIsAnErrorAndNothingWaits) {
   UniqueFd shared;
   SocketDiag diag = Diag(&shared);
   sock_filter none[] = {{0x06, 0, 0, 0}};  // drop everything
@@ -166,7 +205,7 @@ std::string Message(uint16_t type, absl::string_view body, uint32_t sequence = k
   return message;
 }
 
-TEST(SocketDiagTest, WhatIsNoAnswerIsRefused) {
+TEST(DiagAnswerTest, WhatIsNoAnswerIsRefused) {
   EXPECT_FALSE(ParseDiagAnswer("x", kSequence).ok());
   EXPECT_FALSE(ParseDiagAnswer(Message(SOCK_DIAG_BY_FAMILY, "short"), kSequence).ok());
   EXPECT_FALSE(ParseDiagAnswer(Message(NLMSG_ERROR, "12"), kSequence).ok());
