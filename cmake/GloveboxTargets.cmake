@@ -3,6 +3,20 @@
 add_library(glovebox_include_root INTERFACE)
 target_compile_options(glovebox_include_root INTERFACE "SHELL:-iquote ${CMAKE_SOURCE_DIR}/runtime")
 
+# The headers that nearly every file includes cost it more than a second, those of GoogleTest another: each target with
+# some files compiles them once. Includes stay as they are. ccache keeps such objects only with
+# CCACHE_SLOPPINESS=pch_defines,time_macros, which tools/test sets.
+function(glovebox_precompile name)
+  get_target_property(sources ${name} SOURCES)
+  list(FILTER sources INCLUDE REGEX "\\.cc$")
+  list(LENGTH sources count)
+  if(count GREATER 2)
+    target_precompile_headers(${name} PRIVATE
+      <algorithm> <functional> <map> <memory> <optional> <string> <vector> <absl/status/statusor.h>
+      <absl/strings/str_cat.h> ${ARGN})
+  endif()
+endfunction()
+
 # glovebox_library(NAME SOURCES... DEPS... [PRIVATE_DEPS...])
 # One static library per folder, named glovebox::NAME.
 function(glovebox_library name)
@@ -12,6 +26,7 @@ function(glovebox_library name)
   target_link_libraries(glovebox_${name}
     PUBLIC ${ARG_DEPS} glovebox_include_root glovebox_sanitizers
     PRIVATE ${ARG_PRIVATE_DEPS} glovebox_warnings glovebox_hardening)
+  glovebox_precompile(glovebox_${name})
 endfunction()
 
 # glovebox_binary(NAME SOURCES... DEPS...): a dynamic executable in bin/.
@@ -66,6 +81,7 @@ function(glovebox_test name)
   target_link_libraries(${name}
     PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main glovebox_include_root glovebox_sanitizers
     glovebox_warnings)
+  glovebox_precompile(${name} <gtest/gtest.h>)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   # One ctest per executable: starting a process per TEST would cost more than the tests do.
   add_test(NAME ${name} COMMAND ${name})

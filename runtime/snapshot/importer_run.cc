@@ -22,8 +22,8 @@ std::string ImporterInput(const ImportSource& source) {
 WorkerJob ImporterJob(const ImporterDeps& deps, const ImportSource& source,
                       std::vector<std::string> arguments) {
   WorkerJob job;
-  job.arguments = std::move(arguments);
-  job.arguments.insert(job.arguments.begin(), kProgram);
+  job.arguments = {kProgram};
+  for (std::string& argument : arguments) job.arguments.push_back(std::move(argument));
   job.environment = {"PATH=/usr/bin:/bin"};
   job.binds = {{source.path, ImporterInput(source), source.pinned},
                {"glovebox-importer", kProgram, deps.program}};

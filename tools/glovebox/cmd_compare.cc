@@ -77,9 +77,7 @@ absl::StatusOr<std::string> FetchPatch(Connection& connection, const std::string
         return patch.size() <= kPatchShownMax ? absl::OkStatus() : absl::CancelledError("enough");
       });
   if (patch.size() > kPatchShownMax) {
-    patch.resize(kPatchShownMax);
-    patch += "\n... and more\n";
-    return patch;
+    return absl::StrCat(absl::string_view(patch).substr(0, kPatchShownMax), "\n... and more\n");
   }
   RETURN_IF_ERROR(status);
   return patch;
