@@ -292,18 +292,22 @@ const SandboxManager::Entry* SandboxManager::FindEntry(const Viewer& viewer,
   return viewer.Sees(it->second.options.owner) ? &it->second : nullptr;
 }
 
+absl::Status SandboxManager::Missing(absl::string_view id) const {
+  return shutting_down_ ? ShuttingDown() : SandboxNotFound(id);
+}
+
 absl::StatusOr<std::shared_ptr<Sandbox>> SandboxManager::Find(absl::string_view id,
                                                               const Viewer& viewer) const {
   absl::MutexLock lock(&mutex_);
   const Entry* entry = FindEntry(viewer, id);
-  if (entry == nullptr) return SandboxNotFound(id);
+  if (entry == nullptr) return Missing(id);
   return entry->sandbox;
 }
 
 absl::StatusOr<SandboxInfo> SandboxManager::Get(absl::string_view id, const Viewer& viewer) const {
   absl::MutexLock lock(&mutex_);
   const Entry* entry = FindEntry(viewer, id);
-  if (entry == nullptr) return SandboxNotFound(id);
+  if (entry == nullptr) return Missing(id);
   return Describe(*entry);
 }
 
@@ -350,7 +354,7 @@ absl::Status SandboxManager::Delete(absl::string_view id, Sandbox::CleanUp clean
   {
     absl::MutexLock lock(&mutex_);
     const Entry* entry = FindEntry(viewer, id);
-    if (entry == nullptr) return SandboxNotFound(id);
+    if (entry == nullptr) return Missing(id);
     gone = *entry;
     by_request_.erase(KeyOf(entry->options));
     entries_.erase(entries_.find(id));

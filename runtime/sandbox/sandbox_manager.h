@@ -222,8 +222,13 @@ class SandboxManager {
   // many were left.
   enum class OnShutdown { kLeave, kEnd };
   size_t Shutdown(OnShutdown what);
+  // What is not there is not known to be gone from then on: lists are short, and every call on a
+  // sandbox that is not there is UNAVAILABLE with reason SHUTTING_DOWN.
+  bool IsShuttingDown() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  // Of a sandbox that is not among the entries.
+  absl::Status Missing(absl::string_view id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   struct Checkpoint {
     DiskImage image;  // removed with this, unless it was left to the next daemon
     absl::Time created;
@@ -280,7 +285,6 @@ class SandboxManager {
     Admission admission;
     size_t index = 0;  // of the answer
   };
-  bool IsShuttingDown() const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<Entry> CopyEntry(absl::string_view id, const Viewer& viewer) const
       ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<Entry> AssembleChild(const Child& child, const Entry& parent,

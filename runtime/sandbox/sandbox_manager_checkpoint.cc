@@ -108,7 +108,7 @@ absl::StatusOr<CheckpointInfo> SandboxManager::TakeCheckpoint(absl::string_view 
   }
   absl::MutexLock lock(&mutex_);
   const auto it = entries_.find(id);
-  if (it == entries_.end()) return SandboxNotFound(id);  // deleted meanwhile, and its records
+  if (it == entries_.end()) return Missing(id);  // deleted meanwhile, and its records
   it->second.checkpoints[name] = checkpoint;
   return CheckpointInfo{name, checkpoint->created, bytes, copy.frozen};
 }
@@ -182,7 +182,7 @@ absl::StatusOr<SandboxInfo> SandboxManager::RestoreCheckpoint(absl::string_view 
     }
   }
   (void)successor->End(Sandbox::CleanUp::kWait);  // what is wrong with it, its deletion tells
-  return SandboxNotFound(id);
+  return IsShuttingDown() ? ShuttingDown() : SandboxNotFound(id);
 }
 
 // Those of a sandbox of an earlier boot of the host are gone with its files.

@@ -49,7 +49,7 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::CopyEntry(absl::string_vie
                                                                 const Viewer& viewer) const {
   absl::MutexLock lock(&mutex_);
   const Entry* entry = FindEntry(viewer, id);
-  if (entry == nullptr) return SandboxNotFound(id);
+  if (entry == nullptr) return Missing(id);
   return *entry;
 }
 

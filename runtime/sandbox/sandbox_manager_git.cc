@@ -185,7 +185,7 @@ absl::Status SandboxManager::KeepCommit(const std::string& sandbox_id, const Kep
   const std::string fresh = absl::StrCat(input->path, "/fresh");
   RETURN_IF_ERROR(BranchShelf::Write(fresh, branch, bundle.file.get(), bundle.bytes));
   absl::MutexLock lock(&commits_mutex_);
-  if (IsGone(sandbox_id)) return SandboxNotFound(sandbox_id);
+  if (IsGone(sandbox_id)) return IsShuttingDown() ? ShuttingDown() : SandboxNotFound(sandbox_id);
   ASSIGN_OR_RETURN(const std::vector<BranchShelf::Opened> all, shelf.List(sandbox_id));
   for (const BranchShelf::Opened& one : all) {
     if (one.branch.branch != branch.branch) continue;

@@ -11,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "base/ids.h"
 #include "base/status.h"
+#include "sandbox/sandbox_errors.h"
 #include "service/convert_snapshot.h"
 
 namespace glovebox {
@@ -73,6 +74,12 @@ absl::Status SandboxAccess::Delete(const Caller& caller, const std::string& id,
 
 std::vector<SandboxInfo> SandboxAccess::List(const Caller& caller) const {
   return manager_->List(caller.View());
+}
+
+absl::StatusOr<std::vector<SandboxInfo>> SandboxAccess::ListAll(const Caller& caller) const {
+  std::vector<SandboxInfo> all = List(caller);
+  if (manager_->IsShuttingDown()) return ShuttingDown();
+  return all;
 }
 
 absl::StatusOr<SandboxInfo> SandboxAccess::Pause(const Caller& caller,

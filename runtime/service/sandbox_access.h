@@ -34,7 +34,10 @@ class SandboxAccess {
   absl::StatusOr<SandboxInfo> Get(const Caller& caller, const std::string& id) const;
   absl::Status Delete(const Caller& caller, const std::string& id,
                       Sandbox::CleanUp clean_up = Sandbox::CleanUp::kQueue) const;
+  // Fewer while the daemon shuts down.
   std::vector<SandboxInfo> List(const Caller& caller) const;
+  // UNAVAILABLE with reason SHUTTING_DOWN instead.
+  absl::StatusOr<std::vector<SandboxInfo>> ListAll(const Caller& caller) const;
 
   absl::StatusOr<SandboxInfo> Pause(const Caller& caller, const std::string& id) const;
   absl::StatusOr<SandboxInfo> Resume(const Caller& caller, const std::string& id) const;

@@ -81,7 +81,7 @@ absl::Status SandboxService::List(const Caller& caller, const v1::ListSandboxesR
   const std::string query = absl::StrCat("ListSandboxes\n", request.label_filter_size(), "\n",
                                          filter_hash, "\n", rest.SerializeAsString());
   ASSIGN_OR_RETURN(const std::string after, deps_.page_tokens->Read(query, request.page_token()));
-  std::vector<SandboxInfo> infos = deps_.sandboxes->List(caller);
+  ASSIGN_OR_RETURN(std::vector<SandboxInfo> infos, deps_.sandboxes->ListAll(caller));
   std::erase_if(infos, [&](const SandboxInfo& info) { return !Matches(info, request); });
   const std::string last = TakePage<SandboxInfo>(
       infos, after, size,

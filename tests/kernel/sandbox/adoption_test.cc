@@ -268,6 +268,20 @@ TEST_F(AdoptionTest, AWorldThatIsLeftInOrderIsTakenOverToo) {
   ExpectThatItTalksOn(*sandbox);
 }
 
+TEST_F(AdoptionTest, WhileADaemonLeavesNoSandboxIsSaidToBeGone) {
+  SandboxManager& manager = Adopt().manager();
+  const std::string id = CreateIn(*world_);
+  EXPECT_EQ(manager.Shutdown(SandboxManager::OnShutdown::kLeave), 1u);
+  for (const absl::Status& status : {manager.Find(id).status(), manager.Get(id).status(),
+                                     manager.Delete(id, Sandbox::CleanUp::kWait)}) {
+    const auto detail = GetErrorDetail(status);
+    ASSERT_TRUE(detail.has_value()) << status;
+    EXPECT_EQ(detail->reason, "SHUTTING_DOWN");
+  }
+  EXPECT_TRUE(manager.IsShuttingDown());
+  EXPECT_NE(AdoptInState(id, SandboxState::kRunning), nullptr);
+}
+
 TEST_F(AdoptionTest, ASandboxWithoutARecordIsRemoved) {
   const std::string id = KilledAfter([](SandboxWorld& world) { return CreateIn(world); });
   {
