@@ -10,6 +10,7 @@
 #include <cstring>
 #include <functional>
 
+#include "absl/strings/str_cat.h"
 #include "base/unique_fd.h"
 
 namespace glovebox {
@@ -78,7 +79,7 @@ TEST(FrontMessage, OfAnotherFormIsALoss) {
     EXPECT_TRUE(absl::IsDataLoss(ParseFrontMessage(BytesOf(message), 1).status())) << i;
   }
   const FrontMessage good = Connection("ci.example");
-  const std::string longer = std::string(BytesOf(good)) + "x";
+  const std::string longer = absl::StrCat(BytesOf(good), "x");
   EXPECT_TRUE(absl::IsDataLoss(ParseFrontMessage(longer, 1).status()));
   EXPECT_TRUE(absl::IsDataLoss(ParseFrontMessage(BytesOf(good).substr(1), 1).status()));
   EXPECT_TRUE(absl::IsDataLoss(ParseFrontMessage("", 0).status()));

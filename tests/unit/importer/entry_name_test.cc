@@ -27,7 +27,7 @@ TEST(EntryName, WhatLeadsOutOrIsTooLongIsRefused) {
   for (const std::string& name :
        {std::string(), std::string("/a"), std::string(".."), std::string("a/.."),
         std::string("../a"), std::string("a\0b", 3), std::string(256, 'x'),
-        std::string(4001, '/') + "a/" + std::string(256, 'b')}) {
+        absl::StrCat(std::string(4001, '/'), "a/", std::string(256, 'b'))}) {
     EXPECT_EQ(ExitCodeOf(NormalizeName(name, AbsoluteNames::kRefused).status()), kImporterRefused)
         << name;
   }

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "importer/progress_report.h"
 #include "linux/file_io.h"
 #include "tests/support/tar_text.h"
@@ -151,7 +152,7 @@ TEST_F(TarUnpackTest, DevicesAndFifosAreRefusedByName) {
 }
 
 TEST_F(TarUnpackTest, ZerosBecomeHoles) {
-  ASSERT_TRUE(Unpack({{"zeros", AE_IFREG, std::string(512 * 1024, '\0') + "x"}}).ok());
+  ASSERT_TRUE(Unpack({{"zeros", AE_IFREG, absl::StrCat(std::string(512 * 1024, '\0'), "x")}}).ok());
   struct stat status {};
   ASSERT_EQ(::stat(Path("zeros").c_str(), &status), 0);
   EXPECT_EQ(status.st_size, 512 * 1024 + 1);

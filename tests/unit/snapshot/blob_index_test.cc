@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "snapshot/blob_digest.h"
 
@@ -101,7 +102,7 @@ TEST(BlobDigestTest, OneBlobHasOneName) {
         {hash, -1},
         {hash, 0},
         {std::string(64, 'A'), 1},
-        {std::string(63, 'a') + "/", 1},
+        {absl::StrCat(std::string(63, 'a'), "/"), 1},
         {"", 0},
         {"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", 1}}) {
     EXPECT_FALSE(MakeBlobDigest(text, size).ok()) << text << " " << size;

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 
 namespace glovebox {
@@ -38,11 +39,11 @@ TEST(ImportProgress, CountsOfTheImporterAreRead) {
 }
 
 TEST(ImportProgress, HostileLinesAreSkipped) {
-  EXPECT_TRUE(
-      Parse({"Updating files: (-1/3)\n", "Updating files: (99999999999999999999999/3)\n",
-             "Receiving objects: (\n", "Receiving objects: /\n", "glovebox-phase sealing\n",
-             "glovebox-phase \n", std::string(100'000, 'x') + "\n", std::string("\0\xff\x1b\n", 4)})
-          .empty());
+  EXPECT_TRUE(Parse({"Updating files: (-1/3)\n", "Updating files: (99999999999999999999999/3)\n",
+                     "Receiving objects: (\n", "Receiving objects: /\n", "glovebox-phase sealing\n",
+                     "glovebox-phase \n", absl::StrCat(std::string(100'000, 'x'), "\n"),
+                     std::string("\0\xff\x1b\n", 4)})
+                  .empty());
 }
 
 TEST(ImportProgress, ImpossibleByteCountsAreZero) {
