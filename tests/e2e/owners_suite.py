@@ -66,7 +66,7 @@ TABLE = {
     "Network.WatchConnections": NAMED,
     "Network.ForwardPort": {"target": {"sandbox_id": "$ID", "port": 80}},
     "Network.ListListeningPorts": NAMED,
-    "Network.WaitForPort": {"sandbox_id": "$ID", "port": 80},
+    "Network.WaitForPort": {"sandbox_id": "$ID", "port": 80, "timeout": {"seconds": 1}},
     "Network.CreateSecret": None,
     "Network.ListSecrets": None,
     "Network.DeleteSecret": None,
