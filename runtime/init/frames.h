@@ -26,11 +26,12 @@
 namespace glovebox {
 
 inline constexpr uint32_t kFrameMagic = 0x67624652;  // "gbFR"
-inline constexpr uint32_t kFramesVersion = 5;
+inline constexpr uint32_t kFramesVersion = 6;
 inline constexpr uint32_t kFramesVersionOldest = 2;
 inline constexpr uint32_t kFramesVersionPause = 3;    // the first with kPause and kContinue
 inline constexpr uint32_t kFramesVersionProgram = 4;  // the first with kStartProgram
 inline constexpr uint32_t kFramesVersionSocket = 5;   // the first with kOpenSocket
+inline constexpr uint32_t kFramesVersionListen = 6;   // the first with the kinds from kListen on
 inline constexpr uint32_t kFrameBodyMax = 32 * 1024;
 
 // Execs that init holds at once, those that run and those that wait for kAckEnd. A kStart beyond it
@@ -145,12 +146,17 @@ enum class SocketKind : uint32_t {
   // NETLINK_SOCK_DIAG: what listens there. The filter of commands, which init has too, refuses it,
   // so this is one that init opened before: each answer leads to the same socket.
   kDiag = 3,
+  // For the proxy outside; init keeps none of them. Each can be made anew while another one of the
+  // same kind and port is still open, which is how the next daemon gets its own.
+  kListen = 4,          // TCP, at every address of both families
+  kListenLoopback = 5,  // TCP, at 127.0.0.1
+  kDatagrams = 6,       // UDP, at every address of both families
 };
 
 struct OpenSocketBody {
   uint64_t request;  // the daemon's, for its answer
   SocketKind kind;   // one that this init does not know: EINVAL
-  uint16_t port;     // of kConnect*, else 0
+  uint16_t port;     // 0 of kDiag
   uint16_t reserved;
 };
 // Requests that a daemon may have without their answers.

@@ -11,7 +11,7 @@
 namespace glovebox {
 
 inline constexpr uint32_t kLaunchPlanMagic = 0x67624c50;  // "gbLP"
-inline constexpr uint32_t kLaunchPlanVersion = 5;
+inline constexpr uint32_t kLaunchPlanVersion = 6;
 inline constexpr uint32_t kLayersMax = 16;
 inline constexpr uint32_t kBindsMax = 16;
 inline constexpr uint32_t kCachesMax = 8;
@@ -122,7 +122,7 @@ struct LaunchPlan {
   uint32_t namespaces_allowed;  // 1: commands may make namespaces of their own
   uint32_t cache_count;
   uint32_t cache_layer_count;  // the sum of those of the caches
-  uint32_t reserved;
+  uint32_t way_out;  // 1: every address is the sandbox's own, and names are asked of 127.0.0.1
   uint64_t payload_capabilities;  // effective and permitted for uid 0 when root_inside, else 0
   uint64_t tmp_bytes;
   uint64_t tmp_inodes;

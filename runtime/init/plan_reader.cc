@@ -83,6 +83,7 @@ void PlanReader::CheckNumbers() const {
   Check(plan_->shm_bytes > 0 && plan_->shm_inodes > 0, "limits of /dev/shm");
   Check(plan_->landlock.rule_count <= kPathRulesMax, "landlock rule_count");
   Check(plan_->namespaces_allowed <= 1, "namespaces_allowed");
+  Check(plan_->way_out <= 1, "way_out");
   for (uint32_t i = 0; i < plan_->filter_count; ++i) CheckFilter(plan_->filters[i]);
   if (plan_->answers.count > 0) CheckFilter(plan_->answers);
 }

@@ -26,6 +26,7 @@ constexpr const char* kBind = "../b";
 constexpr const char* kDevices = "../d/dev";
 constexpr const char* kNull = "../d/dev/null";
 constexpr const char* kEmpty = "../d/empty";
+constexpr const char* kResolver = "../d/resolv.conf";
 
 constexpr size_t kOptionBytesMax = 256;  // what fsconfig takes of a value, with the NUL
 
@@ -207,6 +208,15 @@ void RequireCache(const char* path) {
   if (!holds) FailSetup(kStep, EXDEV, path);
 }
 
+// The same of what says where names are asked.
+void RequireResolver() {
+  constexpr SetupStep kStep = SetupStep::kCheckRoot;
+  constexpr const char* kPath = "/etc/resolv.conf";
+  struct statfs fs;
+  Require(raw::Call(__NR_statfs, kPath, &fs), kStep, kPath);
+  if (fs.f_type != TMPFS_MAGIC) FailSetup(kStep, EXDEV, kPath);
+}
+
 void MountLimitedTmpfs(const char* target, unsigned long flags, uint64_t bytes, uint64_t inodes,
                        SetupStep step) {
   TextBuffer<96> options;
@@ -316,6 +326,9 @@ void Rootfs::MountProc() {
   user_sysctls_.Reset(static_cast<int>(
       Require(raw::OpenAt(AT_FDCWD, "proc/sys/user", O_PATH | O_DIRECTORY | O_CLOEXEC), kStep,
               "proc/sys/user")));
+  network_sysctls_.Reset(static_cast<int>(
+      Require(raw::OpenAt(AT_FDCWD, "proc/sys/net/ipv4", O_PATH | O_DIRECTORY | O_CLOEXEC), kStep,
+              "proc/sys/net/ipv4")));
 }
 
 void Rootfs::MaskProc() {
@@ -349,6 +362,32 @@ void Rootfs::MountTmp() {
   constexpr SetupStep kStep = SetupStep::kMountTmp;
   RequireDirectory(root_.get(), "tmp", kStep);
   MountLimitedTmpfs("tmp", 0, plan_.plan().tmp_bytes, plan_.plan().tmp_inodes, kStep);
+}
+
+void Rootfs::MountResolver() {
+  constexpr SetupStep kStep = SetupStep::kMountResolver;
+  constexpr const char* kName = "resolv.conf";
+  if (plan_.plan().way_out == 0) return;
+  RequireDirectory(root_.get(), "etc", kStep);
+  UniqueFd etc = OpenPlainDirectory(root_.get(), "etc", kStep, "etc");
+  long made =
+      raw::OpenAt(etc.get(), kName, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
+  if (made != -EEXIST) (void)raw::Close(static_cast<int>(Require(made, kStep, kName)));
+  UniqueFd point(static_cast<int>(
+      Require(raw::OpenAt(etc.get(), kName, O_PATH | O_NOFOLLOW | O_CLOEXEC), kStep, kName)));
+  UniqueFd shown = CloneTree(kResolver, kStep, kName);
+  Require(raw::MoveMount(shown.get(), "", point.get(), "",
+                         MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
+          kStep, kName);
+}
+
+void Rootfs::AllowAnyPort() {
+  constexpr SetupStep kStep = SetupStep::kAnyPort;
+  constexpr const char* kName = "ip_unprivileged_port_start";
+  UniqueFd fd(static_cast<int>(
+      Require(raw::OpenAt(network_sysctls_.get(), kName, O_WRONLY | O_CLOEXEC), kStep, kName)));
+  Require(raw::Write(fd.get(), "0", 1), kStep, kName);
+  network_sysctls_.Reset();
 }
 
 void Rootfs::LimitNamespaces() {
@@ -399,6 +438,7 @@ void Rootfs::CheckRoot() {
   for (uint32_t i = 0; i < plan_.plan().cache_count; ++i) {
     RequireCache(plan_.Text(plan_.plan().caches[i].target));
   }
+  if (plan_.plan().way_out != 0) RequireResolver();
   // The spawner's descriptors of its own template give way to the sandbox's node.
   for (int fd = 0; fd < 3; ++fd) Require(raw::Dup3(null_fd.get(), fd, 0), kStep, "dup3");
 }

@@ -23,6 +23,8 @@ class Rootfs {
   void MaskProc();
   void MountDev();
   void MountTmp();
+  void MountResolver();
+  void AllowAnyPort();
   void LimitNamespaces();
   void PivotRoot();
   void DetachOldRoot();
@@ -30,8 +32,10 @@ class Rootfs {
 
  private:
   const PlanReader& plan_;
-  UniqueFd root_;          // of the new tree
-  UniqueFd user_sysctls_;  // /proc/sys/user, opened before it is masked read-only
+  UniqueFd root_;  // of the new tree
+  // /proc/sys/user and /proc/sys/net/ipv4, opened before they are masked read-only.
+  UniqueFd user_sysctls_;
+  UniqueFd network_sysctls_;
 };
 
 }  // namespace glovebox

@@ -14,6 +14,7 @@
 #include "init/report.h"
 #include "init/resource_limits.h"
 #include "init/rootfs.h"
+#include "init/routes.h"
 #include "linux/bare_text.h"
 #include "linux/raw_syscalls.h"
 
@@ -70,12 +71,15 @@ long RunSetup(const PlanReader& plan) {
   rootfs.MaskProc();
   rootfs.MountDev();
   rootfs.MountTmp();
+  rootfs.MountResolver();
   UniqueFd queues = OpenMessageQueues(plan);
   SetHostname(plan);
   BringLoopbackUp();
+  if (plan.plan().way_out != 0) MakeEveryAddressLocal();
   long diag = OpenDiag();
-  rootfs
-      .LimitNamespaces();  // through a descriptor from before the mask; the last namespace is made
+  // Both through descriptors from before the mask; the last namespace is made.
+  rootfs.AllowAnyPort();
+  rootfs.LimitNamespaces();
   rootfs.PivotRoot();
   rootfs.DetachOldRoot();
   rootfs.CheckRoot();

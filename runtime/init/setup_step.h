@@ -39,8 +39,14 @@ namespace glovebox {
     "files under /dev/null, directories under an empty tmpfs, /proc/sys read-only")                \
   X(kMountDev, "mount_dev", 'I', "its own nodes read-only, an own devpts, a limited /dev/shm")     \
   X(kMountTmp, "mount_tmp", 'I', "limited in bytes and inodes")                                    \
+  X(kMountResolver, "mount_resolver", 'I',                                                         \
+    "with a way out: a read-only /etc/resolv.conf over what the image has, a link too")            \
   X(kHostname, "hostname", 'I', "in the own uts namespace")                                        \
   X(kLoopbackUp, "loopback_up", 'I', "the only interface")                                         \
+  X(kRouteOut, "route_out", 'I',                                                                   \
+    "with a way out: every address is local, so that listeners here get every connection")         \
+  X(kAnyPort, "any_port", 'I',                                                                     \
+    "net.ipv4.ip_unprivileged_port_start = 0: servers inside may have any port")                   \
   X(kLimitNamespaces, "limit_namespaces", 'I',                                                     \
     "user.max_*_namespaces = 0: holds even without the filter")                                    \
   X(kPivotRoot, "pivot_root", 'I', "before anything of the image is opened by path")               \

@@ -15,6 +15,7 @@ constexpr uint16_t ToNetwork(uint16_t value) {
   return static_cast<uint16_t>(value << 8 | value >> 8);
 }
 constexpr uint32_t kLoopback = 0x0100007f;  // 127.0.0.1 in the order of the network
+constexpr int kBacklog = 128;
 
 // A descriptor, or -errno.
 template <typename Address>
@@ -25,6 +26,40 @@ long BeginConnection(int family, const Address& address) {
   if (begun >= 0 || begun == -EINPROGRESS) return fd;
   (void)raw::Close(static_cast<int>(fd));
   return begun;
+}
+
+long SetOption(long fd, int level, int option, int value) {
+  return raw::Call(__NR_setsockopt, fd, level, option, &value, sizeof(value));
+}
+
+// Also beside one of an earlier daemon: init is user 0 of the sandbox, and no other user can share
+// a port with it.
+template <typename Address>
+long Bind(int family, int type, const Address& address) {
+  UniqueFd fd(
+      static_cast<int>(raw::Call(__NR_socket, family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
+  if (!fd.valid()) return fd.get();
+  long done = SetOption(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
+  if (done >= 0 && family == AF_INET6) done = SetOption(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  if (done >= 0) done = raw::Call(__NR_bind, fd.get(), &address, sizeof(address));
+  if (done >= 0 && type == SOCK_STREAM) done = raw::Call(__NR_listen, fd.get(), kBacklog);
+  return done < 0 ? done : fd.Release();
+}
+
+long BindIpv4(int type, uint16_t port, uint32_t host) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = ToNetwork(port);
+  address.sin_addr.s_addr = host;
+  return Bind(AF_INET, type, address);
+}
+
+long BindEverywhere(int type, uint16_t port) {
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_port = ToNetwork(port);
+  long fd = Bind(AF_INET6, type, address);
+  return fd == -EAFNOSUPPORT ? BindIpv4(type, port, 0) : fd;  // a host without IPv6
 }
 
 }  // namespace
@@ -48,6 +83,12 @@ long SocketAnswers::OpenSocket(const OpenSocketBody& asked) const {
     case SocketKind::kDiag:
       if (diag_ < 0) return diag_;
       return raw::Fcntl(static_cast<int>(diag_), F_DUPFD_CLOEXEC, 0);
+    case SocketKind::kListen:
+      return BindEverywhere(SOCK_STREAM, asked.port);
+    case SocketKind::kListenLoopback:
+      return BindIpv4(SOCK_STREAM, asked.port, kLoopback);
+    case SocketKind::kDatagrams:
+      return BindEverywhere(SOCK_DGRAM, asked.port);
   }
   return -EINVAL;
 }

@@ -216,6 +216,7 @@ void FillNumbers(const PlanInput& input, LaunchPlan* plan) {
   plan->payload_capabilities = input.root_inside ? RootInsideCapabilityMask() : 0;
   plan->exec_max = input.exec_max;
   plan->namespaces_allowed = TierMakesNamespaces(input.filters->tier) ? 1 : 0;
+  plan->way_out = input.way_out ? 1 : 0;
   plan->tmp_bytes = input.limits.tmp_bytes;
   plan->tmp_inodes = input.limits.tmp_inodes;
   plan->shm_bytes = input.limits.shm_bytes;

@@ -41,6 +41,7 @@ struct PlanInput {
   SandboxLimits limits;
   uint32_t exec_max = kExecsAtOnceMax;
   bool root_inside = false;
+  bool way_out = false;                  // listeners in it can have every connection
   bool commands_as_root = false;         // commands that name no user are uid 0; needs root_inside
   std::vector<std::string> environment;  // "NAME=value"; added to the defaults, later ones win
   const SeccompPrograms* filters = nullptr;  // required; copied. Their tier decides on namespaces

@@ -37,6 +37,7 @@ class PlanPrinter {
       Line("answers", absl::StrCat(plan_.answers.count, " instructions"));
     }
     Line("namespaces", plan_.namespaces_allowed != 0 ? "yes" : "no");
+    Line("way out", plan_.way_out != 0 ? "yes" : "no");
     RETURN_IF_ERROR(PrintLandlock());
     return std::move(out_);
   }

@@ -64,7 +64,7 @@ constexpr File kFiles[] = {
     {"etc/hostname", "sandbox\n"},
     {"etc/hosts", "127.0.0.1 localhost sandbox\n::1 localhost ip6-localhost\n"},
     {"etc/nsswitch.conf",
-     "passwd: files\ngroup: files\nshadow: files\nhosts: files\nnetworks: files\n"
+     "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\n"
      "protocols: files\nservices: files\nethers: files\nrpc: files\n"},
     {"etc/passwd",
      "root:x:0:0:root:/root:/bin/bash\nagent:x:1000:1000::/home/agent:/bin/bash\n"
