@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -48,6 +49,15 @@ bool IsWhatItsRoleSays(const EgressListener& listener) {
 absl::StatusOr<UniqueFd> PolicyFile(const EgressPolicy& policy) {
   RETURN_IF_ERROR(EgressRules::Compile(policy, EgressSupport{}).status());
   return MakeSealedMemfd("egress-policy", EncodeEgressPolicy(policy), false);
+}
+
+absl::Status CheckListeners(const std::vector<EgressListener>& listeners) {
+  if (std::all_of(listeners.begin(), listeners.end(), IsWhatItsRoleSays)) return absl::OkStatus();
+  return absl::InvalidArgumentError("a socket that is not what its role says");
+}
+
+absl::Status TooManySockets() {
+  return absl::InvalidArgumentError("more sockets than a sandbox can have");
 }
 
 absl::Status Disagrees(const EgressReport& answer) {
@@ -95,15 +105,11 @@ void EgressGate::Do(absl::FunctionRef<void()> function) {
 absl::StatusOr<uint64_t> EgressGate::Add(const EgressPolicy& policy,
                                          std::vector<EgressListener> listeners, TakeRecord take) {
   ASSIGN_OR_RETURN(UniqueFd file, PolicyFile(policy));
-  if (listeners.size() > kEgressSocketsMax) {
-    return absl::InvalidArgumentError("more sockets than a sandbox can have");
-  }
-  if (!std::all_of(listeners.begin(), listeners.end(), IsWhatItsRoleSays)) {
-    return absl::InvalidArgumentError("a socket that is not what its role says");
-  }
+  if (listeners.size() > kEgressSocketsMax) return TooManySockets();
+  RETURN_IF_ERROR(CheckListeners(listeners));
   absl::StatusOr<uint64_t> added;
   Do([&] {
-    if (const absl::Status room = CheckRoom(listeners.size()); !room.ok()) {
+    if (const absl::Status room = CheckRoom(1, listeners.size()); !room.ok()) {
       added = room;
       return;
     }
@@ -119,15 +125,42 @@ absl::StatusOr<uint64_t> EgressGate::Add(const EgressPolicy& policy,
   return added;
 }
 
+absl::Status EgressGate::Listen(uint64_t sandbox, std::vector<EgressListener> listeners) {
+  RETURN_IF_ERROR(CheckListeners(listeners));
+  absl::Status done;
+  Do([&] {
+    const auto found = sandboxes_.find(sandbox);
+    if (found == sandboxes_.end()) {
+      done = absl::NotFoundError("the sandbox has no way out");
+      return;
+    }
+    std::vector<EgressListener>& held = found->second.listeners;
+    done = held.size() + listeners.size() > kEgressSocketsMax ? TooManySockets()
+                                                              : CheckRoom(0, listeners.size());
+    if (!done.ok()) return;
+    const auto answer =
+        AskToListen(EgressOrderKind::kAddSockets, sandbox, listeners, {}, absl::InfiniteFuture());
+    if (answer.ok() && answer->failed) {
+      done = Disagrees(*answer);
+      return;
+    }
+    std::move(listeners.begin(), listeners.end(), std::back_inserter(held));
+  });
+  return done;
+}
+
 // The proxy has descriptors for so many, and ends when it is given more.
-absl::Status EgressGate::CheckRoom(size_t sockets) const {
+absl::Status EgressGate::CheckRoom(size_t sandboxes, size_t sockets) const {
   const uint64_t most = parts_.setup.sandboxes_max;
   for (const auto& [number, sandbox] : sandboxes_) sockets += sandbox.listeners.size();
-  if (sandboxes_.size() < most && sockets <= most * kEgressSocketsOnAverage) {
+  if (sandboxes_.size() + sandboxes <= most && sockets <= most * kEgressSocketsOnAverage) {
     return absl::OkStatus();
   }
-  return absl::ResourceExhaustedError(
-      absl::StrCat("as many sandboxes or sockets have a way out as may: ", sandboxes_.size()));
+  return DetailedError(
+      absl::StatusCode::kResourceExhausted,
+      absl::StrCat("as many sandboxes or ports have a way out on this host as may: ",
+                   sandboxes_.size(), " sandboxes, ", sockets, " sockets"),
+      {"HOST_FULL", {{"limit", absl::StrCat(most)}}});
 }
 
 absl::StatusOr<uint32_t> EgressGate::Replace(uint64_t sandbox, const EgressPolicy& policy) {
@@ -271,17 +304,23 @@ absl::StatusOr<EgressReport> EgressGate::Ask(const EgressOrder& order, const std
   return answer;
 }
 
-absl::StatusOr<EgressReport> EgressGate::AskToAdd(uint64_t number, const Sandbox& sandbox,
-                                                  absl::Time until) {
+absl::StatusOr<EgressReport> EgressGate::AskToListen(EgressOrderKind kind, uint64_t number,
+                                                     const std::vector<EgressListener>& listeners,
+                                                     std::vector<int> fds, absl::Time until) {
   EgressOrder order;
-  order.kind = EgressOrderKind::kAddSandbox;
+  order.kind = kind;
   order.sandbox = number;
-  std::vector<int> fds = {sandbox.policy.get()};
-  for (const EgressListener& listener : sandbox.listeners) {
+  for (const EgressListener& listener : listeners) {
     order.role[order.sockets++] = listener.role;
     fds.push_back(listener.socket.get());
   }
   return Ask(order, fds, until);
+}
+
+absl::StatusOr<EgressReport> EgressGate::AskToAdd(uint64_t number, const Sandbox& sandbox,
+                                                  absl::Time until) {
+  return AskToListen(EgressOrderKind::kAddSandbox, number, sandbox.listeners,
+                     {sandbox.policy.get()}, until);
 }
 
 void EgressGate::Lose(const absl::Status& why) {

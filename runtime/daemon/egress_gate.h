@@ -8,7 +8,6 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <map>
 #include <memory>
 #include <thread>
@@ -26,48 +25,31 @@
 #include "daemon/logging.h"
 #include "egress/egress_wire.h"
 #include "policy/egress_policy.h"
-#include "policy/egress_record.h"
+#include "sandbox/egress_gateway.h"
 
 namespace glovebox {
-
-// A socket in a sandbox's network namespace. As long as it is open, the namespace is there.
-struct EgressListener {
-  EgressRole role = EgressRole::kTransparent;
-  UniqueFd socket;
-};
 
 // Any thread but its own, where records are taken. Calls are done in turn. Each waits for the
 // proxy's answer, at most parts.answer_within, after which it is taken for hung and replaced; or,
 // when it comes just then, until a successor has started and has all sandboxes: at most as long for
 // each of the two.
-class EgressGate {
+class EgressGate : public EgressGateway {
  public:
   static constexpr int kFirstRestartMs = 100;
   static constexpr int kLongestRestartMs = 10'000;
   static constexpr absl::Duration kLivedWell = absl::Seconds(30);
 
-  // On the gate's thread: must neither wait nor call the gate.
-  using TakeRecord = std::function<void(const EgressRecord&)>;
-
   // Returns when the first proxy takes orders. INTERNAL.
   static absl::StatusOr<std::unique_ptr<EgressGate>> Start(EgressParts parts, const Log* log);
-  ~EgressGate();  // ends the proxy, and with it the connections
+  ~EgressGate() override;  // ends the proxy, and with it the connections
 
-  // From its return on the sandbox's connections are judged by `policy`. Returns the number that
-  // stands for the sandbox, never used twice. While there is no proxy, connections wait in the
-  // listeners' backlogs. What EgressRules::Compile returns; INVALID_ARGUMENT for a socket that is
-  // not what its role says, or too many; RESOURCE_EXHAUSTED beyond setup.sandboxes_max
-  // or the sockets for so many; INTERNAL.
+  // While there is no proxy, connections wait in the listeners' backlogs. RESOURCE_EXHAUSTED:
+  // beyond setup.sandboxes_max, or the sockets for so many.
   absl::StatusOr<uint64_t> Add(const EgressPolicy& policy, std::vector<EgressListener> listeners,
-                               TakeRecord take);
-
-  // From its return on; how many connections it cut that `policy` does not allow. After an error
-  // the one before holds. What EgressRules::Compile returns; NOT_FOUND; INTERNAL.
-  absl::StatusOr<uint32_t> Replace(uint64_t sandbox, const EgressPolicy& policy);
-
-  // Ends the sandbox's connections and closes its sockets. After it no record of the sandbox is
-  // taken. Nothing when there is no such sandbox.
-  void Remove(uint64_t sandbox);
+                               TakeRecord take) override;
+  absl::Status Listen(uint64_t sandbox, std::vector<EgressListener> listeners) override;
+  absl::StatusOr<uint32_t> Replace(uint64_t sandbox, const EgressPolicy& policy) override;
+  void Remove(uint64_t sandbox) override;
 
  private:
   struct Sandbox {
@@ -92,9 +74,12 @@ class EgressGate {
   bool WaitFor(int timeout_ms);
   void RunWork() ABSL_LOCKS_EXCLUDED(mutex_);
   void TakeEvent(const EgressReport& event);
-  absl::Status CheckRoom(size_t sockets) const;
+  absl::Status CheckRoom(size_t sandboxes, size_t sockets) const;
   absl::StatusOr<EgressReport> Ask(const EgressOrder& order, const std::vector<int>& fds,
                                    absl::Time until = absl::InfiniteFuture());
+  absl::StatusOr<EgressReport> AskToListen(EgressOrderKind kind, uint64_t number,
+                                           const std::vector<EgressListener>& listeners,
+                                           std::vector<int> fds, absl::Time until);
   absl::StatusOr<EgressReport> AskToAdd(uint64_t number, const Sandbox& sandbox,
                                         absl::Time until = absl::InfiniteFuture());
   void Lose(const absl::Status& why);

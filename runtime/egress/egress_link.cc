@@ -31,6 +31,8 @@ bool IsOrder(const EgressOrder& order, size_t fds) {
   switch (order.kind) {
     case EgressOrderKind::kAddSandbox:
       return order.sockets <= kEgressSocketsMax && fds == order.sockets + 1;
+    case EgressOrderKind::kAddSockets:
+      return order.sockets <= kEgressSocketsMax && fds == order.sockets;
     case EgressOrderKind::kReplacePolicy:
       return order.sockets == 0 && fds == 1;
     case EgressOrderKind::kRemoveSandbox:

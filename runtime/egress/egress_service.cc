@@ -100,6 +100,9 @@ void EgressService::Take(EgressLink::Order order) {
     case EgressOrderKind::kAddSandbox:
       done = Add(&order);
       break;
+    case EgressOrderKind::kAddSockets:
+      done = AddSockets(&order);
+      break;
     case EgressOrderKind::kReplacePolicy:
       done = Replace(&order);
       break;
@@ -157,6 +160,20 @@ absl::Status EgressService::Serve(const std::shared_ptr<SandboxEgress>& sandbox,
       return absl::OkStatus();
   }
   return absl::InvalidArgumentError("a socket of no role");
+}
+
+EgressService::Done EgressService::AddSockets(EgressLink::Order* order) {
+  const auto found = sandboxes_.find(order->order.sandbox);
+  if (found == sandboxes_.end()) return {absl::NotFoundError("no such sandbox")};
+  if (found->second->sockets.size() + order->order.sockets > kEgressSocketsMax) {
+    return {absl::ResourceExhaustedError("more sockets than a sandbox can have")};
+  }
+  for (uint32_t i = 0; i < order->order.sockets; ++i) {
+    const absl::Status served =
+        Serve(found->second, order->order.role[i], std::move(order->fds[i]));
+    if (!served.ok()) return {served};
+  }
+  return {absl::OkStatus()};
 }
 
 EgressService::Done EgressService::Replace(EgressLink::Order* order) {

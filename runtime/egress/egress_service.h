@@ -30,6 +30,7 @@ class EgressService {
     uint32_t connections_cut = 0;
   };
   Done Add(EgressLink::Order* order);
+  Done AddSockets(EgressLink::Order* order);
   Done Replace(EgressLink::Order* order);
   Done Remove(uint64_t number);
   absl::Status Serve(const std::shared_ptr<SandboxEgress>& sandbox, EgressRole role, UniqueFd fd);

@@ -44,6 +44,7 @@ enum class EgressOrderKind : uint32_t {
   kAddSandbox = 1,  // descriptors: the policy (a sealed memfd, egress_policy_wire.h), the sockets
   kReplacePolicy = 2,  // descriptor: the policy
   kRemoveSandbox = 3,  // no descriptor; its connections end
+  kAddSockets = 4,     // descriptors: more sockets
 };
 
 // What a socket of a sandbox is for. TCP ones listen; none of them blocks.
@@ -65,7 +66,7 @@ struct EgressOrder {
   EgressOrderKind kind = EgressOrderKind::kAddSandbox;
   uint32_t sequence = 0;  // comes back in the answer
   uint64_t sandbox = 0;   // a number that the daemon never uses again
-  uint32_t sockets = 0;   // of kAddSandbox: so many roles, in the order of the descriptors
+  uint32_t sockets = 0;   // of kAdd*: so many roles, in the order of the descriptors
   uint32_t reserved = 0;
   EgressRole role[kEgressSocketsMax] = {};
 };

@@ -67,7 +67,8 @@ struct EgressPolicy {
 inline constexpr size_t kEgressRulesMax = 1000;  // of the policy itself
 inline constexpr size_t kEgressPresetsMax = 32;
 inline constexpr size_t kEgressRangesMax = 64;
-inline constexpr size_t kEgressPortsMax = 32;  // of a rule, as the next ones
+inline constexpr size_t kEgressPortsMax = 32;     // of a rule, as the next ones
+inline constexpr size_t kEgressAllPortsMax = 48;  // different ones, of a policy with its presets
 inline constexpr size_t kEgressMethodsMax = 16;
 inline constexpr size_t kEgressPathsMax = 64;
 inline constexpr size_t kEgressAllPathsMax = 2048;  // of a policy

@@ -1,6 +1,8 @@
 #include "policy/egress_rules.h"
 
 #include <algorithm>
+#include <array>
+#include <set>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -13,6 +15,9 @@ namespace {
 
 constexpr char kFullRule[] = "full";
 constexpr size_t kMethodBytesMax = 32;
+// Of ssh, HTTP, HTTPS and git. A port that is served for all addresses cannot be a payload's own,
+// so there are no others without a rule.
+constexpr std::array<uint16_t, 4> kFullPorts = {22, 80, 443, 9418};
 
 absl::Status Wrong(absl::string_view field, absl::string_view why) {
   return DetailedError(absl::StatusCode::kInvalidArgument, absl::StrCat(field, ": ", why),
@@ -232,7 +237,20 @@ absl::StatusOr<EgressRules> EgressRules::Compile(const EgressPolicy& policy,
       RETURN_IF_ERROR(Within(absl::StrCat(field, "."), rules.Add(rule, support)));
     }
   }
+  RETURN_IF_ERROR(rules.CollectPorts());
   return rules;
+}
+
+absl::Status EgressRules::CollectPorts() {
+  std::set<uint16_t> ports;
+  if (mode_ == EgressMode::kFull) ports.insert(kFullPorts.begin(), kFullPorts.end());
+  for (const Rule& rule : rules_) ports.insert(rule.ports.begin(), rule.ports.end());
+  if (ports.size() > kEgressAllPortsMax) {
+    return Wrong("rules", absl::StrCat("name ", ports.size(), " different ports; at most ",
+                                       kEgressAllPortsMax));
+  }
+  ports_.assign(ports.begin(), ports.end());
+  return absl::OkStatus();
 }
 
 template <typename Visit>

@@ -74,6 +74,10 @@ class EgressRules {
                                   absl::string_view method,
                                   const std::optional<std::string>& normal_path) const;
 
+  // Where connections come to without a proxy being named: the ports of all rules, those of presets
+  // too; with kFull the usual ones. Sorted.
+  const std::vector<uint16_t>& ports() const { return ports_; }
+
   // How many rules there are, those of presets too.
   size_t size() const { return rules_.size(); }
 
@@ -94,6 +98,7 @@ class EgressRules {
   using Index = std::unordered_map<std::string, std::vector<uint32_t>>;
 
   absl::Status Add(const EgressRule& rule, const EgressSupport& support);
+  absl::Status CollectPorts();
   static absl::StatusOr<Rule> CompileRule(const EgressRule& rule);
   // Calls visit(rule) for each rule that has the host, until it answers false.
   template <typename Visit>
@@ -106,6 +111,7 @@ class EgressRules {
   Index exact_;  // canonical name to rules, in their order
   Index below_;  // of "*.": the name behind it
   size_t paths_ = 0;
+  std::vector<uint16_t> ports_;
 };
 
 }  // namespace glovebox
