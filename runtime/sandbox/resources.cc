@@ -195,6 +195,7 @@ absl::StatusOr<LaunchRequest> Sandbox::Resources::MakeLaunchRequest(
   plan.environment = blueprint.image.environment;
   plan.limits = blueprint.limits;
   plan.root_inside = blueprint.root_inside;
+  plan.way_out = blueprint.way_out;
   plan.commands_as_root = blueprint.commands_as_root;
   plan.filters = blueprint.filters != nullptr ? blueprint.filters : deps.filters;
   plan.landlock = MakeLandlockPolicy({deps.landlock_abi, blueprint.root_inside,

@@ -11,6 +11,7 @@
 #include "linux/cgroup.h"
 #include "sandbox/id_ranges.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/sandbox_way_out.h"
 #include "snapshot/disk.h"
 #include "snapshot/layer.h"
 
@@ -82,6 +83,7 @@ struct Sandbox::Resources {
   std::shared_ptr<ExecArchiver> archiver;  // null when output stays in memory
   std::string output_path;
   std::shared_ptr<SandboxChanges> changes;  // null only after it was handed on
+  std::shared_ptr<SandboxWayOut> way_out;   // null: it has none
 };
 
 }  // namespace glovebox

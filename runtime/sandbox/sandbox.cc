@@ -75,6 +75,7 @@ absl::StatusOr<std::shared_ptr<Sandbox>> Sandbox::Start(const SandboxDeps& deps,
   std::shared_ptr<Sandbox> sandbox(
       new Sandbox(deps, std::move(blueprint), std::move(resources), *std::move(launched)));
   RETURN_IF_ERROR(sandbox->WatchInit());
+  RETURN_IF_ERROR(sandbox->OpenWayOut());
   return sandbox;
 }
 
@@ -171,6 +172,7 @@ void Sandbox::OnInitGone(absl::string_view why) {
   // An end that init sent before it went is the end. Only who took the watches reads.
   if (StopWatching()) (void)ReadFrames(std::numeric_limits<int>::max());
   std::vector<std::shared_ptr<Exec>> open;
+  std::shared_ptr<SandboxWayOut> way_out;  // nobody is left to use it
   bool stopped = false;
   const std::string ended = DescribeInitsEnd();
   std::string reason(why);
@@ -185,7 +187,11 @@ void Sandbox::OnInitGone(absl::string_view why) {
     }
     for (auto& [number, exec] : by_number_) open.push_back(exec);
     by_number_.clear();
+    if (resources_ != nullptr) way_out = std::move(resources_->way_out);
   }
+  // Not here, where everybody's events are taken: it waits for the gateway.
+  if (way_out != nullptr) deps_.cleanup->Run([way_out]() mutable { way_out.reset(); });
+  way_out.reset();
   if (stopped && deps_.state != nullptr) deps_.state->NoteStopped(id(), reason);
   sockets_->End(NotRunning(state(), reason));
   for (const auto& exec : open) {

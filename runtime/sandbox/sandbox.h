@@ -30,6 +30,8 @@
 #include "linux/cgroup.h"
 #include "linux/event_loop.h"
 #include "linux/loop_device.h"
+#include "sandbox/connection_log.h"
+#include "sandbox/egress_gateway.h"
 #include "sandbox/file_hints.h"
 #include "sandbox/id_ranges.h"
 #include "sandbox/sandbox_changes.h"
@@ -68,7 +70,9 @@ struct SandboxDeps {
   StateDb* state = nullptr;  // for the next daemon; null: nobody takes this daemon's sandboxes over
   JournalMemory* journals = nullptr;  // of what changed; null: each has its own
   JournalLimits journal_limits;
-  SocketBudget* sockets = nullptr;  // of all sandboxes together; null: there is no limit
+  SocketBudget* sockets = nullptr;       // of all sandboxes together; null: there is no limit
+  EgressGateway* egress = nullptr;       // null: no sandbox has a way out
+  ConnectionLog* connections = nullptr;  // null: nobody asks what connections there were
 };
 
 // A directory or file of the host shown read-only, its owner as the command user (worker
@@ -99,6 +103,8 @@ struct SandboxBlueprint {
   const SeccompPrograms* filters = nullptr;  // of its tier; null: SandboxDeps::filters
   std::string seccomp_digest;                // for the record of a sandbox that begins anew
   std::string workdir = "/";
+  bool way_out = false;  // it may reach what `egress` allows; without, that is not looked at
+  EgressPolicy egress;
 };
 
 // A descriptor set for looking at a sandbox's files from outside.
@@ -227,6 +233,13 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   absl::StatusOr<std::unique_ptr<SandboxSockets::Place>> EnterSockets(SandboxSockets::Ended ended)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // What its connections are judged by from its return on, and how many were cut.
+  // FAILED_PRECONDITION with reason EGRESS_NOT_SET_UP, SANDBOX_STOPPED; else errors of
+  // SandboxWayOut::Replace.
+  absl::StatusOr<uint32_t> ReplaceEgress(const EgressPolicy& policy) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Why an adopted one has less of a way out than its policy says, or "".
+  const std::string& egress_problem() const { return egress_problem_; }
+
   // Ids of the execs whose cgroups are there, by the id that the kernel gives a cgroup: of those
   // that run, and of those that left something behind. Empty when it cannot be told.
   std::map<uint64_t, std::string> ExecsByCgroup() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -253,6 +266,12 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   void RestoreExecs(const std::vector<ExecRow>& rows) ABSL_LOCKS_EXCLUDED(mutex_);
   void RemoveIdleLeaves() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status WatchInit();
+  // Of a new one, once init is watched.
+  absl::Status OpenWayOut() ABSL_LOCKS_EXCLUDED(mutex_);
+  void OpenWayOutAgain() ABSL_LOCKS_EXCLUDED(mutex_);
+  EgressGateway::TakeRecord RecordTaker();
+  void TakeConnection(const EgressRecord& record) ABSL_LOCKS_EXCLUDED(mutex_);
+  std::string OnlyCommand() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status StopToBeginAnew() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status LetGoOfEstate(Estate* estate) ABSL_LOCKS_EXCLUDED(mutex_);
   void NoteNotRestored(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -352,6 +371,7 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   const std::shared_ptr<InitClient> init_;
   const std::shared_ptr<SandboxSockets> sockets_;
   FileHints file_hints_;
+  std::string egress_problem_;  // before others have it
 
   mutable absl::Mutex mutex_;
   SandboxState state_ ABSL_GUARDED_BY(mutex_) = SandboxState::kRunning;

@@ -52,6 +52,7 @@ std::shared_ptr<Sandbox> Sandbox::Adopt(const SandboxDeps& deps, const SandboxBl
       // While it is paused nothing can be undone: then Resume does it.
       if (found.ok() && !row.paused) sandbox->EndAdoptedFilesPrograms();
       if (found.ok()) found = sandbox->WatchInit();
+      if (found.ok()) sandbox->OpenWayOutAgain();
       if (found.ok()) return sandbox;
       sandbox->Leave();  // the rest is that of a sandbox whose init is gone
     }

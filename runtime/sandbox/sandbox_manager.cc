@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "policy/payload_profile.h"
 #include "sandbox/cache_mounts.h"
+#include "sandbox/egress_json.h"
 #include "sandbox/sandbox_errors.h"
 
 namespace glovebox {
@@ -85,7 +86,7 @@ absl::Status SandboxManager::CheckOwnersShare(const std::string& owner, uint64_t
       {"CLIENT_QUOTA", {{"quota", "sandboxes_max"}, {"limit", absl::StrCat(owner_max)}}});
 }
 
-absl::Status SandboxManager::CheckOptions(const CreateOptions& options) {
+absl::Status SandboxManager::CheckOptions(const CreateOptions& options) const {
   if (!options.snapshot.empty() && options.repository.has_value()) {
     return DetailedError(absl::StatusCode::kInvalidArgument,
                          "a sandbox starts from a snapshot or a repository, not both",
@@ -104,6 +105,7 @@ absl::Status SandboxManager::CheckOptions(const CreateOptions& options) {
         {"INVALID_FIELD", {}});
   }
   RETURN_IF_ERROR(CheckCacheMounts(options.caches));
+  RETURN_IF_ERROR(CheckEgress(options.egress));
   return Validate(options.limits);
 }
 
@@ -194,6 +196,8 @@ SandboxInfo SandboxManager::Describe(const Entry& entry) {
   info.parent = entry.options.parent;
   info.seccomp = entry.options.seccomp.value_or(kDefaultSeccompTier);  // decided at creation
   info.seccomp_digest = entry.options.seccomp_digest;
+  info.egress = EgressInForce(entry.options);
+  info.egress_etag = EgressEtag(info.egress);
   if (entry.snapshot.has_value()) {
     info.snapshot = entry.snapshot->digest;
     info.commit = entry.snapshot->commit;
@@ -216,6 +220,8 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::Assemble(const std::string
   blueprint.owner = options.owner;
   blueprint.limits = options.limits;
   blueprint.root_inside = options.root_inside;
+  blueprint.way_out = options.egress.mode != EgressMode::kNone;
+  blueprint.egress = EgressInForce(options);
   ASSIGN_OR_RETURN(blueprint.filters, FiltersOf(options.seccomp));
   blueprint.workdir = kCommandHome;
   ASSIGN_OR_RETURN(blueprint.image, images_->Lease(options.image));
@@ -280,6 +286,7 @@ absl::StatusOr<SandboxInfo> SandboxManager::Settle(const std::string& id,
     return made.status();
   }
   ++counts_.created_total;
+  OpenLog(id, options);
   Entry& entry = entries_[id];
   entry = *std::move(made);
   return Describe(entry);
@@ -361,6 +368,7 @@ absl::Status SandboxManager::Delete(absl::string_view id, Sandbox::CleanUp clean
     ++counts_.deleted_total;
   }
   Forget(deps_.state, gone.sandbox->id());
+  if (deps_.connections != nullptr) deps_.connections->Close(gone.sandbox->id());
   gone.sandbox->GiveUpCopies();
   // A checkpoint that is being restored has made another sandbox of this one, which it ends itself
   // as the entry is gone.

@@ -17,6 +17,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "changes/patch_writer.h"
+#include "policy/ip_address.h"
 #include "sandbox/cache_book.h"
 #include "sandbox/owner.h"
 #include "sandbox/sandbox.h"
@@ -48,6 +49,8 @@ struct ManagerLimits {
   // default is of the same list; with an empty one it is that of SandboxDeps::filters.
   std::vector<const SeccompPrograms*> seccomp_tiers;
   SeccompTier seccomp_default = kDefaultSeccompTier;
+  // Within which an egress policy may allow private addresses.
+  std::vector<IpRange> egress_private_ranges;
 };
 
 // What became of the sandboxes of an earlier daemon.
@@ -176,6 +179,13 @@ class SandboxManager {
   absl::StatusOr<SandboxInfo> Resume(absl::string_view id,
                                      const Viewer& viewer = Viewer(EveryOwner{}));
 
+  // What its connections are judged by from then on; with `etag` only if that of the policy before
+  // is this one. NOT_FOUND as Find; ABORTED with reason ETAG_MISMATCH; what EgressRules::Compile
+  // and Sandbox::ReplaceEgress return. On an error nothing has changed.
+  absl::StatusOr<EgressUpdate> UpdateEgress(absl::string_view id, const EgressPolicy& policy,
+                                            const std::optional<std::string>& etag,
+                                            const Viewer& viewer = Viewer(EveryOwner{}));
+
   // A snapshot of the sandbox's /workspace as it is at one moment, over its own snapshot. NOT_FOUND
   // as Find; FAILED_PRECONDITION with reason NO_BASE; errors of Sandbox::CopyFiles, KeepWorkspace
   // and SnapshotStore::Commit; STORE_FULL as ImportRepository.
@@ -243,6 +253,8 @@ class SandboxManager {
     std::map<std::string, std::shared_ptr<Checkpoint>> checkpoints = {};
     // Held by whoever takes, restores or deletes a checkpoint, and by who deletes the sandbox.
     std::shared_ptr<TimedTurn> turn = std::make_shared<TimedTurn>();
+    // Held by who replaces its egress policy, and while it begins anew.
+    std::shared_ptr<TimedTurn> egress_turn = std::make_shared<TimedTurn>();
   };
 
   // A request id is its owner's own: others may use the same and learn nothing of it.
@@ -275,7 +287,9 @@ class SandboxManager {
   static bool IsSameRequest(CreateOptions asked, const CreateOptions& made);
   absl::Status Record(const Entry& entry) const;
   absl::Status RecordOrEnd(const Entry& entry) const;
-  static absl::Status CheckOptions(const CreateOptions& options);
+  absl::Status CheckOptions(const CreateOptions& options) const;
+  absl::Status CheckEgress(const EgressPolicy& policy) const;
+  void OpenLog(const std::string& id, const CreateOptions& options) const;
   // Null, the deps' own, when no tiers were configured.
   absl::StatusOr<const SeccompPrograms*> FiltersOf(std::optional<SeccompTier> asked) const;
   // Of the programs that a sandbox made now gets; "" when no tiers were configured.

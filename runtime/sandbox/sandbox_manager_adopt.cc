@@ -48,6 +48,8 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::AdoptOne(SandboxTraces tra
   blueprint.limits = row.options.limits;
   blueprint.root_inside = row.options.root_inside;
   blueprint.workdir = row.workdir;
+  blueprint.way_out = row.options.egress.mode != EgressMode::kNone;
+  blueprint.egress = EgressInForce(row.options);
   absl::StatusOr<RootLayers> image = images_->LeaseAgain(row.options.image, row.image_digest);
   traces.unusable.Update(image.status());
   if (image.ok()) blueprint.image = *std::move(image);
@@ -61,6 +63,7 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::AdoptOne(SandboxTraces tra
     if (layers.ok()) blueprint.snapshot = *std::move(layers);
   }
   traces.unusable.Update(LeaseCachesAgain(row.options.caches, &blueprint));
+  OpenLog(row.id, row.options);  // its commands run
   entry.sandbox = Sandbox::Adopt(deps_, blueprint, devices, traces);
   return entry;
 }
@@ -93,6 +96,9 @@ AdoptionReport SandboxManager::Adopt(StateDb::Contents contents, const std::stri
         }
         const bool running = entry->sandbox->state() != SandboxState::kStopped;
         ++(running ? report.running : report.stopped);
+        if (const std::string& problem = entry->sandbox->egress_problem(); !problem.empty()) {
+          report.problems.push_back(absl::StrCat(id, ": ", problem));
+        }
         if (!running) {
           report.problems.push_back(absl::StrCat(id, ": ", entry->sandbox->stop_reason()));
         }

@@ -35,6 +35,7 @@ absl::Status SandboxManager::LeaseCachesAgain(const std::vector<CacheMount>& cac
 
 bool SandboxManager::IsSameRequest(CreateOptions asked, const CreateOptions& made) {
   asked.seccomp_digest = made.seccomp_digest;  // of the release that made it
+  asked.egress_now = made.egress_now;          // of what came after
   // A name may mean something else by now.
   for (size_t i = 0; i < asked.caches.size() && i < made.caches.size(); ++i) {
     if (!asked.caches[i].name.empty()) asked.caches[i].snapshot = made.caches[i].snapshot;

@@ -7,6 +7,7 @@
 #include <tuple>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "base/escape.h"
 #include "base/ids.h"
@@ -154,6 +155,7 @@ absl::StatusOr<std::shared_ptr<Sandbox>> SandboxManager::RestoreFrom(
   if (entry.snapshot.has_value()) {
     ASSIGN_OR_RETURN(blueprint.snapshot, snapshots_->Lease(entry.snapshot->digest));
   }
+  blueprint.egress = EgressInForce(entry.options);
   blueprint.caches.clear();
   RETURN_IF_ERROR(LeaseCachesAgain(entry.options.caches, &blueprint));
   absl::StatusOr<DiskImage> image =
@@ -171,7 +173,11 @@ absl::StatusOr<SandboxInfo> SandboxManager::RestoreCheckpoint(absl::string_view 
   const Entry& entry = turn->entry();
   const auto found = entry.checkpoints.find(name);
   if (found == entry.checkpoints.end()) return CheckpointNotFound(name);
-  ASSIGN_OR_RETURN(const std::shared_ptr<Sandbox> successor, RestoreFrom(entry, *found->second));
+  // It begins with the policy that is in force then, and nobody replaces that meanwhile.
+  if (!entry.egress_turn->Take(kTurnTimeout)) return TakesLong();
+  const absl::Cleanup given = [&] { entry.egress_turn->Give(); };
+  ASSIGN_OR_RETURN(const Entry now, CopyEntry(id, viewer));
+  ASSIGN_OR_RETURN(const std::shared_ptr<Sandbox> successor, RestoreFrom(now, *found->second));
   {
     absl::MutexLock lock(&mutex_);
     const auto it = entries_.find(id);

@@ -61,6 +61,7 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::AssembleChild(
   SandboxBlueprint blueprint = parent.sandbox->blueprint();
   blueprint.id = child.admission.id;
   blueprint.limits = child.options.limits;
+  blueprint.egress = EgressInForce(child.options);
   ASSIGN_OR_RETURN(blueprint.filters, FiltersOf(child.options.seccomp));
   ASSIGN_OR_RETURN(std::unique_ptr<Disk> disk, deps_.disks->Attach(*std::move(image)));
   ASSIGN_OR_RETURN(entry.sandbox, Sandbox::Start(deps_, std::move(blueprint), std::move(disk)));

@@ -135,9 +135,11 @@ absl::StatusOr<std::shared_ptr<Sandbox>> Sandbox::Succeed(SandboxBlueprint bluep
     sandbox->execs_ = estate->execs;
     sandbox->next_exec_no_ = estate->next_exec_no;
   }
-  if (const absl::Status watched = sandbox->WatchInit(); !watched.ok()) {
+  absl::Status begun = sandbox->WatchInit();
+  if (begun.ok()) begun = sandbox->OpenWayOut();
+  if (!begun.ok()) {
     resources = sandbox->KillAndDetach();
-    return give_up(watched, /*recorded=*/true);
+    return give_up(begun, /*recorded=*/true);
   }
   return sandbox;
 }

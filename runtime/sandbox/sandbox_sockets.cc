@@ -15,6 +15,20 @@ absl::Status TooMany(absl::string_view where, uint64_t limit) {
                        {"FORWARD_LIMIT", {{"limit", absl::StrCat(limit)}}});
 }
 
+uint32_t VersionWith(SocketKind kind) {
+  switch (kind) {
+    case SocketKind::kConnectIpv4:
+    case SocketKind::kConnectIpv6:
+    case SocketKind::kDiag:
+      return kFramesVersionSocket;
+    case SocketKind::kListen:
+    case SocketKind::kListenLoopback:
+    case SocketKind::kDatagrams:
+      break;
+  }
+  return kFramesVersionListen;
+}
+
 absl::Status TooOld() {
   return DetailedError(absl::StatusCode::kFailedPrecondition,
                        "this sandbox was made by a release that could not reach its ports",
@@ -92,7 +106,8 @@ void SandboxSockets::SendAsked() {
     while (init_->version() != 0 && !asked_.empty() && sent_.size() < kSocketsAskedMax) {
       Request request = std::move(asked_.front());
       asked_.pop_front();
-      const absl::Status sent = init_->version() < kFramesVersionSocket ? TooOld() : Send(request);
+      const absl::Status sent =
+          init_->version() < VersionWith(request.kind) ? TooOld() : Send(request);
       if (sent.ok()) {
         sent_.push_back(std::move(request));
       } else {

@@ -79,6 +79,10 @@ class SandboxSockets : public std::enable_shared_from_this<SandboxSockets> {
   absl::StatusOr<std::unique_ptr<Place>> Enter(const Ended& ended) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // --- for the sandbox ---
+  // As Place::Open, for what is the sandbox's own and counts for nobody; few at a time.
+  void OpenForDaemon(SocketKind kind, uint16_t port, Made made) ABSL_LOCKS_EXCLUDED(mutex_) {
+    Open({0, kind, port, std::move(made)});
+  }
   // kHelloAck has come.
   void OnHello() ABSL_LOCKS_EXCLUDED(mutex_) { SendAsked(); }
   // kSocket. DATA_LOSS: nothing of the kind was asked for.
@@ -108,7 +112,7 @@ class SandboxSockets : public std::enable_shared_from_this<SandboxSockets> {
   absl::Status ended_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_number_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<uint64_t, Ended> places_ ABSL_GUARDED_BY(mutex_);
-  // Each place asks for one at a time, so both are bounded.
+  // Each place asks for one at a time, and the sandbox for few, so both are bounded.
   std::deque<Request> asked_ ABSL_GUARDED_BY(mutex_);  // not sent yet
   std::deque<Request> sent_ ABSL_GUARDED_BY(mutex_);   // at most kSocketsAskedMax, in order
 };

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "policy/egress_policy.h"
 #include "policy/sandbox_limits.h"
 #include "policy/seccomp_table.h"
 #include "snapshot/snapshot_record.h"
@@ -56,7 +57,21 @@ struct CreateOptions {
   // release recorded.
   std::string seccomp_digest;
   std::string parent;  // id of the sandbox that it was forked from, or ""
+  EgressPolicy egress;
+  // By UpdateEgress; set by the manager.
+  std::optional<EgressPolicy> egress_now;
   friend bool operator==(const CreateOptions&, const CreateOptions&) = default;
+};
+
+inline const EgressPolicy& EgressInForce(const CreateOptions& options) {
+  return options.egress_now.has_value() ? *options.egress_now : options.egress;
+}
+
+// Of an UpdateEgress.
+struct EgressUpdate {
+  EgressPolicy policy;  // in force
+  std::string etag;     // of that
+  uint32_t connections_cut = 0;
 };
 
 // OCI's words; kDeleting is ours.
@@ -80,6 +95,8 @@ struct SandboxInfo {
   std::string parent;          // "" when it was not forked
   std::string workdir;
   std::string stop_reason;  // kStopped: why, for people
+  EgressPolicy egress;      // in force
+  std::string egress_etag;
 };
 
 // Of one ForkSandbox; proto/glovebox/v1/sandbox.proto states them.

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "base/status.h"
+#include "sandbox/egress_json.h"
 #include "sandbox/state_schema.h"
 
 namespace glovebox {
@@ -42,6 +43,8 @@ constexpr char kPutCache[] =
 constexpr char kNoteRestored[] =
     "UPDATE sandboxes SET disk = ?2, host_id_first = ?3, paused = 0, stop_reason = NULL, "
     "options = json_set(options, '$.seccomp_digest', ?4) WHERE id = ?1";
+constexpr char kNoteEgress[] =
+    "UPDATE sandboxes SET options = json_set(options, '$.egress_now', ?2) WHERE id = ?1";
 constexpr char kPutExec[] =
     "INSERT INTO execs (sandbox_id, exec_no, exec_id, spec) "
     "SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM sandboxes WHERE id = ?1) "
@@ -74,7 +77,7 @@ struct StateDb::Statements {
   SqliteStatement put_sandbox, erase_sandbox, note_stopped, note_paused;
   SqliteStatement put_exec, archive_exec, erase_exec;
   SqliteStatement put_checkpoint, erase_checkpoint, note_restored;
-  SqliteStatement put_cache, erase_cache;
+  SqliteStatement put_cache, erase_cache, note_egress;
 
   static absl::StatusOr<std::unique_ptr<Statements>> Prepare(sqlite3* db, const std::string& path) {
     const auto prepare = [&](const char* sql) { return SqliteStatement::Prepare(db, path, sql); };
@@ -99,12 +102,13 @@ struct StateDb::Statements {
     ASSIGN_OR_RETURN(SqliteStatement put_cache, prepare(kPutCache));
     ASSIGN_OR_RETURN(SqliteStatement erase_cache,
                      prepare("DELETE FROM caches WHERE name = ?1 AND scope = ?2"));
+    ASSIGN_OR_RETURN(SqliteStatement note_egress, prepare(kNoteEgress));
     return std::make_unique<Statements>(
         Statements{std::move(begin), std::move(commit), std::move(rollback), std::move(put_sandbox),
                    std::move(erase_sandbox), std::move(note_stopped), std::move(note_paused),
                    std::move(put_exec), std::move(archive_exec), std::move(erase_exec),
                    std::move(put_checkpoint), std::move(erase_checkpoint), std::move(note_restored),
-                   std::move(put_cache), std::move(erase_cache)});
+                   std::move(put_cache), std::move(erase_cache), std::move(note_egress)});
   }
 };
 
@@ -265,6 +269,12 @@ absl::Status StateDb::NoteRestored(const std::string& id, const std::string& dis
         .Bind(3, int64_t{host_id_first})
         .Bind(4, seccomp_digest)
         .Run();
+  });
+}
+
+absl::Status StateDb::NoteEgress(const std::string& id, const EgressPolicy& policy) {
+  return WriteAndWait([text = FormatEgress(policy), &id](Statements& statements) {
+    return statements.note_egress.Bind(1, id).Bind(2, text).Run();
   });
 }
 

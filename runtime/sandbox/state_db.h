@@ -71,6 +71,8 @@ class StateDb {
   // It runs anew, with the files on another disk.
   absl::Status NoteRestored(const std::string& id, const std::string& disk, uint32_t host_id_first,
                             const std::string& seccomp_digest);
+  // In force from now on, instead of the one that it was made with.
+  absl::Status NoteEgress(const std::string& id, const EgressPolicy& policy);
   absl::Status NotePaused(const std::string& id);
   absl::Status NoteResumed(const std::string& id);
 

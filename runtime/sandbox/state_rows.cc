@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "sandbox/cache_mounts.h"
+#include "sandbox/egress_json.h"
 
 namespace glovebox {
 namespace {
@@ -65,6 +66,13 @@ absl::Status TakeCaches(const Json& json, std::vector<CacheMount>* caches) {
   return CheckCacheMounts(*caches).ok() ? absl::OkStatus() : Wrong("caches");
 }
 
+// A text within the text: it is read by itself when a policy is replaced.
+absl::StatusOr<EgressPolicy> TakeEgress(const Json& json, const char* key) {
+  std::string text;
+  RETURN_IF_ERROR(Take(json, key, &text));
+  return ParseEgress(text);
+}
+
 }  // namespace
 
 std::string FormatOptions(const CreateOptions& options) {
@@ -91,6 +99,8 @@ std::string FormatOptions(const CreateOptions& options) {
   if (!options.seccomp_digest.empty()) json["seccomp_digest"] = options.seccomp_digest;
   if (!options.parent.empty()) json["parent"] = options.parent;
   if (options.seccomp.has_value()) json["seccomp"] = SeccompTierName(*options.seccomp);
+  if (options.egress != EgressPolicy()) json["egress"] = FormatEgress(options.egress);
+  if (options.egress_now.has_value()) json["egress_now"] = FormatEgress(*options.egress_now);
   // A path may have any bytes; what is not UTF-8 is only ever shown to people.
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -129,6 +139,12 @@ absl::StatusOr<CreateOptions> ParseOptions(absl::string_view text) {
     std::string history = HistoryName(History::kFull);  // all that earlier releases had
     RETURN_IF_ERROR(Take(repository, "history", &history));
     ASSIGN_OR_RETURN(options.repository->history, ParseHistory(history));
+  }
+  if (json.contains("egress")) {
+    ASSIGN_OR_RETURN(options.egress, TakeEgress(json, "egress"));
+  }
+  if (json.contains("egress_now")) {
+    ASSIGN_OR_RETURN(options.egress_now, TakeEgress(json, "egress_now"));
   }
   return options;
 }

@@ -1,0 +1,86 @@
+// The way out of a sandbox, and what becomes known of its connections.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "sandbox/resources.h"
+#include "sandbox/sandbox.h"
+#include "sandbox/sandbox_errors.h"
+#include "sandbox/sandbox_way_out.h"
+
+namespace glovebox {
+
+absl::Status Sandbox::OpenWayOut() {
+  if (!blueprint_.way_out) return absl::OkStatus();
+  if (deps_.egress == nullptr) {
+    return DetailedError(absl::StatusCode::kFailedPrecondition,
+                         "this node lets no sandbox reach anything; create it without egress",
+                         {"CAPABILITY_MISSING", {{"capability", "egress"}}});
+  }
+  ASSIGN_OR_RETURN(auto way_out,
+                   SandboxWayOut::Open(deps_.egress, sockets_, blueprint_.egress, RecordTaker()));
+  absl::MutexLock lock(&mutex_);
+  if (resources_ != nullptr) resources_->way_out = std::move(way_out);
+  return absl::OkStatus();
+}
+
+// Its commands run, so it goes on with what can be had.
+void Sandbox::OpenWayOutAgain() {
+  if (!blueprint_.way_out) return;
+  if (deps_.egress == nullptr) {
+    egress_problem_ = "this node lets no sandbox reach anything";
+    return;
+  }
+  auto way_out = SandboxWayOut::OpenAgain(deps_.egress, sockets_, blueprint_.egress, RecordTaker(),
+                                          &egress_problem_);
+  if (!way_out.ok()) {
+    egress_problem_ = std::string(way_out.status().message());
+    return;
+  }
+  absl::MutexLock lock(&mutex_);
+  if (resources_ != nullptr) resources_->way_out = *std::move(way_out);
+}
+
+EgressGateway::TakeRecord Sandbox::RecordTaker() {
+  return [weak = weak_from_this()](const EgressRecord& record) {
+    if (const auto self = weak.lock()) self->TakeConnection(record);
+  };
+}
+
+// Whose command a connection is of is known when there is one alone that could have made it.
+std::string Sandbox::OnlyCommand() const {
+  if (by_number_.size() != 1 || had_survivors_ || HasSurvivors()) return "";
+  const Exec& exec = *by_number_.begin()->second;
+  return exec.spec().files_program ? "" : exec.id();
+}
+
+void Sandbox::TakeConnection(const EgressRecord& record) {
+  if (deps_.connections == nullptr) return;
+  std::string exec_id;
+  {
+    absl::MutexLock lock(&mutex_);
+    exec_id = OnlyCommand();
+  }
+  deps_.connections->Add(id(), exec_id, record);
+}
+
+absl::StatusOr<uint32_t> Sandbox::ReplaceEgress(const EgressPolicy& policy) {
+  std::shared_ptr<SandboxWayOut> way_out;
+  {
+    absl::MutexLock lock(&mutex_);
+    RETURN_IF_ERROR(CheckAlive());
+    way_out = resources_->way_out;
+  }
+  if (way_out == nullptr) {
+    return DetailedError(
+        absl::StatusCode::kFailedPrecondition,
+        blueprint_.way_out
+            ? absl::StrCat("the sandbox has no way out any more: ", egress_problem_)
+            : "the sandbox was made without a way out, and cannot be given one; create it with an "
+              "allow list, which may be empty",
+        {"EGRESS_NOT_SET_UP", {}});
+  }
+  return way_out->Replace(policy);
+}
+
+}  // namespace glovebox

@@ -1,0 +1,128 @@
+#include "sandbox/sandbox_way_out.h"
+
+#include <cerrno>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "base/status.h"
+#include "policy/egress_rules.h"
+
+namespace glovebox {
+namespace {
+
+// An init that lives answers within milliseconds; a loaded host may take long.
+constexpr absl::Duration kSocketTimeout = absl::Seconds(20);
+
+SocketKind KindOf(EgressRole role) {
+  switch (role) {
+    case EgressRole::kTransparent:
+    case EgressRole::kDnsTcp:
+      return SocketKind::kListen;
+    case EgressRole::kHttpProxy:
+    case EgressRole::kSocks5:
+      return SocketKind::kListenLoopback;
+    case EgressRole::kDnsUdp:
+      break;
+  }
+  return SocketKind::kDatagrams;
+}
+
+bool IsInUse(const absl::Status& status) {
+  const auto detail = GetErrorDetail(status);
+  if (!detail.has_value()) return false;
+  const auto found = detail->metadata.find("errno");
+  return found != detail->metadata.end() && found->second == absl::StrCat(EADDRINUSE);
+}
+
+absl::Status PortInUse(uint16_t port) {
+  return DetailedError(
+      absl::StatusCode::kFailedPrecondition,
+      absl::StrCat("a command of the sandbox listens at port ", port,
+                   ", where connections to the policy's hosts have to come: end it, or reach them "
+                   "through the proxy at 127.0.0.1:",
+                   kHttpProxyPort),
+      {"PORT_IN_USE", {{"port", absl::StrCat(port)}}});
+}
+
+// What it waits for may come after it has given up.
+struct Asked {
+  absl::Notification come;
+  absl::StatusOr<UniqueFd> socket = absl::UnknownError("not come");
+};
+
+}  // namespace
+
+absl::StatusOr<SandboxWayOut::Made> SandboxWayOut::OpenMissing(const EgressPolicy& policy,
+                                                               std::string* problem) {
+  ASSIGN_OR_RETURN(const EgressRules rules, EgressRules::Compile(policy, EgressSupport{}));
+  std::set<Place> wanted = {{EgressRole::kDnsUdp, kNamesPort},
+                            {EgressRole::kDnsTcp, kNamesPort},
+                            {EgressRole::kHttpProxy, kHttpProxyPort},
+                            {EgressRole::kSocks5, kSocksPort}};
+  for (const uint16_t port : rules.ports()) {
+    if (port != kNamesPort) wanted.insert({EgressRole::kTransparent, port});
+  }
+  std::vector<std::pair<Place, std::shared_ptr<Asked>>> asked;
+  for (const Place& place : wanted) {
+    if (open_.contains(place)) continue;
+    asked.emplace_back(place, std::make_shared<Asked>());
+    const std::shared_ptr<Asked> mine = asked.back().second;
+    sockets_->OpenForDaemon(KindOf(place.first), place.second,
+                            [mine](absl::StatusOr<UniqueFd> socket) {
+                              mine->socket = std::move(socket);
+                              mine->come.Notify();
+                            });
+  }
+  const absl::Time until = absl::Now() + kSocketTimeout;
+  Made made;
+  for (const auto& [place, one] : asked) {
+    if (!one->come.WaitForNotificationWithDeadline(until)) {
+      return absl::DeadlineExceededError("the sandbox's init does not answer");
+    }
+    if (one->socket.ok()) {
+      made.places.insert(place);
+      made.listeners.push_back({place.first, *std::move(one->socket)});
+      continue;
+    }
+    const absl::Status why =
+        IsInUse(one->socket.status()) ? PortInUse(place.second) : one->socket.status();
+    if (problem == nullptr) return why;
+    *problem = std::string(why.message());
+  }
+  return made;
+}
+
+absl::StatusOr<std::shared_ptr<SandboxWayOut>> SandboxWayOut::Open(
+    EgressGateway* gateway, std::shared_ptr<SandboxSockets> sockets, const EgressPolicy& policy,
+    EgressGateway::TakeRecord take) {
+  return OpenAgain(gateway, std::move(sockets), policy, std::move(take), nullptr);
+}
+
+absl::StatusOr<std::shared_ptr<SandboxWayOut>> SandboxWayOut::OpenAgain(
+    EgressGateway* gateway, std::shared_ptr<SandboxSockets> sockets, const EgressPolicy& policy,
+    EgressGateway::TakeRecord take, std::string* problem) {
+  std::shared_ptr<SandboxWayOut> way(new SandboxWayOut(gateway, std::move(sockets)));
+  absl::MutexLock lock(&way->mutex_);
+  ASSIGN_OR_RETURN(Made made, way->OpenMissing(policy, problem));
+  ASSIGN_OR_RETURN(way->number_, gateway->Add(policy, std::move(made.listeners), std::move(take)));
+  way->open_ = std::move(made.places);
+  return way;
+}
+
+SandboxWayOut::~SandboxWayOut() {
+  absl::MutexLock lock(&mutex_);
+  if (number_ != 0) gateway_->Remove(number_);
+}
+
+absl::StatusOr<uint32_t> SandboxWayOut::Replace(const EgressPolicy& policy) {
+  absl::MutexLock lock(&mutex_);
+  ASSIGN_OR_RETURN(Made made, OpenMissing(policy, nullptr));
+  if (!made.listeners.empty()) {
+    RETURN_IF_ERROR(gateway_->Listen(number_, std::move(made.listeners)));
+    open_.merge(made.places);
+  }
+  return gateway_->Replace(number_, policy);
+}
+
+}  // namespace glovebox

@@ -1,0 +1,70 @@
+// A sandbox's way out: the sockets in it that the gateway serves.
+#ifndef GLOVEBOX_SANDBOX_SANDBOX_WAY_OUT_H_
+#define GLOVEBOX_SANDBOX_SANDBOX_WAY_OUT_H_
+
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "policy/egress_policy.h"
+#include "sandbox/egress_gateway.h"
+#include "sandbox/sandbox_sockets.h"
+
+namespace glovebox {
+
+// What in a sandbox's network is not its own, when it has a way out: on 127.0.0.1, except names.
+inline constexpr uint16_t kNamesPort = 53;  // at every address, TCP and UDP
+inline constexpr uint16_t kHttpProxyPort = 3128;
+inline constexpr uint16_t kSocksPort = 1080;
+
+// Thread-safe. Calls wait for the sandbox's init and for the gateway; not on a thread that serves
+// either.
+class SandboxWayOut {
+ public:
+  // For a sandbox in which nothing ran yet. Any socket that cannot be had is an error.
+  static absl::StatusOr<std::shared_ptr<SandboxWayOut>> Open(
+      EgressGateway* gateway, std::shared_ptr<SandboxSockets> sockets, const EgressPolicy& policy,
+      EgressGateway::TakeRecord take);
+  // For one whose commands run: one of them may have taken a port since the daemon before ended. It
+  // has what was left then, and `*problem` says what was not.
+  static absl::StatusOr<std::shared_ptr<SandboxWayOut>> OpenAgain(
+      EgressGateway* gateway, std::shared_ptr<SandboxSockets> sockets, const EgressPolicy& policy,
+      EgressGateway::TakeRecord take, std::string* problem);
+  ~SandboxWayOut();  // connections end
+  SandboxWayOut(const SandboxWayOut&) = delete;
+  SandboxWayOut& operator=(const SandboxWayOut&) = delete;
+
+  // How many connections were cut. FAILED_PRECONDITION with reason PORT_IN_USE: a command listens
+  // at a port that the policy names; else errors of the gateway. Then the policy before holds.
+  absl::StatusOr<uint32_t> Replace(const EgressPolicy& policy) ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  using Place = std::pair<EgressRole, uint16_t>;
+
+  SandboxWayOut(EgressGateway* gateway, std::shared_ptr<SandboxSockets> sockets)
+      : gateway_(gateway), sockets_(std::move(sockets)) {}
+  // The sockets for `policy` that there are none of yet.
+  struct Made {
+    std::set<Place> places;
+    std::vector<EgressListener> listeners;
+  };
+  absl::StatusOr<Made> OpenMissing(const EgressPolicy& policy, std::string* problem)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  EgressGateway* const gateway_;
+  const std::shared_ptr<SandboxSockets> sockets_;
+  absl::Mutex mutex_;                             // one change at a time
+  uint64_t number_ ABSL_GUARDED_BY(mutex_) = 0;   // the gateway's; 0: none
+  std::set<Place> open_ ABSL_GUARDED_BY(mutex_);  // that the gateway has
+};
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_SANDBOX_SANDBOX_WAY_OUT_H_
