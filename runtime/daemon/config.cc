@@ -8,6 +8,8 @@
 #include "absl/strings/strip.h"
 #include "base/escape.h"
 #include "base/status.h"
+#include "egress/egress_wire.h"
+#include "policy/ip_address.h"
 #include "policy/seccomp_table.h"
 
 namespace glovebox {
@@ -177,6 +179,26 @@ static absl::Status FinishAudit(Config* config) {
   return absl::OkStatus();
 }
 
+static absl::Status CheckEgress(const Config& config) {
+  if (config.egress_name_servers.size() > kEgressNameServersMax) {
+    return Refuse("egress.name_servers", absl::StrCat("at most ", kEgressNameServersMax));
+  }
+  for (const std::string& server : config.egress_name_servers) {
+    if (!IpAddress::Parse(server).ok()) {
+      return Refuse("egress.name_servers", "are addresses, as in \"192.0.2.53\"");
+    }
+  }
+  for (const std::string& text : config.egress_private_ranges) {
+    const absl::StatusOr<IpRange> range = IpRange::Parse(text);
+    const absl::Status may = range.ok() ? CheckException(*range) : range.status();
+    if (!may.ok()) return Refuse("egress.private_ranges", may.message());
+  }
+  if (config.egress_connections_max == 0) {
+    return Refuse("egress.connections_max", "must be at least 1");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status FinishConfig(Config* config) {
   constexpr size_t kPathMax = 1024;
   RETURN_IF_ERROR(CheckPath("state_dir", config->state_dir, kPathMax));
@@ -187,6 +209,7 @@ absl::Status FinishConfig(Config* config) {
   RETURN_IF_ERROR(CheckIdRanges(*config));
   RETURN_IF_ERROR(CheckClients(*config));
   RETURN_IF_ERROR(FinishAudit(config));
+  RETURN_IF_ERROR(CheckEgress(*config));
   if (config->sandboxes_max == 0) return Refuse("limits.sandboxes_max", "must be at least 1");
   if (config->creates_at_once_max == 0) {
     return Refuse("limits.creates_at_once_max", "must be at least 1");

@@ -45,6 +45,11 @@ struct Config {
   uint32_t audit_files_max = 4;                   // with the renamed ones
   bool audit_arguments = false;                   // of commands
 
+  // The way out of sandboxes.
+  std::vector<std::string> egress_name_servers;    // none: those of /etc/resolv.conf at the start
+  std::vector<std::string> egress_private_ranges;  // that a policy may allow, in CIDR form
+  uint32_t egress_connections_max = 4096;          // open at once, of all sandboxes
+
   LogFormat log_format = LogFormat::kText;
   LogLevel log_level = LogLevel::kInfo;
 

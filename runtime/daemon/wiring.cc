@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/ids.h"
 #include "base/status.h"
+#include "daemon/egress_setup.h"
 #include "daemon/node_facts.h"
 #include "daemon/tls.h"
 #include "files/embedded/embedded_files.h"
@@ -73,6 +74,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config, cons
   const KeptTraces kept = daemon->Kept();
   RETURN_IF_ERROR(daemon->OpenHost(config, kept));
   RETURN_IF_ERROR(daemon->OpenStore(config, kept));
+  RETURN_IF_ERROR(daemon->StartEgress(config));
   RETURN_IF_ERROR(daemon->StartSandboxes(config));
   daemon->AdoptSandboxes();
   RETURN_IF_ERROR(daemon->Serve(config, features));
@@ -182,6 +184,14 @@ absl::Status Daemon::OpenStore(const Config& config, const KeptTraces& kept) {
   return absl::OkStatus();
 }
 
+absl::Status Daemon::StartEgress(const Config& config) {
+  ASSIGN_OR_RETURN(const EgressSetup setup, MakeEgressSetup(config, OpenFilesLimit()));
+  ASSIGN_OR_RETURN(EgressParts parts, MakeEgressParts(setup));
+  ASSIGN_OR_RETURN(egress_, EgressGate::Start(std::move(parts), log_));
+  connections_ = std::make_unique<ConnectionLog>(NewRandomId());
+  return absl::OkStatus();
+}
+
 absl::Status Daemon::StartSandboxes(const Config& config) {
   ASSIGN_OR_RETURN(launcher_, Launcher::Start(Bytes(EmbeddedSpawner()), Bytes(EmbeddedInit()),
                                               [log = log_](absl::string_view what) {
@@ -232,6 +242,8 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
   deps.journals = &journal_memory_;
   sockets_ = std::make_unique<SocketBudget>(ForwardsMax());
   deps.sockets = sockets_.get();
+  deps.egress = egress_.get();
+  deps.connections = connections_.get();
   ManagerLimits limits;
   for (const SeccompPrograms& programs : filters_) limits.seccomp_tiers.push_back(&programs);
   limits.seccomp_default = FindSeccompTier(config.seccomp_default).value_or(kDefaultSeccompTier);
@@ -239,6 +251,10 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
   limits.creates_at_once_max = config.creates_at_once_max;
   if (config.store_bytes_max != 0) limits.store.bytes_max = config.store_bytes_max;
   if (config.store_inodes_max != 0) limits.store.inodes_max = config.store_inodes_max;
+  for (const std::string& range : config.egress_private_ranges) {
+    ASSIGN_OR_RETURN(IpRange parsed, IpRange::Parse(range));
+    limits.egress_private_ranges.push_back(parsed);
+  }
   limits.import_roots = config.import_roots.value_or(std::vector<std::string>{});
   sandboxes_ =
       std::make_unique<SandboxManager>(deps, snapshots_.get(), images_.get(), std::move(limits));
@@ -372,6 +388,7 @@ absl::Status Daemon::Serve(const Config& config, const std::vector<KernelFeature
 void Daemon::Stop() {
   server_->StopAccepting();
   // Ends the execs or tells who follows them to connect again, and with that the streams and waits.
+  connections_->End(absl::UnavailableError("the daemon ends"));
   const size_t left =
       sandboxes_->Shutdown(on_shutdown_ == OnShutdown::kEnd ? SandboxManager::OnShutdown::kEnd
                                                             : SandboxManager::OnShutdown::kLeave);

@@ -13,6 +13,7 @@
 #include "daemon/audit_log.h"
 #include "daemon/call_log.h"
 #include "daemon/config.h"
+#include "daemon/egress_gate.h"
 #include "daemon/logging.h"
 #include "daemon/metrics.h"
 #include "daemon/peer_registry.h"
@@ -24,6 +25,7 @@
 #include "linux/cgroup.h"
 #include "linux/event_loop.h"
 #include "linux/kernel_features.h"
+#include "sandbox/connection_log.h"
 #include "sandbox/sandbox_manager.h"
 #include "sandbox/state_db.h"
 #include "sandbox/store_owners.h"
@@ -77,6 +79,7 @@ class Daemon {
   absl::Status OpenState();
   absl::Status OpenHost(const Config& config, const KeptTraces& kept);
   absl::Status OpenStore(const Config& config, const KeptTraces& kept);
+  absl::Status StartEgress(const Config& config);
   absl::Status StartSandboxes(const Config& config);
   void AdoptSandboxes();
   absl::Status OpenClients(const Config& config);
@@ -108,6 +111,8 @@ class Daemon {
   std::unique_ptr<ArchiveHealth> archive_health_;
   JournalMemory journal_memory_{uint64_t{256} << 20};
   std::unique_ptr<SocketBudget> sockets_;
+  std::unique_ptr<ConnectionLog> connections_;
+  std::unique_ptr<EgressGate> egress_;
   std::unique_ptr<EventLoop> events_;
   std::unique_ptr<WorkQueue> cleanup_;
   std::unique_ptr<WorkQueue> looks_after_ends_;
