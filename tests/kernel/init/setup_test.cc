@@ -99,6 +99,46 @@ TEST_F(SetupTest, MountinfoShowsNoHostPathAndDevIsReadOnly) {
             "0\n0\n");
 }
 
+// Reaches a server in the sandbox at an address that is nobody's, by both families.
+constexpr char kAskElsewhere[] =
+    "nc -ll -p 80 -e /bin/echo here & "
+    "until nc 127.0.0.1 80 </dev/null >/dev/null 2>&1; do :; done; "
+    "nc 203.0.113.5 80 </dev/null 2>&1; nc 2001:db8::5 80 </dev/null 2>&1; kill $!";
+
+TEST_F(SetupTest, WithAWayOutEveryAddressIsLocalAndNamesAreAskedThere) {
+  InitRig::Options options;
+  options.plan = [](PlanBuilder* builder) { builder->plan.way_out = 1; };
+  options.disk = [](const std::string& directory) {
+    std::filesystem::create_directories(directory + "/disk/upper/etc");
+    // Where it leads is the image's, and must be nobody's business.
+    std::filesystem::create_symlink("/tmp/elsewhere", directory + "/disk/upper/etc/resolv.conf");
+  };
+  auto sandbox = rig_.Ready(options);
+  EXPECT_EQ(Shell(sandbox.get(), kAskElsewhere), "here\nhere\n");
+  EXPECT_NE(Shell(sandbox.get(), "ip addr show lo").find("inet 192.0.0.8/32 scope global"),
+            std::string::npos);
+  EXPECT_EQ(Shell(sandbox.get(), "cat /etc/resolv.conf; ls /tmp"), "nameserver 127.0.0.1\n");
+  EXPECT_NE(Shell(sandbox.get(), "echo x > /etc/resolv.conf").find("Read-only"), std::string::npos);
+}
+
+TEST_F(SetupTest, WithoutAWayOutNoAddressIsReached) {
+  auto sandbox = rig_.Ready();
+  const std::string output = Shell(sandbox.get(), kAskElsewhere);
+  EXPECT_EQ(output.find("here"), std::string::npos) << output;
+  EXPECT_NE(output.find("unreachable"), std::string::npos) << output;
+}
+
+TEST_F(SetupTest, ResolverThatIsADirectoryIsRefused) {
+  InitRig::Options options;
+  options.plan = [](PlanBuilder* builder) { builder->plan.way_out = 1; };
+  options.disk = [](const std::string& directory) {
+    std::filesystem::create_directories(directory + "/disk/upper/etc/resolv.conf");
+  };
+  SetupReport report = Report(options);
+  EXPECT_STREQ(SetupStepName(report.step), "mount_resolver");
+  EXPECT_EQ(report.error, EINVAL);  // as move_mount(2) says it of a file over a directory
+}
+
 TEST_F(SetupTest, UserNamespacesAreRefusedWithoutAnyFilter) {
   auto sandbox = rig_.Ready();
   EXPECT_NE(Shell(sandbox.get(), "unshare -U true || echo refused").find("refused"),
@@ -163,7 +203,7 @@ TEST_F(SetupTest, LinkWhereTheImageShouldHaveADirectoryIsRefused) {
   };
   SetupReport report = Report(options);
   EXPECT_STREQ(SetupStepName(report.step), "mount_proc");
-  EXPECT_EQ(report.error, ENOTDIR);
+  EXPECT_EQ(report.error, EINVAL);  // as move_mount(2) says it of a file over a directory
 }
 
 // What an image can have where a mount goes: each ends the set-up at the step of that mount, or is

@@ -90,6 +90,51 @@ class SocketTest : public testing::Test {
   std::unique_ptr<TestSandbox> sandbox_ = rig_.Ready();
 };
 
+// Of a socket that is bound: its port, and whether it waits for connections.
+std::pair<uint16_t, int> Bound(const UniqueFd& socket) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  EXPECT_EQ(::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  int listening = -1;
+  size = sizeof listening;
+  EXPECT_EQ(::getsockopt(socket.get(), SOL_SOCKET, SO_ACCEPTCONN, &listening, &size), 0);
+  return {__builtin_bswap16(*(reinterpret_cast<const uint16_t*>(&address) + 1)), listening};
+}
+
+TEST_F(SocketTest, ListenersAreMadeAtAnyPortAndAgainWhileTheOldOneIsOpen) {
+  std::vector<Made> kept;
+  uint64_t request = 1;
+  for (int round = 0; round < 2; ++round) {
+    for (const auto& [kind, port, listening] :
+         {std::tuple{SocketKind::kListen, uint16_t{443}, 1},
+          std::tuple{SocketKind::kListenLoopback, uint16_t{3128}, 1},
+          std::tuple{SocketKind::kDatagrams, uint16_t{53}, 0}}) {
+      Ask(request++, kind, port);
+      kept.push_back(Next());
+      ASSERT_EQ(kept.back().body.error, 0);
+      EXPECT_EQ(Bound(kept.back().socket), std::pair(port, listening));
+    }
+  }
+}
+
+TEST_F(SocketTest, NoCommandTakesAPortOfInitsAndInitTakesNoneOfACommands) {
+  Ask(1, SocketKind::kListen, 80);
+  const Made held = Next();
+  ASSERT_EQ(held.body.error, 0);
+  Spec spec;
+  spec.argv = {"/bin/sh", "-c", "nc -l -p 80; nc -ll -p 81 -e /bin/cat"};
+  const auto exec = sandbox_->Start(spec);
+  (void)sandbox_->NextOf(FrameKind::kStarted);
+  for (uint64_t request = 2;; ++request) {  // until it listens, which it does when 80 was refused
+    Ask(request, SocketKind::kConnectIpv4, 81);
+    const Made tried = Next();
+    if (tried.body.error == 0 && Outcome(tried.socket) == 0) break;
+  }
+  EXPECT_NE(exec->Output(OutputStream::kStderr).find("in use"), std::string::npos);
+  Ask(UINT64_MAX, SocketKind::kListen, 81);
+  EXPECT_EQ(Next().body.error, EADDRINUSE);
+}
+
 TEST_F(SocketTest, ConnectionsReachWhatListensInTheSandboxAndNotOnTheHost) {
   // The host's port of the same number is not reached.
   const UniqueFd host(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
