@@ -186,6 +186,14 @@ absl::StatusOr<uint32_t> EgressGate::Replace(uint64_t sandbox, const EgressPolic
   return cut;
 }
 
+void EgressGate::Settle() {
+  Do([&] {
+    EgressOrder order;
+    order.kind = EgressOrderKind::kSettle;
+    (void)Ask(order, {});  // without a proxy there is nothing that it could still say
+  });
+}
+
 void EgressGate::Remove(uint64_t sandbox) {
   Do([&] {
     if (sandboxes_.erase(sandbox) == 0) return;

@@ -49,6 +49,7 @@ class EgressGate : public EgressGateway {
                                TakeRecord take) override;
   absl::Status Listen(uint64_t sandbox, std::vector<EgressListener> listeners) override;
   absl::StatusOr<uint32_t> Replace(uint64_t sandbox, const EgressPolicy& policy) override;
+  void Settle() override;
   void Remove(uint64_t sandbox) override;
 
  private:

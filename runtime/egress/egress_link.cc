@@ -36,6 +36,7 @@ bool IsOrder(const EgressOrder& order, size_t fds) {
     case EgressOrderKind::kReplacePolicy:
       return order.sockets == 0 && fds == 1;
     case EgressOrderKind::kRemoveSandbox:
+    case EgressOrderKind::kSettle:
       return order.sockets == 0 && fds == 0;
   }
   return false;
@@ -106,9 +107,14 @@ void EgressLink::Answer(EgressMessage message) {
   Flush();
 }
 
+void EgressLink::AnswerBehindEvents(const EgressMessage& message) {
+  events_.push_back(message);
+  Flush();
+}
+
 void EgressLink::Event(EgressMessage message) {
   message.kind = EgressMessageKind::kEvent;
-  if (events_.size() == kEventsMax) {
+  if (events_.size() >= kEventsMax) {
     lost_ += 1 + message.lost;
     return;
   }

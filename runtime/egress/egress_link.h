@@ -39,6 +39,8 @@ class EgressLink {
   // that is no order.
   void Start(std::function<void(Order)> take, std::function<void()> end);
   void Answer(EgressMessage message);
+  // Answers overtake events; this one does not.
+  void AnswerBehindEvents(const EgressMessage& message);
   // `message.lost`: those before it that its sandbox did not tell.
   void Event(EgressMessage message);
 

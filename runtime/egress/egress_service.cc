@@ -96,6 +96,7 @@ awaitable<void> RunNames(std::shared_ptr<SandboxEgress> sandbox, tcp::socket cli
 
 void EgressService::Take(EgressLink::Order order) {
   Done done;
+  bool behind_events = false;
   switch (order.order.kind) {
     case EgressOrderKind::kAddSandbox:
       done = Add(&order);
@@ -109,6 +110,9 @@ void EgressService::Take(EgressLink::Order order) {
     case EgressOrderKind::kRemoveSandbox:
       done = Remove(order.order.sandbox);
       break;
+    case EgressOrderKind::kSettle:
+      behind_events = true;
+      break;
   }
   EgressMessage answer;
   answer.kind = EgressMessageKind::kAnswer;
@@ -117,7 +121,11 @@ void EgressService::Take(EgressLink::Order order) {
   answer.failed = done.status.ok() ? 0 : 1;
   answer.connections_cut = done.connections_cut;
   PutText(done.status.message(), answer.text, sizeof answer.text);
-  shared_->link->Answer(answer);
+  if (behind_events) {
+    shared_->link->AnswerBehindEvents(answer);
+  } else {
+    shared_->link->Answer(answer);
+  }
 }
 
 EgressService::Done EgressService::Add(EgressLink::Order* order) {

@@ -45,6 +45,7 @@ enum class EgressOrderKind : uint32_t {
   kReplacePolicy = 2,  // descriptor: the policy
   kRemoveSandbox = 3,  // no descriptor; its connections end
   kAddSockets = 4,     // descriptors: more sockets
+  kSettle = 5,         // no descriptor; answered after all events that were there before
 };
 
 // What a socket of a sandbox is for. TCP ones listen; none of them blocks.

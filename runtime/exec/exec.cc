@@ -246,6 +246,8 @@ void Exec::Finish(const ExecResult& result) {
     state_.state = ExecSnapshot::State::kEnded;
     state_.result = result;
     state_.result->changes = changes_;
+    state_.result->refused_connections = std::exchange(refused_, {});
+    state_.result->refused_connections_uncounted = refused_uncounted_;
     if (region_ != nullptr) last_shell_state_ = region_->shell_state();
     stdin_closed_ = true;
   }
@@ -308,6 +310,22 @@ ChangesStart Exec::changes_start() const {
 void Exec::SetChangesEnd(std::string cursor) {
   absl::MutexLock lock(&mutex_);
   changes_ = {changes_start_.cursor, std::move(cursor), changes_start_.shared};
+}
+
+void Exec::NoteRefused(const RefusedConnection& refused, uint64_t others) {
+  absl::MutexLock lock(&mutex_);
+  refused_uncounted_ += others;
+  const auto same =
+      std::find_if(refused_.begin(), refused_.end(), [&](const RefusedConnection& one) {
+        return one.host == refused.host && one.port == refused.port && one.denial == refused.denial;
+      });
+  if (same != refused_.end()) {
+    same->count += refused.count;
+  } else if (refused_.size() < kDenialsMax) {
+    refused_.push_back(refused);
+  } else {
+    refused_uncounted_ += refused.count;
+  }
 }
 
 void Exec::OnSandboxGone() {

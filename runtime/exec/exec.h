@@ -125,6 +125,9 @@ class Exec {
   void NoteBeside() ABSL_LOCKS_EXCLUDED(mutex_);
   ChangesStart changes_start() const ABSL_LOCKS_EXCLUDED(mutex_);
   void SetChangesEnd(std::string cursor) ABSL_LOCKS_EXCLUDED(mutex_);
+  // A connection that was refused to it, and others that are not told. Any thread; until OnFrame
+  // tells its end.
+  void NoteRefused(const RefusedConnection& refused, uint64_t others) ABSL_LOCKS_EXCLUDED(mutex_);
   // Init is gone; an exec without a result gets kSandboxGone.
   void OnSandboxGone();
   // This daemon stops and the command runs on: whoever waits here is told `why`, after the output
@@ -186,6 +189,8 @@ class Exec {
   ExecSnapshot state_ ABSL_GUARDED_BY(mutex_);
   ChangesStart changes_start_ ABSL_GUARDED_BY(mutex_);
   std::optional<ChangeRange> changes_ ABSL_GUARDED_BY(mutex_);
+  std::vector<RefusedConnection> refused_ ABSL_GUARDED_BY(mutex_);  // at most kDenialsMax
+  uint64_t refused_uncounted_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status left_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_token_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<uint64_t, std::function<void()>> watches_ ABSL_GUARDED_BY(mutex_);

@@ -43,7 +43,7 @@ class ShapeCheck : public nlohmann::json_sax<nlohmann::json> {
 static_assert(sizeof(ExecSpec) == 208, "list the new member in SpecFields");
 static_assert(sizeof(OomFacts) == 72 && sizeof(PidsFacts) == 24 && sizeof(DiskFacts) == 56,
               "list the new member in record_fields.h");
-static_assert(sizeof(ExecResult) == 456, "list the new member in ResultFields");
+static_assert(sizeof(ExecResult) == 488, "list the new member in ResultFields");
 
 template <typename Fields, typename Spec>
 void SpecFields(Fields* fields, Spec& spec) {
@@ -100,6 +100,8 @@ void ResultFields(Fields* fields, Result& result) {
   fields->Added("output_lost_error", result.output_lost_error);
   fields->Added("refused_calls", result.refused_calls);
   fields->Added("refused_calls_uncounted", result.refused_calls_uncounted);
+  fields->Added("refused_connections", result.refused_connections);
+  fields->Added("refused_connections_uncounted", result.refused_connections_uncounted);
   fields->Added("changes", result.changes);
 }
 

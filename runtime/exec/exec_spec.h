@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "init/exec_region.h"
+#include "policy/egress_policy.h"
 
 namespace glovebox {
 
@@ -97,6 +98,14 @@ struct RefusedCallFacts {
   uint32_t arguments[3] = {};  // lower halves of the first such call; 0 where none decided
 };
 
+// Connections of one kind that the sandbox's egress policy refused, or cut.
+struct RefusedConnection {
+  std::string host;   // a name or an address, as asked for: printable ASCII
+  uint16_t port = 0;  // 0: the name was asked for, and is not known there
+  EgressDenial denial = EgressDenial::kNone;
+  uint64_t count = 0;
+};
+
 // What the files were before the start, as a cursor.
 struct ChangesStart {
   std::string cursor;   // "": not looked at
@@ -152,9 +161,11 @@ struct ExecResult {
   int log_error = 0;
   // errno: what was retained could not be stored after the end, and is gone; 0: it was.
   int output_lost_error = 0;
-  std::vector<RefusedCallFacts> refused_calls;  // at most kDenialsMax kinds
-  uint64_t refused_calls_uncounted = 0;         // of further kinds
-  std::optional<ChangeRange> changes;           // when it was asked for and could be found out
+  std::vector<RefusedCallFacts> refused_calls;         // at most kDenialsMax kinds
+  uint64_t refused_calls_uncounted = 0;                // of further kinds
+  std::vector<RefusedConnection> refused_connections;  // likewise
+  uint64_t refused_connections_uncounted = 0;
+  std::optional<ChangeRange> changes;  // when it was asked for and could be found out
 };
 
 // "exited 3", "killed by signal 9 (SIGKILL)", "could not start: execve: No such file or directory",

@@ -88,6 +88,14 @@ class RecordWriter {
     }
     return list;
   }
+  static nlohmann::json Json(const std::vector<RefusedConnection>& connections) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const RefusedConnection& one : connections) {
+      list.push_back(nlohmann::json::array(
+          {one.host, one.port, static_cast<uint32_t>(one.denial), one.count}));
+    }
+    return list;
+  }
 
   nlohmann::json record_ = nlohmann::json::object();
 };
@@ -239,6 +247,22 @@ class RecordReader {
                     call.arguments[1], call.arguments[2])) {
         return false;
       }
+    }
+    return true;
+  }
+
+  static bool Take(const Json& json, EgressDenial& denial) {
+    uint32_t number = 0;
+    if (!Take(json, number) || number > static_cast<uint32_t>(EgressDenial::kLimit)) return false;
+    denial = static_cast<EgressDenial>(number);
+    return true;
+  }
+  static bool Take(const Json& json, std::vector<RefusedConnection>& connections) {
+    if (!json.is_array() || json.size() > kDenialsMax) return false;
+    connections.resize(json.size());
+    for (size_t i = 0; i < connections.size(); ++i) {
+      RefusedConnection& one = connections[i];
+      if (!TakeEach(json[i], one.host, one.port, one.denial, one.count)) return false;
     }
     return true;
   }

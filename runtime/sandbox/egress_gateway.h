@@ -43,6 +43,9 @@ class EgressGateway {
   // the one before holds. What EgressRules::Compile returns; NOT_FOUND; INTERNAL.
   virtual absl::StatusOr<uint32_t> Replace(uint64_t sandbox, const EgressPolicy& policy) = 0;
 
+  // Returns when the records of all that was refused or opened before have been taken.
+  virtual void Settle() = 0;
+
   // Ends the sandbox's connections and closes its sockets. After it no record of the sandbox is
   // taken. Nothing when there is no such sandbox.
   virtual void Remove(uint64_t sandbox) = 0;

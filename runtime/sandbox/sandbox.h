@@ -271,7 +271,7 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   void OpenWayOutAgain() ABSL_LOCKS_EXCLUDED(mutex_);
   EgressGateway::TakeRecord RecordTaker();
   void TakeConnection(const EgressRecord& record) ABSL_LOCKS_EXCLUDED(mutex_);
-  std::string OnlyCommand() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::shared_ptr<Exec> OnlyCommand() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status StopToBeginAnew() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status LetGoOfEstate(Estate* estate) ABSL_LOCKS_EXCLUDED(mutex_);
   void NoteNotRestored(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex_);

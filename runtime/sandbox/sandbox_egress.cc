@@ -48,20 +48,26 @@ EgressGateway::TakeRecord Sandbox::RecordTaker() {
 }
 
 // Whose command a connection is of is known when there is one alone that could have made it.
-std::string Sandbox::OnlyCommand() const {
-  if (by_number_.size() != 1 || had_survivors_ || HasSurvivors()) return "";
-  const Exec& exec = *by_number_.begin()->second;
-  return exec.spec().files_program ? "" : exec.id();
+std::shared_ptr<Exec> Sandbox::OnlyCommand() const {
+  if (by_number_.size() + looked_after_.size() != 1 || had_survivors_ || HasSurvivors()) {
+    return nullptr;
+  }
+  const std::shared_ptr<Exec>& exec =
+      by_number_.empty() ? looked_after_.begin()->second : by_number_.begin()->second;
+  return exec->spec().files_program ? nullptr : exec;
 }
 
 void Sandbox::TakeConnection(const EgressRecord& record) {
-  if (deps_.connections == nullptr) return;
-  std::string exec_id;
+  std::shared_ptr<Exec> exec;
   {
     absl::MutexLock lock(&mutex_);
-    exec_id = OnlyCommand();
+    exec = OnlyCommand();
   }
-  deps_.connections->Add(id(), exec_id, record);
+  if (exec != nullptr && record.denial != EgressDenial::kNone) {
+    exec->NoteRefused({record.host, record.port, record.denial, 1}, record.lost);
+  }
+  if (deps_.connections == nullptr) return;
+  deps_.connections->Add(id(), exec == nullptr ? "" : exec->id(), record);
 }
 
 absl::StatusOr<uint32_t> Sandbox::ReplaceEgress(const EgressPolicy& policy) {

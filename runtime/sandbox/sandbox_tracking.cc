@@ -3,7 +3,8 @@
 //
 // The end of such an exec is told only after its look, on a queue for these looks alone: a payload
 // makes them long, and ends and clean-up do not wait for that. Ends that wait while the sandbox is
-// looked at share the next look. Init holds them until they are told; a daemon that dies before
+// looked at share the next look. So wait those of a sandbox with a way out, for the records of what
+// was refused to them. Init holds them until they are told; a daemon that dies before
 // leaves them to the next one, which looks then.
 #include <algorithm>
 #include <utility>
@@ -73,7 +74,7 @@ void Sandbox::NoteBesideTracked() const {
 }
 
 bool Sandbox::EndTracked(const std::shared_ptr<Exec>& exec, const InitFrame& end) {
-  if (end.kind != FrameKind::kEnd || exec->changes_start().cursor.empty()) return false;
+  if (end.kind != FrameKind::kEnd) return false;
   // None while it is destroyed: then there is nothing to look at, either.
   const std::shared_ptr<Sandbox> self = weak_from_this().lock();
   if (self == nullptr) return false;
@@ -84,6 +85,7 @@ bool Sandbox::EndTracked(const std::shared_ptr<Exec>& exec, const InitFrame& end
   tracked.frame.body = end.body;
   absl::MutexLock lock(&mutex_);
   if (resources_ == nullptr) return false;  // it is deleted: no look would find anything
+  if (exec->changes_start().cursor.empty() && resources_->way_out == nullptr) return false;
   looked_after_[exec->number()] = exec;
   awaiting_look_.push_back(std::move(tracked));
   LookAfterEndsLater();
@@ -100,14 +102,22 @@ void Sandbox::LookAfterEndsLater() {
 
 void Sandbox::LookAfterEnds() {
   std::vector<TrackedEnd> ends;
+  std::shared_ptr<SandboxWayOut> way_out;
   {
     absl::MutexLock lock(&mutex_);
     ends = std::exchange(awaiting_look_, {});
+    if (resources_ != nullptr) way_out = resources_->way_out;
   }
+  // What it was refused belongs to its end.
+  if (way_out != nullptr) way_out->Settle();
+  const auto is_tracked = [](const TrackedEnd& end) {
+    return !end.exec->changes_start().cursor.empty();
+  };
   // Without a look, e.g. of a sandbox that is deleted, there is no range.
-  const absl::StatusOr<std::string> cursor = LookAtChanges();
+  absl::StatusOr<std::string> cursor = absl::UnknownError("nobody asks for it");
+  if (std::any_of(ends.begin(), ends.end(), is_tracked)) cursor = LookAtChanges();
   for (const TrackedEnd& end : ends) {
-    if (cursor.ok()) SetRange(*end.exec, *cursor);
+    if (cursor.ok() && is_tracked(end)) SetRange(*end.exec, *cursor);
     TellEnd(end.exec, end.frame);
     absl::MutexLock lock(&mutex_);
     looked_after_.erase(end.exec->number());

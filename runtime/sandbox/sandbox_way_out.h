@@ -41,6 +41,9 @@ class SandboxWayOut {
   SandboxWayOut(const SandboxWayOut&) = delete;
   SandboxWayOut& operator=(const SandboxWayOut&) = delete;
 
+  // See EgressGateway.
+  void Settle() { gateway_->Settle(); }
+
   // How many connections were cut. FAILED_PRECONDITION with reason PORT_IN_USE: a command listens
   // at a port that the policy names; else errors of the gateway. Then the policy before holds.
   absl::StatusOr<uint32_t> Replace(const EgressPolicy& policy) ABSL_LOCKS_EXCLUDED(mutex_);

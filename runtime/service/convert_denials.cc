@@ -28,6 +28,39 @@ std::string TargetOf(const SeccompVerdict& verdict, const RefusedCallFacts& fact
   return absl::StrCat(text, ")");
 }
 
+// What would let the connection through, for people; "": nothing does.
+std::string RemedyOf(const RefusedConnection& refused) {
+  switch (refused.denial) {
+    case EgressDenial::kNoEgress:
+    case EgressDenial::kNoRule:
+      return refused.port == 0
+                 ? absl::StrCat("a rule of its egress policy for ", refused.host, " allows it")
+                 : absl::StrCat("a rule of its egress policy for ", refused.host, " and port ",
+                                refused.port, " allows it");
+    case EgressDenial::kRequestNotAllowed:
+      return "a rule of its egress policy with that method and path allows it";
+    case EgressDenial::kNameMismatch:
+      return "ask for the same host in TLS or in the Host header as the connection is for";
+    case EgressDenial::kLimit:
+      return "fewer connections or bytes, or higher limits of its egress policy";
+    case EgressDenial::kPrivateAddress:
+    case EgressDenial::kNone:
+      break;
+  }
+  return "";
+}
+
+// Numbers of v1.DenialReason and EgressDenial are the same (policy/egress_policy.h).
+void AddConnection(const RefusedConnection& refused, v1::End* end) {
+  v1::Denial* const denial = end->add_denials();
+  const bool is_v6 = refused.host.find(':') != std::string::npos;
+  const std::string host = is_v6 ? absl::StrCat("[", refused.host, "]") : refused.host;
+  denial->set_target(refused.port == 0 ? host : absl::StrCat(host, ":", refused.port));
+  denial->set_reason(static_cast<v1::DenialReason>(refused.denial));
+  denial->set_count(refused.count);
+  denial->set_remedy(RemedyOf(refused));
+}
+
 }  // namespace
 
 void SetDenials(const ExecResult& result, v1::End* end) {
@@ -44,7 +77,10 @@ void SetDenials(const ExecResult& result, v1::End* end) {
     denial->set_rule(verdict->why);
     denial->set_error_number(facts.error);
   }
-  end->set_denials_uncounted(result.refused_calls_uncounted);
+  for (const RefusedConnection& refused : result.refused_connections) {
+    AddConnection(refused, end);
+  }
+  end->set_denials_uncounted(result.refused_calls_uncounted + result.refused_connections_uncounted);
 }
 
 }  // namespace glovebox

@@ -134,12 +134,37 @@ std::string DiskReason(const v1::End& end) {
                       ")");
 }
 
+// Why a connection was refused; "" of a system call.
+absl::string_view ConnectionReason(v1::DenialReason reason) {
+  switch (reason) {
+    case v1::DENIAL_REASON_NO_EGRESS:
+      return "it may reach nothing";
+    case v1::DENIAL_REASON_NO_RULE:
+      return "no rule allows that host and port";
+    case v1::DENIAL_REASON_REQUEST_NOT_ALLOWED:
+      return "no rule allows that method and path";
+    case v1::DENIAL_REASON_PRIVATE_ADDRESS:
+      return "the name leads to an address that is never allowed";
+    case v1::DENIAL_REASON_NAME_MISMATCH:
+      return "the name in TLS or the Host header is another one";
+    case v1::DENIAL_REASON_LIMIT:
+      return "a limit was met";
+    default:
+      return "";
+  }
+}
+
 // The first kind, and how many others: all of them are in the JSON of exec-status.
 std::string DenialReason(const v1::End& end) {
   const v1::Denial& denial = end.denials(0);
-  const char* name = ::strerrorname_np(denial.error_number());
-  std::string text = absl::StrCat("the sandbox refused ", EscapeForPeople(denial.target(), 80));
+  const absl::string_view connection = ConnectionReason(denial.reason());
+  const char* name =
+      denial.error_number() == 0 ? nullptr : ::strerrorname_np(denial.error_number());
+  std::string text =
+      absl::StrCat("the sandbox refused ", connection.empty() ? "" : "a connection to ",
+                   EscapeForPeople(denial.target(), 80));
   if (name != nullptr) absl::StrAppend(&text, " (", name, ")");
+  if (!connection.empty()) absl::StrAppend(&text, " (", connection, ")");
   if (denial.count() > 1) absl::StrAppend(&text, " ", denial.count(), " times");
   if (!denial.rule().empty()) absl::StrAppend(&text, ": ", EscapeForPeople(denial.rule(), 200));
   if (!denial.remedy().empty()) absl::StrAppend(&text, "; ", EscapeForPeople(denial.remedy(), 200));

@@ -69,6 +69,15 @@ TEST(Config, MetricsListenOnLoopbackOnly) {
   }
 }
 
+TEST(Config, EgressIsOfAddressesAndPrivateRanges) {
+  EXPECT_EQ(ErrorOf("[egress]\nname_servers = [\"192.0.2.53\", \"2001:db8::53\"]\n"
+                    "private_ranges = [\"10.1.0.0/16\"]\nconnections_max = 1\n"),
+            "");
+  EXPECT_THAT(ErrorOf("[egress]\nname_servers = [\"ns.example\"]\n"), HasSubstr("are addresses"));
+  EXPECT_THAT(ErrorOf("[egress]\nprivate_ranges = [\"127.0.0.0/8\"]\n"), HasSubstr("loopback"));
+  EXPECT_THAT(ErrorOf("[egress]\nconnections_max = 0\n"), HasSubstr("at least 1"));
+}
+
 TEST(Config, ImportsAreOpenToTheOwnerAndClosedToAGroupUnlessSaidOtherwise) {
   Config own;
   ASSERT_TRUE(FinishConfig(&own).ok());

@@ -238,6 +238,24 @@ TEST(EgressFaults, EverythingThatCanGrowHasALimit) {
     policy.limits.connections_max = connections;
     EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "limits.connections_max");
   }
+  policy = AllowList({rule, rule});
+  policy.rules[0].ports.assign(kEgressPortsMax, 1000);
+  policy.rules[1].ports.clear();
+  for (uint32_t port = 1; port <= kEgressPortsMax; ++port) policy.rules[1].ports.push_back(port);
+  EXPECT_TRUE(EgressRules::Compile(policy, {}).ok()) << "the same one often is one";
+  for (uint32_t i = 0; i < kEgressPortsMax; ++i) policy.rules[0].ports[i] = 2000 + i;
+  EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "rules");
+}
+
+TEST(EgressPorts, AreThoseOfRulesAndPresetsAndTheUsualOnesOfFull) {
+  EgressPolicy policy = AllowList({Rule("a.example", EgressScheme::kHttp),
+                                   {"", "b.example", {5432, 22}, EgressScheme::kTcp, {}, {}, {}}});
+  policy.presets = {"pypi"};
+  EXPECT_EQ(EgressRules::Compile(policy, {})->ports(), (std::vector<uint16_t>{22, 80, 443, 5432}));
+  policy = {};
+  EXPECT_TRUE(EgressRules::Compile(policy, {})->ports().empty());
+  policy.mode = EgressMode::kFull;
+  EXPECT_EQ(EgressRules::Compile(policy, {})->ports(), (std::vector<uint16_t>{22, 80, 443, 9418}));
 }
 
 }  // namespace

@@ -20,6 +20,9 @@ CreateOptions Unusual() {
   options.parent = "0123";
   const std::string digest = "sha256:" + std::string(64, 'c');
   options.caches = {{"", digest, "/c/käse"}, {"tools", digest, "/home/agent/.cache/x"}};
+  options.egress.mode = EgressMode::kAllowList;
+  options.egress.rules = {{"", "good.example", {443}, EgressScheme::kTls, {}, {}, {}}};
+  options.egress_now.emplace().mode = EgressMode::kFull;
   return options;
 }
 
@@ -46,7 +49,8 @@ TEST(StateRowsTest, WhatIsNotOptionsIsRefused) {
         R"({"limits": {"memory_bytes": -1}})", R"({"labels": {"a": 1}})",
         R"({"root_inside": "yes"})", R"({"repository": "x"})", R"({"caches": {}})",
         R"({"caches": ["x"]})", R"({"caches": [{"name": "a", "target": "/proc"}]})",
-        R"({"caches": [{"name": 1, "target": "/a"}]})", R"({"caches": [{"target": "/a"}]})"}) {
+        R"({"caches": [{"name": 1, "target": "/a"}]})", R"({"caches": [{"target": "/a"}]})",
+        R"({"egress": "{}"})", R"({"egress": {}})", R"({"egress_now": "x"})"}) {
     EXPECT_EQ(ParseOptions(text).status().code(), absl::StatusCode::kDataLoss) << text;
   }
 }
