@@ -206,6 +206,7 @@ ConnectionLog::Calls ConnectionLog::FitIn() {
 }
 
 absl::StatusOr<uint64_t> ConnectionLog::ParseCursor(absl::string_view cursor, bool* fresh) const {
+  if (cursor.empty()) return 0;
   if (cursor.size() > kCursorBytesMax) return InvalidCursor();
   const std::vector<absl::string_view> parts = absl::StrSplit(cursor, '.');
   uint64_t number = 0;

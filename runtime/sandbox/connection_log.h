@@ -84,10 +84,10 @@ class ConnectionLog {
     bool fresh_instance = false;
   };
   class Reader;
-  // After the record of the cursor; without one, from now. `on_news` is called once after each Next
-  // that had nothing, on any thread, perhaps once more while the reader goes; it must not block.
-  // INVALID_ARGUMENT, CURSOR_INVALID; RESOURCE_EXHAUSTED, WATCH_LIMIT; NOT_FOUND for a sandbox that
-  // is not open, or that the viewer does not see.
+  // After the record of the cursor; from the oldest that is kept with ""; without one, from now.
+  // `on_news` is called once after each Next that had nothing, on any thread, perhaps once more
+  // while the reader goes; it must not block. INVALID_ARGUMENT, CURSOR_INVALID; RESOURCE_EXHAUSTED,
+  // WATCH_LIMIT; NOT_FOUND for a sandbox that is not open, or that the viewer does not see.
   absl::StatusOr<std::unique_ptr<Reader>> Follow(const Selection& selection,
                                                  const std::optional<std::string>& cursor,
                                                  std::function<void()> on_news)

@@ -8,6 +8,7 @@
 #include "base/ids.h"
 #include "base/status.h"
 #include "sandbox/cache_mounts.h"
+#include "service/convert_egress.h"
 #include "service/convert_time.h"
 #include "service/request_error.h"
 #include "service/status.h"
@@ -107,19 +108,6 @@ absl::Status CheckLabels(const google::protobuf::Map<std::string, std::string>& 
   return absl::OkStatus();
 }
 
-absl::Status CheckEgress(const v1::EgressPolicy& egress) {
-  if (egress.mode() != v1::EGRESS_MODE_UNSPECIFIED && egress.mode() != v1::EGRESS_MODE_NONE) {
-    return FieldNotServed("egress.mode");
-  }
-  if (egress.rules_size() > 0) return FieldNotServed("egress.rules");
-  if (egress.presets_size() > 0) return FieldNotServed("egress.presets");
-  if (egress.has_limits()) return FieldNotServed("egress.limits");
-  if (egress.private_ranges_allowed_size() > 0) {
-    return FieldNotServed("egress.private_ranges_allowed");
-  }
-  return absl::OkStatus();
-}
-
 absl::Status CheckRequestId(const std::string& id) {
   const bool fits = !id.empty() && id.size() <= kRequestIdBytesMax &&
                     std::all_of(id.begin(), id.end(), [](char c) {
@@ -191,7 +179,7 @@ absl::StatusOr<CreateOptions> FromProto(const v1::CreateSandboxRequest& request,
   options.labels = {request.labels().begin(), request.labels().end()};
   options.root_inside = request.profile().root_inside();
   ASSIGN_OR_RETURN(options.seccomp, TierFromProto(request.profile().seccomp_tier()));
-  RETURN_IF_ERROR(CheckEgress(request.egress()));
+  ASSIGN_OR_RETURN(options.egress, FromProto(request.egress(), "egress"));
   ASSIGN_OR_RETURN(options.caches, CachesFromProto(request.caches()));
   return options;
 }
@@ -291,6 +279,8 @@ v1::Sandbox ToProto(const SandboxInfo& info, const std::string& host_id) {
   proto.set_parent_id(info.parent);
   proto.mutable_profile()->set_root_inside(info.root_inside);
   proto.mutable_profile()->set_seccomp_tier(ToProto(info.seccomp));
+  *proto.mutable_egress() = ToProto(info.egress);
+  proto.set_egress_etag(info.egress_etag);
   if (!info.stop_reason.empty()) {
     *proto.mutable_stop_reason() = ToRpcStatus(
         DetailedError(absl::StatusCode::kAborted, info.stop_reason, {"SANDBOX_STOPPED", {}}));

@@ -1,6 +1,7 @@
 #include "service/network_service.h"
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,12 +9,14 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "ports/port_questions.h"
+#include "service/convert_egress.h"
 #include "service/find_sandbox.h"
 #include "service/forward_port_call.h"
 #include "service/paging.h"
 #include "service/port_owners.h"
 #include "service/unary_call.h"
 #include "service/wait_for_port_call.h"
+#include "service/watch_connections_call.h"
 
 namespace glovebox {
 namespace {
@@ -27,6 +30,35 @@ std::string KeyOf(const PortListener& listener) {
 }
 
 }  // namespace
+
+absl::Status NetworkService::Update(const UnaryCall& call, const v1::UpdateEgressRequest& request,
+                                    v1::UpdateEgressResponse* response) const {
+  ASSIGN_OR_RETURN(const EgressPolicy policy, FromProto(request.policy(), "policy"));
+  std::optional<std::string> etag;
+  if (request.has_etag()) etag = request.etag();
+  ASSIGN_OR_RETURN(
+      const EgressUpdate update,
+      deps_.sandboxes->UpdateEgress(call.caller(), request.sandbox_id(), policy, etag));
+  *response->mutable_policy() = ToProto(update.policy);
+  response->set_etag(update.etag);
+  response->set_connections_cut(update.connections_cut);
+  return absl::OkStatus();
+}
+
+grpc::ServerUnaryReactor* NetworkService::UpdateEgress(grpc::CallbackServerContext* context,
+                                                       const v1::UpdateEgressRequest* request,
+                                                       v1::UpdateEgressResponse* response) {
+  // It waits for the proxy, which may have to be replaced first.
+  return UnaryCall::Run(deps_, *context, {"NetworkService/UpdateEgress", request->sandbox_id()},
+                        deps_.transfers, [this, request, response](const UnaryCall& call) {
+                          return Update(call, *request, response);
+                        });
+}
+
+grpc::ServerWriteReactor<v1::WatchConnectionsResponse>* NetworkService::WatchConnections(
+    grpc::CallbackServerContext* context, const v1::WatchConnectionsRequest* request) {
+  return WatchConnectionsCall::Run(deps_, *context, *request);
+}
 
 grpc::ServerBidiReactor<v1::ForwardPortRequest, v1::ForwardPortResponse>*
 NetworkService::ForwardPort(grpc::CallbackServerContext* context) {

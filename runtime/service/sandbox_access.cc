@@ -88,6 +88,13 @@ absl::StatusOr<SandboxInfo> SandboxAccess::Pause(const Caller& caller,
   return manager_->Pause(parsed, caller.View());
 }
 
+absl::StatusOr<EgressUpdate> SandboxAccess::UpdateEgress(
+    const Caller& caller, const std::string& id, const EgressPolicy& policy,
+    const std::optional<std::string>& etag) const {
+  ASSIGN_OR_RETURN(const std::string parsed, ParseSandboxId(id));
+  return manager_->UpdateEgress(parsed, policy, etag, caller.View());
+}
+
 absl::StatusOr<SandboxInfo> SandboxAccess::Resume(const Caller& caller,
                                                   const std::string& id) const {
   ASSIGN_OR_RETURN(const std::string parsed, ParseSandboxId(id));

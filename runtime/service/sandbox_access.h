@@ -4,6 +4,7 @@
 #define GLOVEBOX_SERVICE_SANDBOX_ACCESS_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,9 @@ class SandboxAccess {
 
   absl::StatusOr<SandboxInfo> Pause(const Caller& caller, const std::string& id) const;
   absl::StatusOr<SandboxInfo> Resume(const Caller& caller, const std::string& id) const;
+  absl::StatusOr<EgressUpdate> UpdateEgress(const Caller& caller, const std::string& id,
+                                            const EgressPolicy& policy,
+                                            const std::optional<std::string>& etag) const;
 
   // As SandboxManager's.
   absl::StatusOr<CheckpointInfo> TakeCheckpoint(const Caller& caller, const std::string& id,

@@ -16,6 +16,7 @@
 
 namespace glovebox {
 
+class ConnectionLog;
 class EventLoop;
 class TreeWatches;
 
@@ -41,6 +42,8 @@ struct ServiceDeps {
   bool audit_arguments = false;  // of commands
   TreeWatches* watches = nullptr;
   EventLoop* forward_events = nullptr;  // of forwarded connections
+  // Null: nothing is recorded, as of sandboxes that have no way out.
+  ConnectionLog* connections = nullptr;
 };
 
 }  // namespace glovebox

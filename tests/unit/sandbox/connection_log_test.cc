@@ -72,7 +72,7 @@ class ConnectionLogTest : public ::testing::Test {
     EXPECT_TRUE(reader.ok()) << reader.status();
     return *std::move(reader);
   }
-  static std::string Start() { return absl::StrCat("n1.", kInstance, ".0"); }
+  static std::string Start() { return ""; }
 };
 
 TEST_F(ConnectionLogTest, ReadersAreToldWhatComesAfterThem) {
@@ -175,8 +175,7 @@ TEST_F(ConnectionLogTest, WhatIsNoCursorIsRefused) {
   ConnectionLog log(kInstance);
   log.Open("a", "uid:1");
   log.Add("a", "", Refused("x"));
-  const Texts cursors = {"",
-                         "1",
+  const Texts cursors = {"1",
                          "n1.cafe",
                          "n1.cafe.2",
                          "n1.cafe.-1",

@@ -43,12 +43,33 @@ TEST(CreateOptionsFromProto, FieldsAreTakenOver) {
 }
 
 TEST(CreateOptionsFromProto, WhatIsNotServedIsRefusedNeverIgnored) {
-  v1::CreateSandboxRequest full;
-  full.mutable_egress()->set_mode(v1::EGRESS_MODE_FULL);
-  EXPECT_EQ(RefusalOf(full).reason, "FIELD_NOT_SERVED");
   v1::CreateSandboxRequest rules;
-  rules.mutable_egress()->add_presets("pypi");
-  EXPECT_EQ(RefusalOf(rules).metadata["field"], "egress.presets");
+  rules.mutable_egress()->set_mode(v1::EGRESS_MODE_ALLOW_LIST);
+  v1::EgressRule& rule = *rules.mutable_egress()->add_rules();
+  rule.set_host("a.example");
+  rule.set_scheme(v1::EGRESS_SCHEME_HTTPS);
+  rule.add_methods("GET");
+  EXPECT_EQ(RefusalOf(rules).reason, "FIELD_NOT_SERVED");
+  EXPECT_EQ(RefusalOf(rules).metadata["field"], "egress.rules[0].scheme");
+}
+
+TEST(CreateOptionsFromProto, TheWayOutIsTakenOverAndShown) {
+  v1::CreateSandboxRequest request;
+  EXPECT_EQ(FromProto(request, Bounds())->egress.mode, EgressMode::kNone);
+  request.mutable_egress()->set_mode(v1::EGRESS_MODE_ALLOW_LIST);
+  request.mutable_egress()->add_presets("pypi");
+  const auto options = FromProto(request, Bounds());
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->egress.presets, std::vector<std::string>{"pypi"});
+  request.mutable_egress()->mutable_limits()->set_connections_max(0);
+  EXPECT_EQ(RefusalOf(request).metadata["field"], "egress.limits.connections_max");
+  SandboxInfo info;
+  info.egress = options->egress;
+  info.egress_etag = "tag";
+  const v1::Sandbox shown = ToProto(info, "host");
+  EXPECT_EQ(shown.egress().mode(), v1::EGRESS_MODE_ALLOW_LIST);
+  EXPECT_EQ(shown.egress().presets(0), "pypi");
+  EXPECT_EQ(shown.egress_etag(), "tag");
 }
 
 TEST(CreateOptionsFromProto, CachesNameASnapshotInOneWayAndTheirPlace) {
