@@ -88,6 +88,7 @@ GLOVEBOX_CALL(snapshots, SnapshotService, SetCache)
 GLOVEBOX_CALL(snapshots, SnapshotService, ListCaches)
 GLOVEBOX_CALL(network, NetworkService, ListListeningPorts)
 GLOVEBOX_CALL(network, NetworkService, WaitForPort)
+GLOVEBOX_CALL(network, NetworkService, UpdateEgress)
 GLOVEBOX_CALL(snapshots, SnapshotService, DeleteCache)
 GLOVEBOX_CALL(node, NodeService, GetNode)
 #undef GLOVEBOX_CALL
@@ -104,6 +105,13 @@ absl::Status CallStream(Connection& connection, const v1::WatchChangesRequest& r
   grpc::ClientContext context;
   return ReadAll(connection, *connection.stubs().changes->WatchChanges(&context, request), context,
                  each);
+}
+
+absl::Status CallStream(Connection& connection, const v1::WatchConnectionsRequest& request,
+                        const std::function<absl::Status(v1::WatchConnectionsResponse&)>& each) {
+  grpc::ClientContext context;
+  return ReadAll(connection, *connection.stubs().network->WatchConnections(&context, request),
+                 context, each);
 }
 
 absl::Status CallStream(Connection& connection, const v1::ExportBundleRequest& request,

@@ -93,12 +93,16 @@ class SignalExecRequest;
 class SignalExecResponse;
 class StartExecRequest;
 class StartExecResponse;
+class UpdateEgressRequest;
+class UpdateEgressResponse;
 class UploadBlobRequest;
 class UploadBlobResponse;
 class WaitForPortRequest;
 class WaitForPortResponse;
 class WatchChangesRequest;
 class WatchChangesResponse;
+class WatchConnectionsRequest;
+class WatchConnectionsResponse;
 class WriteStdinRequest;
 class WriteStdinResponse;
 }  // namespace v1
@@ -163,6 +167,7 @@ GLOVEBOX_CALL(SetCache);
 GLOVEBOX_CALL(ListCaches);
 GLOVEBOX_CALL(ListListeningPorts);
 GLOVEBOX_CALL(WaitForPort);
+GLOVEBOX_CALL(UpdateEgress);
 GLOVEBOX_CALL(DeleteCache);
 GLOVEBOX_CALL(GetNode);
 #undef GLOVEBOX_CALL
@@ -173,6 +178,8 @@ absl::Status CallStream(Connection& connection, const v1::DiffSandboxRequest& re
                         const std::function<absl::Status(v1::DiffSandboxResponse&)>& each);
 absl::Status CallStream(Connection& connection, const v1::WatchChangesRequest& request,
                         const std::function<absl::Status(v1::WatchChangesResponse&)>& each);
+absl::Status CallStream(Connection& connection, const v1::WatchConnectionsRequest& request,
+                        const std::function<absl::Status(v1::WatchConnectionsResponse&)>& each);
 absl::Status CallStream(Connection& connection, const v1::ExportBundleRequest& request,
                         const std::function<absl::Status(v1::ExportBundleResponse&)>& each);
 absl::Status CallStream(Connection& connection, const v1::ImportSnapshotRequest& request,

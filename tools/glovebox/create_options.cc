@@ -1,5 +1,8 @@
 #include "tools/glovebox/create_options.h"
 
+#include <optional>
+#include <utility>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -107,6 +110,7 @@ void AddCreateOptions(Verb verb, SandboxOptions& options) {
   verb.AddOption("--seccomp", options.seccomp,
                  "System calls that commands may make: strict, build (default), nested, i386")
       .TypeName("TIER");
+  AddEgressOptions(verb, "--egress", "--allow-preset", options.egress);
 }
 
 absl::StatusOr<v1::CreateSandboxRequest> BuildCreateRequest(const SandboxOptions& options) {
@@ -134,6 +138,8 @@ absl::StatusOr<v1::CreateSandboxRequest> BuildCreateRequest(const SandboxOptions
     RETURN_IF_ERROR(AddCache(cache, request.add_caches()));
   }
   for (const std::string& one : options.require) request.add_require(one);
+  ASSIGN_OR_RETURN(std::optional<v1::EgressPolicy> egress, BuildEgress(options.egress));
+  if (egress.has_value()) *request.mutable_egress() = *std::move(egress);
   if (options.root_inside) request.mutable_profile()->set_root_inside(true);
   if (!options.seccomp.empty()) {
     v1::SeccompTier tier = v1::SECCOMP_TIER_UNSPECIFIED;

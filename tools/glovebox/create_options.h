@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "glovebox/v1/sandbox.pb.h"
+#include "tools/glovebox/egress_options.h"
 #include "tools/glovebox/verb.h"
 
 namespace glovebox {
@@ -21,6 +22,7 @@ struct SandboxOptions {
   bool root_inside = false;
   std::string seccomp;
   std::vector<std::string> require;
+  EgressOptions egress;
 };
 
 // --history of a repository.

@@ -97,6 +97,8 @@ void AddAllVerbs(Verb app, Invocation& invocation) {
   AddResume(app, invocation);
   AddPortForward(app, invocation);
   AddPorts(app, invocation);
+  AddEgress(app, invocation);
+  AddNet(app, invocation);
   AddRm(app, invocation);
   AddImage(app, invocation);
   AddSnapshot(app, invocation);

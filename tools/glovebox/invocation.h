@@ -47,6 +47,8 @@ void AddPause(Verb app, Invocation& invocation);
 void AddResume(Verb app, Invocation& invocation);
 void AddPortForward(Verb app, Invocation& invocation);
 void AddPorts(Verb app, Invocation& invocation);
+void AddEgress(Verb app, Invocation& invocation);
+void AddNet(Verb app, Invocation& invocation);
 void AddRm(Verb app, Invocation& invocation);
 void AddImage(Verb app, Invocation& invocation);
 void AddCache(Verb app, Invocation& invocation);

@@ -142,6 +142,8 @@ Json SandboxJson(const v1::Sandbox& sandbox) {
   out["stop_reason"] = Optional(sandbox.has_stop_reason(), sandbox.stop_reason().message());
   out["open_exec_count"] = sandbox.open_exec_count();
   out["parent_id"] = Optional(!sandbox.parent_id().empty(), sandbox.parent_id());
+  out["egress"] = sandbox.has_egress() ? EgressJson(sandbox.egress()) : Json(nullptr);
+  out["egress_etag"] = Optional(!sandbox.egress_etag().empty(), sandbox.egress_etag());
   return out;
 }
 

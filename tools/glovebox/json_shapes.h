@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "glovebox/v1/change.pb.h"
 #include "glovebox/v1/exec.pb.h"
+#include "glovebox/v1/network.pb.h"
 #include "glovebox/v1/node.pb.h"
 #include "glovebox/v1/sandbox.pb.h"
 #include "glovebox/v1/snapshot.pb.h"
@@ -34,6 +35,8 @@ Json CheckpointJson(const v1::Checkpoint& checkpoint);
 Json CacheJson(const v1::Cache& cache);
 Json ImageJson(const v1::Image& image);
 Json SnapshotJson(const v1::Snapshot& snapshot);
+Json EgressJson(const v1::EgressPolicy& policy);
+Json ConnectionJson(const v1::ConnectionRecord& record);
 Json CapabilityJson(const v1::Capability& capability);
 Json NodeJson(const v1::Node& node);
 

@@ -18,12 +18,13 @@ TEST(CompletionTest, EveryShellKnowsEveryVerbAndItsOptions) {
     const auto script = CompletionScript(shell, app);
     ASSERT_TRUE(script.ok()) << shell;
     for (const char* word :
-         {"run",  "create",      "ls",       "inspect",   "exec",    "shell",     "attach",
-          "logs", "exec-status", "changes",  "diff",      "compare", "push",      "cp",
-          "rm",   "image",       "snapshot", "preflight", "version", "completion"}) {
+         {"run",         "create",    "ls",      "inspect",    "exec",   "shell", "attach", "logs",
+          "exec-status", "changes",   "diff",    "compare",    "push",   "cp",    "rm",     "image",
+          "snapshot",    "preflight", "version", "completion", "egress", "net"}) {
       EXPECT_NE(script->find(word), std::string::npos) << shell << " " << word;
     }
-    for (const char* option : {"timeout", "exec-id", "root-inside", "memory", "json", "socket"}) {
+    for (const char* option : {"timeout", "exec-id", "root-inside", "memory", "json", "socket",
+                               "allow-preset", "refused"}) {
       EXPECT_NE(script->find(option), std::string::npos) << shell << " " << option;
     }
   }

@@ -1,0 +1,91 @@
+#include "tools/glovebox/egress_options.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "tools/glovebox/create_options.h"
+
+namespace glovebox {
+namespace {
+
+// "host scheme ports" of each rule, or the error.
+std::string Rules(const std::string& text) {
+  const auto rules = ParseAllow(text);
+  if (!rules.ok()) return std::string(rules.status().message());
+  std::vector<std::string> out;
+  for (const v1::EgressRule& rule : *rules) {
+    out.push_back(
+        absl::StrCat(rule.host(), " ", rule.scheme(), " ", absl::StrJoin(rule.ports(), ",")));
+  }
+  return absl::StrJoin(out, "; ");
+}
+
+v1::EgressPolicy Built(const EgressOptions& options) {
+  const auto policy = BuildEgress(options);
+  EXPECT_TRUE(policy.ok()) << policy.status();
+  EXPECT_TRUE(policy->has_value());
+  return policy.ok() && policy->has_value() ? **policy : v1::EgressPolicy();
+}
+
+TEST(EgressOptionsTest, ThePortSaysWhatIsSpoken) {
+  EXPECT_EQ(Rules("pypi.org"), "pypi.org 3 443");
+  EXPECT_EQ(Rules("pypi.org:443"), "pypi.org 3 443");
+  EXPECT_EQ(Rules("deb.debian.org:80"), "deb.debian.org 2 80");
+  EXPECT_EQ(Rules("db.example.com:5432"), "db.example.com 1 5432");
+  EXPECT_EQ(Rules("*.example.com:80,443,22,9418"),
+            "*.example.com 2 80; *.example.com 3 443; *.example.com 1 22,9418");
+  EXPECT_EQ(Rules("PyPI.org."), "pypi.org 3 443");
+}
+
+TEST(EgressOptionsTest, WhatIsNoNameOrPortIsRefusedWithWhatWouldBeRight) {
+  for (const char* text :
+       {"", ":443", "*", "*.com", "a b", "host:", "host:0", "host:65536", "host:443,", "host:https",
+        "127.0.0.1", "10.0.0.1:22", "::1", "[2001:db8::1]:443", "https://pypi.org",
+        "pypi.org/simple", "user@pypi.org", "\x1b[31mred.example"}) {
+    const auto rules = ParseAllow(text);
+    EXPECT_TRUE(absl::IsInvalidArgument(rules.status())) << text;
+    EXPECT_NE(rules.status().message().find("--allow"), absl::string_view::npos) << text;
+    EXPECT_EQ(rules.status().message().find('\x1b'), absl::string_view::npos);
+  }
+  EXPECT_NE(Rules("https://pypi.org").find("pypi.org:443"), std::string::npos);
+}
+
+TEST(EgressOptionsTest, HostsAndPresetsMakeItAnAllowList) {
+  const auto nothing = BuildEgress({});
+  ASSERT_TRUE(nothing.ok());
+  EXPECT_FALSE(nothing->has_value());
+  EXPECT_EQ(Built({.mode = "full"}).mode(), v1::EGRESS_MODE_FULL);
+  EXPECT_EQ(Built({.mode = "none"}).mode(), v1::EGRESS_MODE_NONE);
+  EXPECT_EQ(Built({.mode = "allow-list"}).mode(), v1::EGRESS_MODE_ALLOW_LIST);
+  const v1::EgressPolicy policy = Built({.allow = {"a.example", "b.example:22"},
+                                         .presets = {"pypi"},
+                                         .private_ranges = {"10.1.0.0/16"}});
+  EXPECT_EQ(policy.mode(), v1::EGRESS_MODE_ALLOW_LIST);
+  ASSERT_EQ(policy.rules_size(), 2);
+  EXPECT_EQ(policy.rules(1).host(), "b.example");
+  EXPECT_EQ(policy.presets(0), "pypi");
+  EXPECT_EQ(policy.private_ranges_allowed(0), "10.1.0.0/16");
+}
+
+TEST(EgressOptionsTest, WhatContradictsItselfIsRefused) {
+  EXPECT_FALSE(BuildEgress({.mode = "full", .allow = {"a.example"}}).ok());
+  EXPECT_FALSE(BuildEgress({.mode = "none", .presets = {"pypi"}}).ok());
+  EXPECT_FALSE(BuildEgress({.mode = "allow_list"}).ok());
+  EXPECT_FALSE(BuildEgress({.private_ranges = {"10.1.0.0"}}).ok());
+}
+
+TEST(EgressOptionsTest, CreateCarriesThePolicy) {
+  SandboxOptions options;
+  EXPECT_FALSE(BuildCreateRequest(options)->has_egress());
+  options.egress.allow = {"pypi.org"};
+  EXPECT_EQ(BuildCreateRequest(options)->egress().rules(0).host(), "pypi.org");
+  options.egress.mode = "full";
+  EXPECT_TRUE(absl::IsInvalidArgument(BuildCreateRequest(options).status()));
+}
+
+}  // namespace
+}  // namespace glovebox
