@@ -4,9 +4,11 @@
 #include <cstring>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/escape.h"
+#include "tools/glovebox/denial_words.h"
 #include "tools/glovebox/sizes.h"
 
 namespace glovebox {
@@ -134,30 +136,11 @@ std::string DiskReason(const v1::End& end) {
                       ")");
 }
 
-// Why a connection was refused; "" of a system call.
-absl::string_view ConnectionReason(v1::DenialReason reason) {
-  switch (reason) {
-    case v1::DENIAL_REASON_NO_EGRESS:
-      return "it may reach nothing";
-    case v1::DENIAL_REASON_NO_RULE:
-      return "no rule allows that host and port";
-    case v1::DENIAL_REASON_REQUEST_NOT_ALLOWED:
-      return "no rule allows that method and path";
-    case v1::DENIAL_REASON_PRIVATE_ADDRESS:
-      return "the name leads to an address that is never allowed";
-    case v1::DENIAL_REASON_NAME_MISMATCH:
-      return "the name in TLS or the Host header is another one";
-    case v1::DENIAL_REASON_LIMIT:
-      return "a limit was met";
-    default:
-      return "";
-  }
-}
-
 // The first kind, and how many others: all of them are in the JSON of exec-status.
 std::string DenialReason(const v1::End& end) {
   const v1::Denial& denial = end.denials(0);
-  const absl::string_view connection = ConnectionReason(denial.reason());
+  const std::string connection =
+      DenialWords(denial.reason(), !absl::StrContains(denial.target(), ':'));
   const char* name =
       denial.error_number() == 0 ? nullptr : ::strerrorname_np(denial.error_number());
   std::string text =

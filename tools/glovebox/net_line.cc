@@ -11,6 +11,7 @@
 #include "base/escape.h"
 #include "policy/host_name.h"
 #include "policy/ip_address.h"
+#include "tools/glovebox/denial_words.h"
 #include "tools/glovebox/json_shapes.h"
 #include "tools/glovebox/sizes.h"
 #include "tools/glovebox/table.h"
@@ -43,26 +44,6 @@ std::string Target(const v1::ConnectionRecord& record) {
   return v6 ? absl::StrCat("[", host, "]:", record.port()) : absl::StrCat(host, ":", record.port());
 }
 
-std::string Because(const v1::ConnectionRecord& record) {
-  switch (static_cast<int>(record.denial_reason())) {
-    case v1::DENIAL_REASON_NO_EGRESS:
-      return "the sandbox's mode is none";
-    case v1::DENIAL_REASON_NO_RULE:
-      return record.port() == 0 ? "no rule has this name" : "no rule has this name and port";
-    case v1::DENIAL_REASON_REQUEST_NOT_ALLOWED:
-      return "the rule for this name does not have this method and path";
-    case v1::DENIAL_REASON_PRIVATE_ADDRESS:
-      return "its address is private or special";
-    case v1::DENIAL_REASON_NAME_MISMATCH:
-      return "TLS name, Host header and destination do not agree";
-    case v1::DENIAL_REASON_LIMIT:
-      return "a limit of the sandbox is reached";
-    default:
-      return absl::StrCat("refused for reason ", static_cast<int>(record.denial_reason()),
-                          " of a newer daemon");
-  }
-}
-
 std::string Traffic(const v1::ConnectionRecord& record) {
   return absl::StrCat(FormatSize(record.sent_bytes()), " sent, ",
                       FormatSize(record.received_bytes()), " received in ",
@@ -81,7 +62,8 @@ std::string WhatText(const v1::ConnectionRecord& record) {
   if (!record.rule().empty()) parts.push_back(absl::StrCat("rule ", Escaped(record.rule())));
   const bool closed = record.state() == v1::CONNECTION_STATE_CLOSED;
   if (IsDenied(record)) {
-    parts.push_back(absl::StrCat(closed ? "cut: " : "", Because(record)));
+    parts.push_back(absl::StrCat(closed ? "cut: " : "",
+                                 DenialWords(record.denial_reason(), record.port() == 0)));
   }
   if (closed && !IsDenied(record) && record.address().empty()) {
     parts.emplace_back("it could not be reached");
