@@ -175,18 +175,9 @@ TEST_F(ConnectionLogTest, WhatIsNoCursorIsRefused) {
   ConnectionLog log(kInstance);
   log.Open("a", "uid:1");
   log.Add("a", "", Refused("x"));
-  const Texts cursors = {"1",
-                         "n1.cafe",
-                         "n1.cafe.2",
-                         "n1.cafe.-1",
-                         "n2.cafe.1",
-                         "n1..1",
-                         "n1.cafe.1.1",
-                         "n1.cafe.",
-                         "n1.cafe.x",
-                         "n1.beef.",
-                         "n1.beef.9x",
-                         std::string(200, 'n')};
+  const Texts cursors = {"1",         "n1.cafe",  "n1.cafe.2",   "n1.cafe.-1",
+                         "n2.cafe.1", "n1..1",    "n1.cafe.1.1", "n1.cafe.",
+                         "n1.cafe.x", "n1.beef.", "n1.beef.9x",  std::string(200, 'n')};
   for (const std::string& cursor : cursors) {
     const auto reader = log.Follow({"a", Viewer(EveryOwner{})}, cursor, [] {});
     EXPECT_EQ(reader.status().code(), absl::StatusCode::kInvalidArgument) << cursor;

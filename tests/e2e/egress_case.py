@@ -1,0 +1,77 @@
+"""A daemon on a host with an internet of its own: the namespaces of tests/kernel/egress/world.py. The process of the suite is on
+that host, and so is the daemon. What nobody may reach is planted there, and must have seen nothing at the end."""
+
+import json
+import pathlib
+import sys
+
+import daemon
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "kernel" / "egress"))
+import world as egress_world
+from world import DNS4, HOST4, HOST6, ORIGIN4, ORIGIN6, OTHER4
+
+
+class EgressCase(daemon.AskingCase):
+    """Each test has sandboxes of its own; the world and the daemon are of all of them."""
+
+    configuration = ""
+
+    @classmethod
+    def setUpClass(cls):
+        daemon.require_root()
+        cls.world = egress_world.World()
+        rebinding = iter([[ORIGIN4]] + [["127.0.0.1"]] * 1000)
+        cls.world.dns.names.update({
+            "good.example": [ORIGIN4], "a.wild.example": [ORIGIN4], "other.example": [OTHER4], "six.example": [ORIGIN6],
+            "inner.example": ["10.0.0.5"], "loop.example": ["127.0.0.1", "::1"], "own.example": [HOST4, HOST6],
+            "metadata.example": ["169.254.169.254"],
+            "rebinding.example": lambda kind: next(rebinding) if kind == 1 else []})
+        cls.daemon = daemon.Daemon()
+        cls.config = cls.daemon.root / "gloveboxd.toml"
+        cls.config.write_text(f'[egress]\nname_servers = ["{DNS4}"]\n{cls.configuration}')
+        cls.start_daemon()
+
+    @classmethod
+    def start_daemon(cls, **options):
+        cls.daemon.start("--config", cls.config, **options)
+
+    @classmethod
+    def tearDownClass(cls):
+        log = cls.daemon.read_log()
+        left = cls.daemon.stop()
+        hits, reached = cls.world.planted_hits(), set(cls.world.wire.to)
+        cls.world.close()
+        if left:
+            raise AssertionError(f"left behind: {left}\n{log}")
+        if hits:
+            raise AssertionError(f"services of the host were reached: {hits}\n{log}")
+        strangers = reached - {ORIGIN4, ORIGIN6, OTHER4, DNS4} - cls.may_reach
+        if strangers:
+            raise AssertionError(f"packets went to {strangers}")
+
+    may_reach = frozenset()
+
+    def setUp(self):
+        self.world.forget()
+
+    def create(self, *options):
+        sandbox = super().create(*options)
+        self.addCleanup(self.daemon.cli, "rm", "--force", sandbox)
+        return sandbox
+
+    def run_in(self, sandbox, *command, exec_id=None):
+        chosen = ["--exec-id", exec_id] if exec_id else []
+        return self.daemon.cli("exec", *chosen, sandbox, "--", *command)
+
+    def fetch(self, sandbox, url, *options):
+        """What a client in the sandbox gets that knows of no proxy; None: nothing."""
+        done = self.run_in(sandbox, "curl", "-sS", "--fail", "--max-time", "60", *options, url)
+        return done.stdout.decode() if done.returncode == 0 else None
+
+    def reaches(self, sandbox, host="good.example", *options):
+        return self.fetch(sandbox, f"http://{host}/x", *options) == f"GET /x HTTP/1.1|{host}|0\n"
+
+    def records(self, sandbox, *options):
+        told = [json.loads(line) for line in self.ok("net", "--json", *options, sandbox).splitlines()]
+        return [one for one in told if "host" in one]
