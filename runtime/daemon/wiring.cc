@@ -24,6 +24,7 @@
 #include "linux/kernel_probes.h"
 #include "policy/landlock.h"
 #include "policy/seccomp_table.h"
+#include "sandbox/sandbox_errors.h"
 #include "spawner/embedded/embedded_binaries.h"
 
 namespace glovebox {
@@ -352,7 +353,8 @@ absl::Status Daemon::Serve(const Config& config, const std::vector<KernelFeature
                    config.output,
                    config.audit_arguments,
                    watches_.get(),
-                   forward_events_.get()};
+                   forward_events_.get(),
+                   connections_.get()};
   ASSIGN_OR_RETURN(const CgroupReport report, ReportCgroups(cgroup_host_));
   std::vector<v1::Capability> capabilities = CgroupCapabilities(report);
   std::vector<v1::Capability> enforcement = capabilities;
@@ -388,7 +390,7 @@ absl::Status Daemon::Serve(const Config& config, const std::vector<KernelFeature
 void Daemon::Stop() {
   server_->StopAccepting();
   // Ends the execs or tells who follows them to connect again, and with that the streams and waits.
-  connections_->End(absl::UnavailableError("the daemon ends"));
+  connections_->End(ShuttingDown());
   const size_t left =
       sandboxes_->Shutdown(on_shutdown_ == OnShutdown::kEnd ? SandboxManager::OnShutdown::kEnd
                                                             : SandboxManager::OnShutdown::kLeave);
