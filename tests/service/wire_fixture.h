@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <condition_variable>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
@@ -18,9 +19,11 @@
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "linux/file_io.h"
+#include "sandbox/connection_log.h"
 #include "sandbox/tree_watch.h"
 #include "service/change_service.h"
 #include "service/exec_service.h"
+#include "service/network_service.h"
 #include "service/node_service.h"
 #include "service/sandbox_service.h"
 #include "service/snapshot_service.h"
@@ -32,15 +35,21 @@ class RecordingObserver final : public RpcObserver {
   void OnRpcEnd(const RpcEnd& end) override {
     const std::lock_guard lock(mutex_);
     ends_.push_back(end);
+    changed_.notify_all();
   }
   void OnDecided(const RpcEnd&) override {}
   std::vector<RpcEnd> ends() {
     const std::lock_guard lock(mutex_);
     return ends_;
   }
+  void AwaitEnds(size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return ends_.size() >= count; });
+  }
 
  private:
   std::mutex mutex_;
+  std::condition_variable changed_;
   std::vector<RpcEnd> ends_;
 };
 
@@ -65,6 +74,7 @@ class WireTest : public ::testing::Test {
     deps_ = {access_.get(), &calls_, &transfers_, &pauses_,    &clock_, &observer_,
              &page_tokens_, &peers_, &book_,      "test-host", {},      {}};
     deps_.watches = &watches_;
+    deps_.connections = &connections_;
     socket_ = directory_ + "/s";
     Start();
   }
@@ -76,7 +86,8 @@ class WireTest : public ::testing::Test {
     options.client_pings_apart_ms = client_pings_apart_ms;
     options.peers = &peers_;
     auto server = Server::Start(
-        options, {&sandboxes_, &execs_, &changes_, &snapshot_service_, &node_}, &observer_, &log_);
+        options, {&sandboxes_, &execs_, &changes_, &network_, &snapshot_service_, &node_},
+        &observer_, &log_);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
@@ -112,6 +123,7 @@ class WireTest : public ::testing::Test {
   WorkQueue pauses_{1, 64};
   WorkQueue looks_{1, 64};
   TreeWatches watches_{WatchDeps{nullptr, &looks_, &clock_}};
+  ConnectionLog connections_{"cafe", {.readers = 4}};
   std::unique_ptr<SnapshotStore> snapshots_;
   std::unique_ptr<BlobStore> blobs_;
   std::unique_ptr<SandboxManager> manager_;
@@ -124,6 +136,7 @@ class WireTest : public ::testing::Test {
   SandboxService sandboxes_{&deps_, {}, {}};
   ExecService execs_{&deps_};
   ChangeService changes_{&deps_};
+  NetworkService network_{&deps_};
   SnapshotService snapshot_service_{&deps_};
   NodeService node_{&deps_, NodeFacts{{}, "/", [] { return uint64_t{4096}; }}};
   std::unique_ptr<Server> server_;

@@ -109,10 +109,11 @@ TEST_F(WireTest, FieldThatIsNotServedIsRefused) {
   grpc::ClientContext context;
   v1::CreateSandboxRequest request;
   v1::CreateSandboxResponse response;
-  request.mutable_egress()->set_mode(v1::EGRESS_MODE_FULL);
+  request.mutable_egress()->set_mode(v1::EGRESS_MODE_ALLOW_LIST);
+  request.mutable_egress()->add_presets("github-read");  // which needs an opened TLS
   const grpc::Status status = stub->CreateSandbox(&context, request, &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_EQ(InfoOf(status).metadata().at("field"), "egress.mode");
+  EXPECT_EQ(InfoOf(status).metadata().at("field"), "egress.presets[0].scheme");
 }
 
 TEST_F(WireTest, HugeMessageIsRefusedAndTheServerGoesOn) {
