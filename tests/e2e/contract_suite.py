@@ -116,6 +116,38 @@ class Contract(daemon.DaemonCase):
         self.fails(1, "rm", sandbox)
         self.ok("rm", "--force", sandbox)
 
+    def test_the_way_out_is_shown_replaced_and_added_to(self):
+        sandbox = self.create("--allow", "a.example:22")
+        self.assertIn(b"a.example", self.ok("egress", sandbox))
+        before = json.loads(self.ok("egress", "--json", sandbox))
+        self.assertEqual((before["policy"]["mode"], before["policy"]["rules"][0]["ports"]), ("allow_list", [22]))
+        self.assertEqual(json.loads(self.ok("inspect", sandbox))["egress_etag"], before["etag"])
+        self.assertEqual(self.ok("egress", sandbox, "--add", "--preset", "pypi"), b"0 connections cut\n")
+        self.ok("egress", sandbox, "--add", "--preset", "pypi", "--allow", "a.example:22")
+        after = json.loads(self.ok("egress", "--json", sandbox))
+        self.assertEqual((after["policy"]["rules"], after["policy"]["presets"]), (before["policy"]["rules"], ["pypi"]))
+        self.assertNotEqual(after["etag"], before["etag"])
+        self.assertEqual(json.loads(self.ok("egress", "--json", sandbox, "--none"))["policy"]["mode"], "none")
+        self.assertIn("rules are for names", self.fails(2, "egress", sandbox, "--allow", "10.0.0.1"))
+        self.assertIn("no such preset", self.fails(2, "egress", sandbox, "--preset", "nosuch"))
+        closed = self.create()
+        self.assertIn("allow list, which may be empty", self.fails(1, "egress", closed, "--allow", "a.example"))
+        self.assertIn("allow list, which may be empty", self.fails(1, "net", closed))
+
+    def test_a_refusal_is_told_with_what_would_allow_it(self):
+        sandbox = self.create("--egress", "allow-list")
+        follower = self.daemon.popen("net", "-f", "--refused", sandbox, stdout=subprocess.PIPE)
+        self.ok("exec", sandbox, "--", "sh", "-c", "! getent ahostsv4 evil.example")
+        line = follower.stdout.readline().decode()
+        self.assertIn("REFUSED  evil.example", line)
+        self.assertIn(f"glovebox egress {sandbox[:12]} --add --allow evil.example", line)
+        shown = [json.loads(one) for one in self.ok("net", "--json", sandbox).splitlines()]
+        self.assertEqual({(one["state"], one["denial_reason"]) for one in shown}, {("refused", "no_rule")})
+        self.assertEqual(self.ok("net", "--json", "--since", shown[-1]["cursor"], sandbox), b"")
+        self.ok("rm", sandbox)
+        self.assertEqual(follower.wait(daemon.DEADLINE_S), 0, "its sandbox is gone")
+        follower.stdout.close()
+
     def test_json_of_the_other_verbs_is_json(self):
         for verb in (["preflight"], ["version"], ["image", "ls"], ["snapshot", "ls"], ["ls"]):
             json.loads(self.daemon.cli(*verb, "--json").stdout)

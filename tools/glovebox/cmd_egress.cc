@@ -1,6 +1,7 @@
 // glovebox egress: what a sandbox may reach, shown or replaced.
+#include <algorithm>
 #include <memory>
-#include <utility>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
@@ -44,35 +45,48 @@ absl::StatusOr<std::optional<v1::EgressPolicy>> Asked(const Options& options) {
   return BuildEgress(none);
 }
 
+// What is there already is not added again.
+template <typename Item, typename Text>
+void AddMissing(const google::protobuf::RepeatedPtrField<Item>& more, Text text,
+                google::protobuf::RepeatedPtrField<Item>* all) {
+  for (const Item& item : more) {
+    const bool there = std::any_of(all->begin(), all->end(),
+                                   [&](const Item& one) { return text(one) == text(item); });
+    if (!there) *all->Add() = item;
+  }
+}
+
 // The policy that there is, with what `more` has.
-absl::Status AddTo(const v1::Sandbox& sandbox, v1::EgressPolicy more,
+absl::Status AddTo(const v1::Sandbox& sandbox, const v1::EgressPolicy& more,
                    v1::UpdateEgressRequest* request) {
-  if (sandbox.egress().mode() == v1::EGRESS_MODE_FULL &&
-      more.rules_size() + more.presets_size() > 0) {
+  const bool list = more.rules_size() + more.presets_size() > 0;
+  if (list && sandbox.egress().mode() == v1::EGRESS_MODE_FULL) {
     return absl::InvalidArgumentError(
         "--add: the mode is full, in which every public host is allowed; leave --add out for an "
         "allow list instead");
   }
-  v1::EgressPolicy policy = sandbox.egress();
-  if (more.rules_size() + more.presets_size() > 0) policy.set_mode(v1::EGRESS_MODE_ALLOW_LIST);
-  policy.MergeFrom([&] {
-    more.clear_mode();
-    return more;
-  }());
-  *request->mutable_policy() = std::move(policy);
+  v1::EgressPolicy& policy = *request->mutable_policy();
+  policy = sandbox.egress();
+  if (list) policy.set_mode(v1::EGRESS_MODE_ALLOW_LIST);
+  const auto same = [](const std::string& text) { return text; };
+  AddMissing(
+      more.rules(), [](const v1::EgressRule& rule) { return rule.SerializeAsString(); },
+      policy.mutable_rules());
+  AddMissing(more.presets(), same, policy.mutable_presets());
+  AddMissing(more.private_ranges_allowed(), same, policy.mutable_private_ranges_allowed());
   request->set_etag(sandbox.egress_etag());
   return absl::OkStatus();
 }
 
 absl::StatusOr<v1::UpdateEgressResponse> Update(Connection& connection, const Options& options,
-                                                v1::EgressPolicy policy) {
+                                                const v1::EgressPolicy& policy) {
   v1::UpdateEgressRequest request;
   ASSIGN_OR_RETURN(*request.mutable_sandbox_id(), ResolveSandbox(connection, options.id));
   if (options.add) {
     ASSIGN_OR_RETURN(const v1::Sandbox sandbox, GetSandbox(connection, request.sandbox_id()));
-    RETURN_IF_ERROR(AddTo(sandbox, std::move(policy), &request));
+    RETURN_IF_ERROR(AddTo(sandbox, policy, &request));
   } else {
-    *request.mutable_policy() = std::move(policy);
+    *request.mutable_policy() = policy;
   }
   v1::UpdateEgressResponse response;
   RETURN_IF_ERROR(Call(connection, request, &response));
@@ -85,7 +99,7 @@ absl::StatusOr<v1::Sandbox> Find(Connection& connection, const std::string& text
 }
 
 int Egress(const Invocation& invocation, const Options& options) {
-  auto asked = Asked(options);
+  const auto asked = Asked(options);
   if (!asked.ok()) return Fail(kEgress, asked.status(), kExitUsage);
   auto connection = Connection::Open(invocation.socket);
   if (!connection.ok()) return Fail(kEgress, connection.status(), kExitFailure);
@@ -96,7 +110,7 @@ int Egress(const Invocation& invocation, const Options& options) {
                                            {"etag", sandbox->egress_etag()}})
                                  : PolicyText(sandbox->egress()));
   }
-  const auto updated = Update(**connection, options, **std::move(asked));
+  const auto updated = Update(**connection, options, **asked);
   if (!updated.ok()) {
     return Fail(kEgress, updated.status(),
                 absl::IsInvalidArgument(updated.status()) ? kExitUsage : kExitFailure);
