@@ -30,6 +30,22 @@ function(glovebox_library name)
   glovebox_precompile(glovebox_${name})
 endfunction()
 
+# glovebox_embedded(NAME PROGRAMS... [SOURCES... DEPS...])
+# The library glovebox::NAME, which has each glovebox-PROGRAM as bytes (runtime/base/embedded_program.h).
+function(glovebox_embedded name)
+  cmake_parse_arguments(ARG "" "" "PROGRAMS;SOURCES;DEPS" ${ARGN})
+  foreach(program ${ARG_PROGRAMS})
+    set(program_path "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/glovebox-${program}")
+    set(assembly "${CMAKE_CURRENT_BINARY_DIR}/embedded_${program}.S")
+    configure_file("${CMAKE_SOURCE_DIR}/cmake/embedded_program.S.in" "${assembly}" @ONLY)
+    set_source_files_properties("${assembly}" PROPERTIES OBJECT_DEPENDS "${program_path}")
+    list(APPEND ARG_SOURCES "${assembly}")
+  endforeach()
+  glovebox_library(${name} SOURCES ${ARG_SOURCES} DEPS glovebox::base ${ARG_DEPS})
+  list(TRANSFORM ARG_PROGRAMS PREPEND "glovebox-")
+  add_dependencies(glovebox_${name} ${ARG_PROGRAMS})
+endfunction()
+
 # glovebox_binary(NAME SOURCES... DEPS...): a dynamic executable in bin/.
 function(glovebox_binary name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})

@@ -41,11 +41,8 @@ int Milliseconds(absl::Duration duration) {
 
 absl::StatusOr<EgressParts> MakeEgressParts(const EgressSetup& setup) {
   EgressParts parts;
-  const auto program = EmbeddedEgress();
-  ASSIGN_OR_RETURN(
-      parts.program,
-      MakeSealedMemfd("glovebox-egress",
-                      {reinterpret_cast<const char*>(program.data()), program.size()}, true));
+  ASSIGN_OR_RETURN(parts.program,
+                   MakeSealedMemfd("glovebox-egress", EmbeddedEgress(), /*executable=*/true));
   parts.setup = setup;
   return parts;
 }

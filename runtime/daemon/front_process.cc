@@ -32,11 +32,8 @@ absl::string_view BytesOf(const Message& message) {
 absl::StatusOr<FrontParts> MakeFrontParts(const TlsPems& pems, UniqueFd listener,
                                           const FrontSetup& setup) {
   FrontParts parts;
-  const auto program = EmbeddedFront();
-  ASSIGN_OR_RETURN(
-      parts.program,
-      MakeSealedMemfd("glovebox-front",
-                      {reinterpret_cast<const char*>(program.data()), program.size()}, true));
+  ASSIGN_OR_RETURN(parts.program,
+                   MakeSealedMemfd("glovebox-front", EmbeddedFront(), /*executable=*/true));
   ASSIGN_OR_RETURN(parts.certificate, MakeSealedMemfd("certificate", pems.certificate, false));
   ASSIGN_OR_RETURN(parts.key, MakeSealedMemfd("key", pems.key, false));
   ASSIGN_OR_RETURN(parts.client_ca, MakeSealedMemfd("client-ca", pems.client_ca, false));

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <map>
-#include <span>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -42,10 +41,6 @@ constexpr int kLookAfterEndThreads = 4;
 constexpr size_t kLooksAfterEndsOfOneOwner = 2;
 constexpr uint64_t kForwardsMax = 2048;
 constexpr absl::Duration kCallsGrace = absl::Seconds(5);
-
-absl::string_view Bytes(std::span<const uint8_t> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 // Half of the descriptors are left for sandboxes, whatever is allowed to clients.
 uint64_t OpenFilesLimit() {
@@ -194,7 +189,7 @@ absl::Status Daemon::StartEgress(const Config& config) {
 }
 
 absl::Status Daemon::StartSandboxes(const Config& config) {
-  ASSIGN_OR_RETURN(launcher_, Launcher::Start(Bytes(EmbeddedSpawner()), Bytes(EmbeddedInit()),
+  ASSIGN_OR_RETURN(launcher_, Launcher::Start(EmbeddedSpawner(), EmbeddedInit(),
                                               [log = log_](absl::string_view what) {
                                                 log->Write(LogLevel::kWarn, what);
                                               }));

@@ -18,13 +18,6 @@
 #include "spawner/embedded/embedded_binaries.h"
 
 namespace glovebox {
-namespace {
-
-absl::string_view Bytes(std::span<const uint8_t> bytes) {
-  return absl::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-}
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<SandboxWorld>> SandboxWorld::Make(Without without,
                                                                  const Parts& parts) {
@@ -86,8 +79,7 @@ absl::Status SandboxWorld::Build(const std::string& instance, Without without, c
                    SnapshotStore::Open(below("store"), world->disks_.get(), &world->clock_));
   ASSIGN_OR_RETURN(world->images_, ImageStore::Open(below("store"), world->disks_.get(),
                                                     world->host_.get(), &world->clock_));
-  ASSIGN_OR_RETURN(world->launcher_,
-                   Launcher::Start(Bytes(EmbeddedSpawner()), Bytes(EmbeddedInit())));
+  ASSIGN_OR_RETURN(world->launcher_, Launcher::Start(EmbeddedSpawner(), EmbeddedInit()));
   ASSIGN_OR_RETURN(world->events_, EventLoop::Start());
   world->cleanup_ = std::make_unique<WorkQueue>(2, 1000);
   world->looks_after_ends_ = std::make_unique<WorkQueue>(2, 0, 1);

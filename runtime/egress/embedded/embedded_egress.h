@@ -1,13 +1,12 @@
-// glovebox-egress as bytes, for a sealed memfd. Immutable; any thread.
+// glovebox-egress as bytes, for a sealed memfd.
 #ifndef GLOVEBOX_EGRESS_EMBEDDED_EMBEDDED_EGRESS_H_
 #define GLOVEBOX_EGRESS_EMBEDDED_EMBEDDED_EGRESS_H_
 
-#include <cstdint>
-#include <span>
+#include "base/embedded_program.h"
 
 namespace glovebox {
 
-std::span<const uint8_t> EmbeddedEgress();
+EMBEDDED_PROGRAM(EmbeddedEgress, egress);
 
 }  // namespace glovebox
 

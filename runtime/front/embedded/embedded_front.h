@@ -1,13 +1,12 @@
-// glovebox-front as bytes, for a sealed memfd. Immutable; any thread.
+// glovebox-front as bytes, for a sealed memfd.
 #ifndef GLOVEBOX_FRONT_EMBEDDED_EMBEDDED_FRONT_H_
 #define GLOVEBOX_FRONT_EMBEDDED_EMBEDDED_FRONT_H_
 
-#include <cstdint>
-#include <span>
+#include "base/embedded_program.h"
 
 namespace glovebox {
 
-std::span<const uint8_t> EmbeddedFront();
+EMBEDDED_PROGRAM(EmbeddedFront, front);
 
 }  // namespace glovebox
 

@@ -5,32 +5,25 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdint>
 #include <cstdio>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
+#include "base/embedded_program.h"
 #include "base/status.h"
 #include "linux/file_io.h"
 
-extern "C" {
-extern const char glovebox_embedded_importer[];
-extern const char glovebox_embedded_importer_end[];
-}
-
 namespace glovebox {
+
+EMBEDDED_PROGRAM(EmbeddedImporter, importer);
 
 absl::StatusOr<std::shared_ptr<const UniqueFd>> WriteImporter(const std::string& directory) {
   const std::string path = absl::StrCat(directory, "/glovebox-importer");
   const std::string staged = absl::StrCat(path, ".new");
-  const absl::string_view bytes(
-      glovebox_embedded_importer,
-      static_cast<size_t>(glovebox_embedded_importer_end - glovebox_embedded_importer));
   {
     ASSIGN_OR_RETURN(const UniqueFd file,
                      OpenAt(AT_FDCWD, staged, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0755));
-    RETURN_IF_ERROR(WriteAll(file.get(), bytes));
+    RETURN_IF_ERROR(WriteAll(file.get(), EmbeddedImporter()));
     if (::fchmod(file.get(), 0755) != 0) return ErrnoError(errno, absl::StrCat("chmod ", staged));
   }
   // A worker that runs the former one keeps it.

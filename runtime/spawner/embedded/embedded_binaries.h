@@ -1,14 +1,13 @@
-// glovebox-init and glovebox-spawner as bytes, for a sealed memfd each. Immutable; any thread.
+// glovebox-init and glovebox-spawner as bytes, for a sealed memfd each.
 #ifndef GLOVEBOX_SPAWNER_EMBEDDED_EMBEDDED_BINARIES_H_
 #define GLOVEBOX_SPAWNER_EMBEDDED_EMBEDDED_BINARIES_H_
 
-#include <cstdint>
-#include <span>
+#include "base/embedded_program.h"
 
 namespace glovebox {
 
-std::span<const uint8_t> EmbeddedInit();
-std::span<const uint8_t> EmbeddedSpawner();
+EMBEDDED_PROGRAM(EmbeddedInit, init);
+EMBEDDED_PROGRAM(EmbeddedSpawner, spawner);
 
 }  // namespace glovebox
 

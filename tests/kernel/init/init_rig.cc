@@ -414,10 +414,7 @@ InitRig::InitRig() : InitRig(Hooks()) {}
 
 InitRig::InitRig(const std::string& init_bytes) : InitRig(init_bytes, Hooks()) {}
 
-InitRig::InitRig(Hooks hooks)
-    : InitRig(
-          std::string(reinterpret_cast<const char*>(EmbeddedInit().data()), EmbeddedInit().size()),
-          std::move(hooks)) {}
+InitRig::InitRig(Hooks hooks) : InitRig(std::string(EmbeddedInit()), std::move(hooks)) {}
 
 InitRig::InitRig(const std::string& init_bytes, Hooks hooks) {
   // As the daemon does; the spawner and init inherit it.
@@ -483,11 +480,9 @@ void InitRig::MakeLower() {
 }
 
 void InitRig::StartSpawner(const std::string& init_bytes, const Hooks& hooks) {
-  auto spawner = EmbeddedSpawner();
   constexpr int kSeals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
   UniqueFd init_fd = SealedMemfd(init_bytes, kSeals);
-  UniqueFd spawner_fd = SealedMemfd(
-      std::string(reinterpret_cast<const char*>(spawner.data()), spawner.size()), kSeals);
+  UniqueFd spawner_fd = SealedMemfd(std::string(EmbeddedSpawner()), kSeals);
   int ends[2];
   Must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), "socketpair");
   socket.Reset(ends[0]);

@@ -13,7 +13,6 @@
 #include <chrono>
 #include <filesystem>
 #include <memory>
-#include <span>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -34,10 +33,6 @@ namespace {
 constexpr int kPatienceMs = 20'000;
 constexpr const char* kActive = "glovebox-spawn";
 constexpr const char* kReserve = "spawner-reserve";
-
-absl::string_view Bytes(std::span<const uint8_t> bytes) {
-  return absl::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-}
 
 // Children of this process by the name that the kernel shows; those that have ended have none.
 std::vector<pid_t> ChildrenNamed(const std::string& name) {
@@ -79,7 +74,7 @@ class SpawnerPairTest : public ::testing::Test {
   void SetUp() override {
     SKIP_UNLESS(::geteuid() == 0, "root");
     auto pair = SpawnerPair::Start(
-        Bytes(EmbeddedSpawner()), Bytes(EmbeddedInit()),
+        EmbeddedSpawner(), EmbeddedInit(),
         [this](absl::string_view what) { told_.emplace_back(what.data(), what.size()); });
     ASSERT_TRUE(pair.ok()) << pair.status();
     pair_ = *std::move(pair);
