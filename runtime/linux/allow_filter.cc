@@ -2,6 +2,7 @@
 
 #include <linux/audit.h>
 #include <linux/seccomp.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -40,6 +41,27 @@ std::vector<sock_filter> Judge(const AllowedCall& call) {
 }
 
 }  // namespace
+
+std::vector<AllowedCall> WithCallsOfEveryProcess(std::vector<AllowedCall> calls) {
+  const std::vector<AllowedCall> every = {
+      ALLOWED_CALL(brk, "memory"),
+      ALLOWED_CALL(mmap, "memory, never of a file, never executable", {2, PROT_EXEC, 0},
+                   {3, MAP_ANONYMOUS, MAP_ANONYMOUS}),
+      ALLOWED_CALL(munmap, "memory"),
+      ALLOWED_CALL(mremap, "memory"),
+      ALLOWED_CALL(madvise, "memory given back"),
+      ALLOWED_CALL(mprotect, "the allocator; never executable", {2, PROT_EXEC, 0}),
+      ALLOWED_CALL(futex, "locks"),
+      ALLOWED_CALL(getrandom, "keys, and hash tables"),
+      ALLOWED_CALL(clock_gettime, "where the vDSO cannot answer"),
+      ALLOWED_CALL(gettimeofday, "the same"),
+      ALLOWED_CALL(rt_sigreturn, "after a signal that stops and continues"),
+      ALLOWED_CALL(restart_syscall, "the same"),
+      ALLOWED_CALL(exit_group, "the end"),
+  };
+  calls.insert(calls.end(), every.begin(), every.end());
+  return calls;
+}
 
 std::vector<sock_filter> AllowFilter(const std::vector<AllowedCall>& calls) {
   std::vector<sock_filter> program = {

@@ -28,6 +28,16 @@ struct AllowedCall {
   std::vector<AllowedArgument> arguments;  // all have to match
 };
 
+// An AllowedCall: ALLOWED_CALL(name, why, {argument, mask, value}...). For <sys/syscall.h>.
+#define ALLOWED_CALL(name, why, ...)         \
+  {                                          \
+    __NR_##name, #name, why, { __VA_ARGS__ } \
+  }
+
+// Behind `calls` those of every such process: memory that is neither of a file nor executable,
+// locks, random bytes, time, and its end.
+std::vector<AllowedCall> WithCallsOfEveryProcess(std::vector<AllowedCall> calls);
+
 // Anything else, and any call of another architecture, ends the process: none of it is a mistake
 // that a user makes, and whoever took the process over does not try twice. Each number once.
 std::vector<sock_filter> AllowFilter(const std::vector<AllowedCall>& calls);
