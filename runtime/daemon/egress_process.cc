@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/flat_bytes.h"
 #include "base/status.h"
 #include "egress/embedded/embedded_egress.h"
 #include "linux/memfd.h"
@@ -21,11 +22,6 @@ namespace {
 absl::Status Failed(absl::string_view why) {
   return absl::InternalError(
       absl::StrCat("glovebox-egress, the way out of sandboxes, does not start: ", why));
-}
-
-template <typename Message>
-absl::string_view BytesOf(const Message& message) {
-  return {reinterpret_cast<const char*>(&message), sizeof message};
 }
 
 bool WouldBlock(const absl::Status& status) {

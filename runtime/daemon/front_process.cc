@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "base/flat_bytes.h"
 #include "base/status.h"
 #include "daemon/front_message.h"
 #include "front/embedded/embedded_front.h"
@@ -20,11 +21,6 @@ constexpr int kReadyWithinMs = 20'000;
 absl::Status Failed(absl::string_view why) {
   return absl::InternalError(
       absl::StrCat("glovebox-front, which serves TCP, does not start: ", why));
-}
-
-template <typename Message>
-absl::string_view BytesOf(const Message& message) {
-  return {reinterpret_cast<const char*>(&message), sizeof message};
 }
 
 }  // namespace

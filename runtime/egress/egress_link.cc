@@ -8,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/flat_bytes.h"
 #include "base/status.h"
 #include "linux/seqpacket.h"
 
@@ -15,11 +16,6 @@ namespace glovebox {
 namespace {
 
 constexpr int kSetupWithinMs = 20'000;
-
-template <typename Message>
-absl::string_view BytesOf(const Message& message) {
-  return {reinterpret_cast<const char*>(&message), sizeof message};
-}
 
 bool WouldBlock(const absl::Status& status) {
   const auto detail = GetErrorDetail(status);

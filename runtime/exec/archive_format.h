@@ -7,7 +7,9 @@
 #include <string>
 #include <type_traits>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "base/flat_bytes.h"
 
 namespace glovebox {
 
@@ -33,14 +35,8 @@ struct ArchiveTrailer {
 static_assert(sizeof(ArchiveHeader) == 16 && sizeof(ArchiveTrailer) == 32);
 
 template <typename Value>
-absl::string_view BytesOf(const Value& value) {
-  static_assert(std::is_trivially_copyable_v<Value>);
-  return absl::string_view(reinterpret_cast<const char*>(&value), sizeof value);
-}
-
-template <typename Value>
 void AppendBytes(const Value& value, std::string* out) {
-  out->append(reinterpret_cast<const char*>(&value), sizeof value);
+  absl::StrAppend(out, BytesOf(value));
 }
 
 // `bytes` has at least the size of the value.

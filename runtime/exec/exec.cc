@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/flat_bytes.h"
 #include "base/status.h"
 #include "exec/limit_facts.h"
 #include "exec/refused_calls.h"
@@ -187,7 +188,7 @@ absl::StatusOr<uint64_t> Exec::SendStdin(uint64_t offset, absl::string_view data
     if (size == 0 && (!last || stdin_eof_sent_)) break;
     const StdinBody head{stdin_sent_, last ? 1u : 0u, 0};
     RETURN_IF_ERROR(init_->Send(FrameKind::kStdin, exec_no_,
-                                absl::StrCat(BodyBytes(head), data.substr(0, size))));
+                                absl::StrCat(BytesOf(head), data.substr(0, size))));
     stdin_sent_ += size;
     stdin_eof_sent_ = last;
     data.remove_prefix(size);
@@ -227,7 +228,7 @@ absl::Status Exec::Signal(uint32_t signal, SignalScope scope) {
                          {"EXEC_ENDED", {}});
   }
   const SignalBody body{signal, scope};
-  return init_->Send(FrameKind::kSignal, exec_no_, BodyBytes(body));
+  return init_->Send(FrameKind::kSignal, exec_no_, BytesOf(body));
 }
 
 absl::Status Exec::Resize(TerminalSize size) {
@@ -236,7 +237,7 @@ absl::Status Exec::Resize(TerminalSize size) {
                          {"NO_TERMINAL", {}});
   }
   const ResizeBody body{size.rows, size.columns};
-  return init_->Send(FrameKind::kResize, exec_no_, BodyBytes(body));
+  return init_->Send(FrameKind::kResize, exec_no_, BytesOf(body));
 }
 
 void Exec::Finish(const ExecResult& result) {

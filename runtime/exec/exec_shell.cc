@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/flat_bytes.h"
 #include "base/status.h"
 #include "exec/exec.h"
 #include "exec/shell_program.h"
@@ -81,7 +82,7 @@ absl::StatusOr<ShellTicket> Exec::SendCommand(const ShellCommand& command, uint6
   body.wall_limit_ms = command.wall_limit_ms;
   body.term_grace_ms = command.term_grace_ms;
   const ShellTicket ticket{number, region_->last_sequence() + 1};
-  RETURN_IF_ERROR(init_->Send(FrameKind::kShellCommand, exec_no_, BodyBytes(body), {memfd.get()}));
+  RETURN_IF_ERROR(init_->Send(FrameKind::kShellCommand, exec_no_, BytesOf(body), {memfd.get()}));
   shell_sent_ = ticket;
   shell_fingerprint_ = fingerprint;
   return ticket;

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/escape.h"
+#include "base/flat_bytes.h"
 #include "base/status.h"
 #include "linux/seqpacket.h"
 
@@ -53,7 +54,7 @@ DaemonLink::Order DaemonLink::TakeOrder() {
 }
 
 absl::Status DaemonLink::Send(const FrontMessage& message, const std::vector<int>& fds) {
-  return SendPacket(socket_.get(), {reinterpret_cast<const char*>(&message), sizeof message}, fds);
+  return SendPacket(socket_.get(), BytesOf(message), fds);
 }
 
 void DaemonLink::Ready() {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/flat_bytes.h"
 #include "base/status.h"
 #include "linux/seqpacket.h"
 
@@ -124,7 +125,7 @@ absl::StatusOr<std::unique_ptr<InitClient>> InitClient::Connect(const std::strin
   }
   std::unique_ptr<InitClient> client(new InitClient(std::move(socket)));
   const HelloBody hello{kFramesVersion, 0};
-  RETURN_IF_ERROR(client->Send(FrameKind::kHello, 0, BodyBytes(hello), counters));
+  RETURN_IF_ERROR(client->Send(FrameKind::kHello, 0, BytesOf(hello), counters));
   return client;
 }
 
@@ -135,9 +136,7 @@ absl::Status InitClient::Send(FrameKind kind, uint32_t exec_no, absl::string_vie
   header.kind = kind;
   header.exec_no = exec_no;
   header.body_size = static_cast<uint32_t>(body.size());
-  const std::string message =
-      absl::StrCat(absl::string_view(reinterpret_cast<const char*>(&header), sizeof header), body);
-  return SendPacket(socket_.get(), message, fds);
+  return SendPacket(socket_.get(), absl::StrCat(BytesOf(header), body), fds);
 }
 
 absl::StatusOr<std::optional<InitFrame>> InitClient::Receive() {

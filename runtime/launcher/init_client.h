@@ -78,11 +78,6 @@ class InitClient {
   std::atomic<uint32_t> version_ = 0;
 };
 
-template <typename Body>
-absl::string_view BodyBytes(const Body& body) {
-  return absl::string_view(reinterpret_cast<const char*>(&body), sizeof body);
-}
-
 }  // namespace glovebox
 
 #endif  // GLOVEBOX_LAUNCHER_INIT_CLIENT_H_

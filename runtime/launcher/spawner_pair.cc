@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "base/flat_bytes.h"
 #include "base/status.h"
 #include "linux/memfd.h"
 #include "linux/process.h"
@@ -94,8 +95,7 @@ absl::StatusOr<SpawnerPair::Answer> SpawnerPair::Converse(const Spawner& spawner
                                                           const std::vector<int>& fds) {
   request.magic = kSpawnMagic;
   request.request_id = next_request_++;
-  const absl::string_view bytes(reinterpret_cast<const char*>(&request), sizeof request);
-  RETURN_IF_ERROR(SendPacket(spawner.socket.get(), bytes, fds));
+  RETURN_IF_ERROR(SendPacket(spawner.socket.get(), BytesOf(request), fds));
   ASSIGN_OR_RETURN(Packet packet,
                    ReceivePacket(spawner.socket.get(), sizeof(SpawnReply), 1, kAnswerTimeoutMs));
   ASSIGN_OR_RETURN(const SpawnReply reply, ParseReply(packet, request.request_id));

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/flat_bytes.h"
 #include "base/status.h"
 
 namespace glovebox {
@@ -94,7 +95,7 @@ void SandboxSockets::Open(Request request) {
 
 absl::Status SandboxSockets::Send(const Request& request) const {
   const OpenSocketBody body{request.number, request.kind, request.port, 0};
-  return Annotate(init_->Send(FrameKind::kOpenSocket, 0, BodyBytes(body)),
+  return Annotate(init_->Send(FrameKind::kOpenSocket, 0, BytesOf(body)),
                   "the sandbox's init does not answer");
 }
 

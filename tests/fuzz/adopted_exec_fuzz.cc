@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/flat_bytes.h"
 #include "exec/exec.h"
 #include "linux/file_io.h"
 #include "linux/seqpacket.h"
@@ -47,19 +48,19 @@ InitFrame FrameOf(FuzzInput* input) {
   switch (input->Byte() % 5) {
     case 0:
       frame.kind = FrameKind::kStarted;
-      frame.body = std::string(BodyBytes(input->Take<StartedBody>()));
+      frame.body = std::string(BytesOf(input->Take<StartedBody>()));
       break;
     case 1:
       frame.kind = FrameKind::kStdinAck;
-      frame.body = std::string(BodyBytes(input->Take<StdinAckBody>()));
+      frame.body = std::string(BytesOf(input->Take<StdinAckBody>()));
       break;
     case 2:
       frame.kind = FrameKind::kEnd;
-      frame.body = std::string(BodyBytes(input->Take<ExecEnd>()));
+      frame.body = std::string(BytesOf(input->Take<ExecEnd>()));
       break;
     case 3:
       frame.kind = FrameKind::kRefused;
-      frame.body = std::string(BodyBytes(input->Take<RefusedBody>()));
+      frame.body = std::string(BytesOf(input->Take<RefusedBody>()));
       break;
     default:
       frame.kind = FrameKind::kOutput;

@@ -1,6 +1,7 @@
 // What a hostile init sends over its socket, and the rest of the daemon is never shown.
 #include <sys/socket.h>
 
+#include "base/flat_bytes.h"
 #include "launcher/init_client.h"
 #include "linux/memfd.h"
 #include "linux/seqpacket.h"
@@ -25,7 +26,7 @@ void SendOne(FuzzInput* input, int socket) {
     const uint32_t exec_no = input->Byte();
     const absl::string_view body = input->Bytes(input->Take<uint16_t>());
     const FrameHeader header{kFrameMagic, kind, 0, exec_no, static_cast<uint32_t>(body.size())};
-    message = std::string(BodyBytes(header));
+    message = std::string(BytesOf(header));
     message.append(body.data(), body.size());
   }
   const std::vector<int> fds(choice & 3, memory.get());

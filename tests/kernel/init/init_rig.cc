@@ -18,6 +18,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "absl/strings/str_cat.h"
+#include "base/flat_bytes.h"
 #include "linux/raw_syscalls.h"
 #include "spawner/embedded/embedded_binaries.h"
 
@@ -162,7 +164,7 @@ void PlanBuilder::AddRlimit(uint32_t resource, uint64_t soft, uint64_t hard) {
 
 UniqueFd PlanBuilder::Seal() {
   plan.size = static_cast<uint32_t>(sizeof(plan) + tail.size());
-  return SealedMemfd(std::string(reinterpret_cast<const char*>(&plan), sizeof(plan)) + tail,
+  return SealedMemfd(absl::StrCat(BytesOf(plan), tail),
                      F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
 }
 

@@ -7,12 +7,10 @@
 #include <functional>
 #include <iterator>
 
+#include "base/flat_bytes.h"
+
 namespace glovebox {
 namespace {
-
-absl::string_view BytesOf(const EgressMessage& message) {
-  return {reinterpret_cast<const char*>(&message), sizeof message};
-}
 
 EgressMessage Message(EgressMessageKind kind) {
   EgressMessage message;

@@ -10,6 +10,7 @@
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/flat_bytes.h"
 #include "linux/seqpacket.h"
 
 namespace glovebox {
@@ -35,10 +36,7 @@ enum Play : uint32_t {
 constexpr uint64_t kSandbox = 5;
 
 void Say(const EgressMessage& message, const std::vector<int>& fds = {}) {
-  if (!SendPacket(kEgressControlFd, {reinterpret_cast<const char*>(&message), sizeof message}, fds)
-           .ok()) {
-    ::_exit(0);
-  }
+  if (!SendPacket(kEgressControlFd, BytesOf(message), fds).ok()) ::_exit(0);
 }
 
 EgressMessage Event(const char* host) {

@@ -11,14 +11,11 @@
 #include <functional>
 
 #include "absl/strings/str_cat.h"
+#include "base/flat_bytes.h"
 #include "base/unique_fd.h"
 
 namespace glovebox {
 namespace {
-
-absl::string_view BytesOf(const FrontMessage& message) {
-  return {reinterpret_cast<const char*>(&message), sizeof message};
-}
 
 FrontMessage Message(FrontMessageKind kind, const std::string& text) {
   FrontMessage message;

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/flat_bytes.h"
 #include "base/status.h"
 #include "exec/exec.h"
 #include "exec/exec_archiver.h"
@@ -45,7 +46,7 @@ std::string RefusalOf(UniqueFd memfd) {
 
 template <typename Body>
 InitFrame Frame(FrameKind kind, const Body& body) {
-  return {kind, 1, std::string(BodyBytes(body)), UniqueFd()};
+  return {kind, 1, std::string(BytesOf(body)), UniqueFd()};
 }
 
 // Memory like a region's, for tests that spoil it.

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "base/flat_bytes.h"
 #include "base/status.h"
 #include "linux/memfd.h"
 #include "linux/seqpacket.h"
@@ -44,16 +46,14 @@ class InitClientTest : public ::testing::Test {
   }
   static std::string FrameBytes(FrameKind kind, uint32_t exec_no, absl::string_view body) {
     FrameHeader header{kFrameMagic, kind, 0, exec_no, static_cast<uint32_t>(body.size())};
-    std::string bytes(reinterpret_cast<const char*>(&header), sizeof header);
-    bytes.append(body.data(), body.size());
-    return bytes;
+    return absl::StrCat(BytesOf(header), body);
   }
   void Send(FrameKind kind, uint32_t exec_no = 0, int descriptors = 0,
             absl::string_view body = "") {
     SendBytes(FrameBytes(kind, exec_no, body), descriptors);
   }
   void SendHelloAck(uint32_t version = kFramesVersion) {
-    Send(FrameKind::kHelloAck, 0, 0, BodyBytes(HelloBody{version, 0}));
+    Send(FrameKind::kHelloAck, 0, 0, BytesOf(HelloBody{version, 0}));
   }
   void Greet() {
     SendHelloAck();
@@ -71,18 +71,18 @@ class InitClientTest : public ::testing::Test {
 
 TEST_F(InitClientTest, ASocketComesWithADescriptorOrAnError) {
   Greet();
-  Send(FrameKind::kSocket, 0, 1, BodyBytes(SocketBody{3, 0, 0}));
+  Send(FrameKind::kSocket, 0, 1, BytesOf(SocketBody{3, 0, 0}));
   auto frame = client_->Receive();
   ASSERT_TRUE(frame.ok() && frame->has_value());
   EXPECT_EQ((*frame)->As<SocketBody>().request, 3u);
   EXPECT_TRUE((*frame)->descriptor.valid());
-  Send(FrameKind::kSocket, 0, 0, BodyBytes(SocketBody{4, ECONNREFUSED, 0}));
+  Send(FrameKind::kSocket, 0, 0, BytesOf(SocketBody{4, ECONNREFUSED, 0}));
   frame = client_->Receive();
   ASSERT_TRUE(frame.ok() && frame->has_value());
   EXPECT_FALSE((*frame)->descriptor.valid());
-  Send(FrameKind::kSocket, 0, 0, BodyBytes(SocketBody{5, 0, 0}));
+  Send(FrameKind::kSocket, 0, 0, BytesOf(SocketBody{5, 0, 0}));
   EXPECT_EQ(Answer(), absl::StatusCode::kDataLoss) << "a socket that is not there";
-  Send(FrameKind::kSocket, 0, 1, BodyBytes(SocketBody{6, ECONNREFUSED, 0}));
+  Send(FrameKind::kSocket, 0, 1, BytesOf(SocketBody{6, ECONNREFUSED, 0}));
   EXPECT_EQ(Answer(), absl::StatusCode::kDataLoss) << "one beside an error";
   Send(FrameKind::kSocket, 0, 1);
   EXPECT_EQ(Answer(), absl::StatusCode::kDataLoss) << "no body";
@@ -90,7 +90,7 @@ TEST_F(InitClientTest, ASocketComesWithADescriptorOrAnError) {
 
 TEST_F(InitClientTest, FramesThatFitAreHandedOver) {
   Greet();
-  Send(FrameKind::kStarted, 3, 0, BodyBytes(StartedBody{5, 0, 6}));
+  Send(FrameKind::kStarted, 3, 0, BytesOf(StartedBody{5, 0, 6}));
   const auto frame = client_->Receive();
   ASSERT_TRUE(frame.ok() && frame->has_value());
   EXPECT_EQ((*frame)->exec_no, 3u);
@@ -100,7 +100,7 @@ TEST_F(InitClientTest, FramesThatFitAreHandedOver) {
 }
 
 TEST_F(InitClientTest, GarbledFramesAreRefused) {
-  const std::string good = FrameBytes(FrameKind::kStarted, 1, BodyBytes(StartedBody{}));
+  const std::string good = FrameBytes(FrameKind::kStarted, 1, BytesOf(StartedBody{}));
   std::vector<std::string> bad = {
       good.substr(0, 1),
       good.substr(0, sizeof(FrameHeader) - 1),
@@ -171,9 +171,9 @@ TEST_F(InitClientTest, AnInitOfAnUnknownVersionIsRefusedByName) {
 TEST_F(InitClientTest, HeldExecsAreCollectedWithTheirFrames) {
   SendHelloAck();
   Send(FrameKind::kHeld, 4, 1);
-  Send(FrameKind::kStarted, 4, 0, BodyBytes(StartedBody{}));
+  Send(FrameKind::kStarted, 4, 0, BytesOf(StartedBody{}));
   Send(FrameKind::kHeld, 5, 1);
-  Send(FrameKind::kEnd, 5, 0, BodyBytes(ExecEnd{}));
+  Send(FrameKind::kEnd, 5, 0, BytesOf(ExecEnd{}));
   Send(FrameKind::kHeldAll);
   const auto held = client_->CollectHeld(1000);
   ASSERT_TRUE(held.ok()) << held.status();

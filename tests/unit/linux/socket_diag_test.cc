@@ -18,6 +18,8 @@
 #include <optional>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "base/flat_bytes.h"
 #include "base/status.h"
 #include "tests/support/must_run.h"
 
@@ -199,8 +201,7 @@ std::string Message(uint16_t type, absl::string_view body, uint32_t sequence = k
   header.nlmsg_len = static_cast<uint32_t>(sizeof header + body.size());
   header.nlmsg_type = type;
   header.nlmsg_seq = sequence;
-  std::string message(reinterpret_cast<const char*>(&header), sizeof header);
-  message.append(body.data(), body.size());
+  std::string message = absl::StrCat(BytesOf(header), body);
   message.resize(NLMSG_ALIGN(message.size()));
   return message;
 }
@@ -217,8 +218,7 @@ TEST(DiagAnswerTest, WhatIsNoAnswerIsRefused) {
   ASSERT_TRUE(other.ok());
   EXPECT_TRUE(other->sockets.empty() && !other->done);
   const int32_t error = -ENOENT;
-  const auto failed = ParseDiagAnswer(
-      Message(NLMSG_ERROR, {reinterpret_cast<const char*>(&error), sizeof error}), kSequence);
+  const auto failed = ParseDiagAnswer(Message(NLMSG_ERROR, BytesOf(error)), kSequence);
   ASSERT_TRUE(failed.ok());
   EXPECT_EQ(failed->error, ENOENT);
 }

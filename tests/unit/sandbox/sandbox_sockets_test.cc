@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/flat_bytes.h"
 #include "base/status.h"
 #include "linux/seqpacket.h"
 #include "tests/support/temporary_directory.h"
@@ -34,12 +35,12 @@ class SandboxSocketsTest : public ::testing::Test {
   }
   void Send(FrameKind kind, absl::string_view body, const std::vector<int>& fds = {}) {
     const FrameHeader header{kFrameMagic, kind, 0, 0, static_cast<uint32_t>(body.size())};
-    std::string bytes(BodyBytes(header));
+    std::string bytes(BytesOf(header));
     bytes.append(body.data(), body.size());
     ASSERT_TRUE(SendPacket(init_.get(), bytes, fds).ok());
   }
   void Greet(uint32_t version = kFramesVersion) {
-    Send(FrameKind::kHelloAck, BodyBytes(HelloBody{version, 0}));
+    Send(FrameKind::kHelloAck, BytesOf(HelloBody{version, 0}));
     ASSERT_EQ((*client_->Receive())->kind, FrameKind::kHelloAck);
     sockets_->OnHello();
   }
@@ -55,7 +56,7 @@ class SandboxSocketsTest : public ::testing::Test {
   absl::Status Answer(uint64_t request, int error) {
     std::vector<int> fds;
     if (error == 0) fds.push_back(init_.get());
-    Send(FrameKind::kSocket, BodyBytes(SocketBody{request, error, 0}), fds);
+    Send(FrameKind::kSocket, BytesOf(SocketBody{request, error, 0}), fds);
     auto frame = client_->Receive();
     if (!frame.ok()) return frame.status();
     return sockets_->OnAnswer(**std::move(frame));
