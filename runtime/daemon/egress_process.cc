@@ -24,11 +24,6 @@ absl::Status Failed(absl::string_view why) {
       absl::StrCat("glovebox-egress, the way out of sandboxes, does not start: ", why));
 }
 
-bool WouldBlock(const absl::Status& status) {
-  const auto detail = GetErrorDetail(status);
-  return detail.has_value() && detail->reason == "WOULD_BLOCK";
-}
-
 int Milliseconds(absl::Duration duration) {
   return static_cast<int>(absl::ToInt64Milliseconds(duration)) + 1;
 }

@@ -17,11 +17,6 @@ namespace {
 
 constexpr int kSetupWithinMs = 20'000;
 
-bool WouldBlock(const absl::Status& status) {
-  const auto detail = GetErrorDetail(status);
-  return detail.has_value() && detail->reason == "WOULD_BLOCK";
-}
-
 bool IsOrder(const EgressOrder& order, size_t fds) {
   if (order.magic != kEgressMagic || order.version != kEgressVersion) return false;
   switch (order.kind) {

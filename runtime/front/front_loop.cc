@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/status.h"
+#include "linux/seqpacket.h"
 
 namespace glovebox {
 namespace {
@@ -225,8 +226,7 @@ void FrontLoop::HandOver(uint64_t id, Client* client) {
   const UniqueFd theirs(ends[1]);
   const absl::Status sent = link_->HandOver(connection->peer(), connection->name(), theirs.get());
   if (!sent.ok()) {
-    const auto detail = GetErrorDetail(sent);
-    if (!detail.has_value() || detail->reason != "WOULD_BLOCK") return Close(id);
+    if (!WouldBlock(sent)) return Close(id);
     client->in_line = true;
     to_hand_over_.push_back(id);
     return;

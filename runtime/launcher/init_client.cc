@@ -58,11 +58,6 @@ std::optional<size_t> BodySize(FrameKind kind) {
   return std::nullopt;
 }
 
-bool IsWouldBlock(const absl::Status& status) {
-  const auto detail = GetErrorDetail(status);
-  return detail.has_value() && detail->reason == "WOULD_BLOCK";
-}
-
 // kHeld carries exactly one descriptor, as kSocket does when it tells no error; every other none.
 size_t DescriptorsOf(FrameKind kind, absl::string_view body) {
   if (kind != FrameKind::kSocket) return kind == FrameKind::kHeld ? 1 : 0;
@@ -143,7 +138,7 @@ absl::StatusOr<std::optional<InitFrame>> InitClient::Receive() {
   constexpr size_t kBytesMax = sizeof(FrameHeader) + kFrameBodyMax;
   absl::StatusOr<Packet> packet = ReceivePacket(socket_.get(), kBytesMax, kDescriptorsMax, -1);
   if (!packet.ok()) {
-    if (IsWouldBlock(packet.status())) return std::nullopt;
+    if (WouldBlock(packet.status())) return std::nullopt;
     return packet.status();
   }
   if (packet->bytes.empty()) return absl::UnavailableError("init closed its socket");

@@ -94,6 +94,11 @@ absl::StatusOr<UniqueFd> ConnectSeqpacket(const std::string& path) {
   return fd;
 }
 
+bool WouldBlock(const absl::Status& status) {
+  const auto detail = GetErrorDetail(status);
+  return detail.has_value() && detail->reason == "WOULD_BLOCK";
+}
+
 absl::Status SendPacket(int fd, absl::string_view bytes, const std::vector<int>& fds) {
   if (fds.size() > kFdsMax) return absl::InternalError("too many descriptors in one message");
   alignas(cmsghdr) char control[CMSG_SPACE(kFdsMax * sizeof(int))];

@@ -25,12 +25,16 @@ absl::StatusOr<UniqueFd> ListenSeqpacket(const std::string& path);
 
 absl::StatusOr<UniqueFd> ConnectSeqpacket(const std::string& path);
 
+// Whether that is why nothing was sent or received: a non-blocking socket is full or empty.
+bool WouldBlock(const absl::Status& status);
+
 // One message. UNAVAILABLE with reason WOULD_BLOCK on a full non-blocking socket.
 absl::Status SendPacket(int fd, absl::string_view bytes, const std::vector<int>& fds);
 
 // One message of at most `bytes_max` bytes and `fds_max` descriptors; a longer or fuller one is
 // DATA_LOSS, one whose descriptors this process has no room for RESOURCE_EXHAUSTED with reason
-// DESCRIPTORS_EXHAUSTED. Waits at most `timeout_ms` (-1: for ever): DEADLINE_EXCEEDED.
+// DESCRIPTORS_EXHAUSTED. Waits at most `timeout_ms` (-1: for ever, but UNAVAILABLE with reason
+// WOULD_BLOCK on an empty non-blocking socket): DEADLINE_EXCEEDED.
 absl::StatusOr<Packet> ReceivePacket(int fd, size_t bytes_max, size_t fds_max, int timeout_ms);
 
 }  // namespace glovebox

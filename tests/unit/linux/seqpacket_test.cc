@@ -112,12 +112,18 @@ TEST_F(SeqpacketTest, WhatAPeerSentBeforeItClosedIsReadAlthoughItLeftOursUnread)
 
 TEST_F(SeqpacketTest, NonBlockingSocketSaysWouldBlock) {
   ASSERT_EQ(::fcntl(ours_.get(), F_SETFL, O_NONBLOCK), 0);
-  EXPECT_EQ(ReasonOf(ReceivePacket(ours_.get(), 10, 0, -1).status()), "WOULD_BLOCK");
+  const absl::Status empty = ReceivePacket(ours_.get(), 10, 0, -1).status();
+  EXPECT_EQ(ReasonOf(empty), "WOULD_BLOCK");
+  EXPECT_TRUE(WouldBlock(empty));
   const std::string message(1000, 'm');
   absl::Status status;
   for (int i = 0; i < 100'000 && status.ok(); ++i) status = SendPacket(ours_.get(), message, {});
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(ReasonOf(status), "WOULD_BLOCK");
+  EXPECT_TRUE(WouldBlock(status));
+  // The same code, and no such reason.
+  EXPECT_FALSE(WouldBlock(absl::UnavailableError("gone")));
+  EXPECT_FALSE(WouldBlock(absl::OkStatus()));
 }
 
 TEST(SeqpacketPathTest, ListeningSocketIsForItsOwnerOnlyAndReplacesAnOldFile) {
