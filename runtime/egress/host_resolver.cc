@@ -105,35 +105,33 @@ void HostResolver::SocketChanged(void* self, ares_socket_t fd, int read, int wri
   if (watch == nullptr) {
     watch = std::make_shared<Watch>(Watch{asio::posix::stream_descriptor(*resolver->io_, fd)});
   }
-  watch->read = read != 0;
-  watch->write = write != 0;
+  watch->read.wanted = read != 0;
+  watch->write.wanted = write != 0;
   resolver->Wait(fd, watch);
 }
 
 void HostResolver::Wait(int fd, const std::shared_ptr<Watch>& watch) {
-  using Kind = asio::posix::stream_descriptor;
-  const auto is_current = [this, fd, watch] {
-    const auto found = watches_.find(fd);
-    return found != watches_.end() && found->second == watch;
-  };
-  if (watch->read && !watch->reading) {
-    watch->reading = true;
-    watch->socket.async_wait(Kind::wait_read, [this, fd, watch, is_current](auto error) {
-      watch->reading = false;
-      if (error || !is_current()) return;
-      Process(fd, ARES_SOCKET_BAD);
-      if (is_current()) Wait(fd, watch);
-    });
-  }
-  if (watch->write && !watch->writing) {
-    watch->writing = true;
-    watch->socket.async_wait(Kind::wait_write, [this, fd, watch, is_current](auto error) {
-      watch->writing = false;
-      if (error || !is_current()) return;
-      Process(ARES_SOCKET_BAD, fd);
-      if (is_current()) Wait(fd, watch);
-    });
-  }
+  using Socket = asio::posix::stream_descriptor;
+  WaitTo(Socket::wait_read, &watch->read, fd, watch);
+  WaitTo(Socket::wait_write, &watch->write, fd, watch);
+}
+
+// `direction` is of `watch`.
+void HostResolver::WaitTo(asio::posix::stream_descriptor::wait_type wait, Direction* direction,
+                          int fd, const std::shared_ptr<Watch>& watch) {
+  if (!direction->wanted || direction->waited_for) return;
+  direction->waited_for = true;
+  watch->socket.async_wait(wait, [this, wait, direction, fd, watch](auto error) {
+    direction->waited_for = false;
+    const auto is_current = [&] {
+      const auto found = watches_.find(fd);
+      return found != watches_.end() && found->second == watch;
+    };
+    if (error || !is_current()) return;
+    const bool reads = wait == asio::posix::stream_descriptor::wait_read;
+    Process(reads ? fd : ARES_SOCKET_BAD, reads ? ARES_SOCKET_BAD : fd);
+    if (is_current()) Wait(fd, watch);
+  });
 }
 
 void HostResolver::Process(int read_fd, int write_fd) {

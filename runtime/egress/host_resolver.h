@@ -36,12 +36,14 @@ class HostResolver {
   awaitable<std::vector<IpAddress>> Resolve(HostName name, asio::steady_timer* give_up);
 
  private:
+  struct Direction {
+    bool wanted = false;
+    bool waited_for = false;
+  };
   struct Watch {
     asio::posix::stream_descriptor socket;
-    bool read = false;
-    bool write = false;
-    bool reading = false;  // a wait is under way
-    bool writing = false;
+    Direction read = {};
+    Direction write = {};
   };
   struct Lookup;
 
@@ -49,6 +51,8 @@ class HostResolver {
   static void SocketChanged(void* self, ares_socket_t fd, int read, int write);
   static void Answered(void* argument, int status, int timeouts, ares_addrinfo* found);
   void Wait(int fd, const std::shared_ptr<Watch>& watch);
+  void WaitTo(asio::posix::stream_descriptor::wait_type wait, Direction* direction, int fd,
+              const std::shared_ptr<Watch>& watch);
   void Process(int read_fd, int write_fd);
   void ArmTimer();
 
