@@ -1,17 +1,11 @@
 // What a glovebox-egress that somebody took over sends to the daemon: whatever it says, what is
 // taken of it is an answer, or a record of bounded printable words.
-#include <algorithm>
-
 #include "daemon/egress_message.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/fuzz/targets.h"
 
 namespace glovebox {
 namespace {
-
-bool IsPrintable(absl::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < 0x7f; });
-}
 
 void CheckRecord(const EgressRecord& record) {
   Demand(record.host.size() < 256 && record.rule.size() < 64 && record.method.size() < 32 &&

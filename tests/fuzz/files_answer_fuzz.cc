@@ -24,9 +24,7 @@ void FuzzFilesAnswer(absl::string_view input) {
              "no failure sends clients elsewhere");
       const auto detail = GetErrorDetail(status);
       Demand(detail.has_value() && !detail->reason.empty(), "a failure has a reason");
-      for (const char c : status.message()) {
-        Demand(static_cast<unsigned char>(c) >= 0x20 && c != 0x7f, "a message has no controls");
-      }
+      Demand(IsPlain(status.message()), "a message has no controls");
     }
   }
 }

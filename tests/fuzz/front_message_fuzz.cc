@@ -1,7 +1,5 @@
 // What a glovebox-front that somebody took over sends to the daemon: whatever it says, what is
 // taken of it is a connection with an address and a name, or words for the log.
-#include <algorithm>
-
 #include "absl/strings/match.h"
 #include "daemon/front_message.h"
 #include "daemon/peer_registry.h"
@@ -10,10 +8,6 @@
 
 namespace glovebox {
 namespace {
-
-bool IsPrintable(absl::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < 0x7f; });
-}
 
 void CheckName(absl::string_view name) {
   const auto principal = PrincipalOfCertificate(name);

@@ -21,6 +21,17 @@ inline void Demand(bool holds, const char* promise) {
   std::abort();
 }
 
+// ASCII without control characters.
+inline bool IsPrintable(absl::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < 0x7f; });
+}
+
+// Without control characters.
+inline bool IsPlain(absl::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
+}
+
 // Bytes from the front; an input that ends early goes on with zeros.
 class FuzzInput {
  public:

@@ -23,9 +23,7 @@ void FuzzListeningSockets(absl::string_view bytes) {
   for (const auto& [inode, owner] : ParsePortOwners(rest, {1, 2, sequence})) {
     Demand(inode == 1 || inode == 2 || inode == sequence, "owners are of what was asked for");
     Demand(owner.pid != 0 && owner.program.size() <= 15 * 4, "owners are bounded");
-    for (const char byte : owner.program) {
-      Demand(static_cast<unsigned char>(byte) >= 0x20 && byte != 0x7f, "names are escaped");
-    }
+    Demand(IsPlain(owner.program), "names are escaped");
   }
 }
 

@@ -11,15 +11,6 @@
 #include "tests/fuzz/targets.h"
 
 namespace glovebox {
-namespace {
-
-bool IsPlain(absl::string_view text) {
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
-}
-
-}  // namespace
-
 void FuzzText(absl::string_view text) {
   Demand(IsPlain(EscapeForPeople(text)), "people see no control character");
   Demand(IsPlain(EscapeForPeople(text, 40)), "nor in what is cut");

@@ -99,7 +99,7 @@ void CheckName(absl::string_view path) {
   const std::string quoted = QuoteForGit("a/", path);
   const bool is_quoted = quoted[0] == '"';
   Demand(!is_quoted || (quoted.size() >= 2 && quoted.back() == '"'), "a quoted name ends");
-  for (const char c : quoted) Demand(c >= 0x20 && c < 0x7f, "a name in a patch is printable ASCII");
+  Demand(IsPrintable(quoted), "a name in a patch is printable ASCII");
   (void)RefusedByGit(path, true);  // must only not crash
 }
 
