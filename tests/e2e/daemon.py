@@ -345,6 +345,19 @@ class FreshDaemonCase(AskingCase):
         self.assertEqual(self.known(), {})
 
 
+class LeavingDaemonCase(FreshDaemonCase):
+    """Its daemon leaves sandboxes to the next one when it is told to end."""
+
+    def start_daemon(self):
+        self.daemon.start(on_shutdown="leave")
+
+    def prove_nothing_is_left(self):
+        if self.daemon.process.poll() is None:
+            self.daemon.kill()
+            self.daemon.start()  # one that ends them
+        super().prove_nothing_is_left()
+
+
 def repository(root, name="repository"):
     """A git repository with two commits; its path and their names."""
     path = pathlib.Path(root, name)

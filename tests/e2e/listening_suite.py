@@ -282,15 +282,7 @@ class Waits(ListeningCase):
         self.assertEqual([one.port for one in self.ports(sandbox).ports], [PORT])
 
 
-class Restarts(daemon.FreshDaemonCase):
-    def start_daemon(self):
-        self.daemon.start(on_shutdown="leave")
-
-    def prove_nothing_is_left(self):
-        self.daemon.kill()
-        self.daemon.start()
-        super().prove_nothing_is_left()
-
+class Restarts(daemon.LeavingDaemonCase):
     def test_the_next_daemon_tells_the_same(self):
         sandbox = self.create()
         self.ok("exec", "--detach", "--exec-id", "web", sandbox, "--", "python3", "-m", "http.server", PORT)
@@ -307,7 +299,7 @@ class Restarts(daemon.FreshDaemonCase):
             with self.assertRaises(Outcome) as caught:
                 ListeningCase.ended(self, call)
             self.assertEqual(caught.exception.code, "UNAVAILABLE")
-        self.daemon.start(on_shutdown="leave")
+        self.start_daemon()
         self.assertEqual(self.ok("ports", "--json", sandbox), before)
         self.assertEqual(json.loads(before)["ports"][0]["exec_id"], "web")
 

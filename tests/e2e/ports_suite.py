@@ -425,15 +425,7 @@ class Lives(PortsCase):
         self.assertEqual(stream.exactly(21), b"while it stands still")
 
 
-class Restarts(daemon.FreshDaemonCase):
-    def start_daemon(self):
-        self.daemon.start(on_shutdown="leave")
-
-    def prove_nothing_is_left(self):
-        self.daemon.kill()
-        self.daemon.start()
-        super().prove_nothing_is_left()
-
+class Restarts(daemon.LeavingDaemonCase):
     def open(self, sandbox):
         api = api_client.Api(self.daemon.socket)
         self.addCleanup(api.close)
@@ -459,7 +451,7 @@ class Restarts(daemon.FreshDaemonCase):
         with self.assertRaises(Outcome) as caught:
             stream.rest()
         self.assertEqual((caught.exception.code, caught.exception.reason), ("UNAVAILABLE", "SHUTTING_DOWN"))
-        self.daemon.start(on_shutdown="leave")
+        self.start_daemon()
         self.open(sandbox)
 
     def is_up(self, sandbox):
