@@ -6,9 +6,11 @@ daemon runs that is the end of the connection that init has; for a daemon that t
 stopped, so that the test answers in its place.
 """
 
+import contextlib
 import ctypes
 import errno
 import fcntl
+import json
 import os
 import pathlib
 import select
@@ -104,6 +106,44 @@ NO_SOCKETS = {
 FOR_TCP = {**NO_SOCKETS, "netlink for sockets": descriptor_of(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG))}
 FOR_DIAG = {**NO_SOCKETS, "a socket of TCP": descriptor_of(socket.socket)}
 
+# All sockets of TCP over IPv4, as a dump: nlmsghdr, inet_diag_req_v2.
+DUMP = (struct.pack("<IHHII", 72, 20, 0x301, 1, 0) +
+        struct.pack("<BBBBI", socket.AF_INET, socket.IPPROTO_TCP, 0, 0, 0xFFFFFFFF) + bytes(48))
+SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
+
+
+def asks_without_end(shared, begun, ended):
+    while not ended.is_set():
+        with contextlib.suppress(OSError):  # it is full of answers
+            shared.sendto(DUMP, socket.MSG_DONTWAIT, (0, 0))
+        begun.set()
+
+
+def reads_what_is_for_others(shared, begun, ended):
+    begun.set()
+    while not ended.is_set():
+        with contextlib.suppress(OSError):  # nothing is there
+            shared.recv(65536, socket.MSG_DONTWAIT)
+
+
+def does_both(shared, begun, ended):
+    other = threading.Thread(target=reads_what_is_for_others, args=(shared, begun, ended))
+    other.start()
+    asks_without_end(shared, begun, ended)
+    other.join()
+
+
+def drops_every_answer(shared, begun, ended):
+    nothing = ctypes.create_string_buffer(struct.pack("<HBBI", 6, 0, 0, 0), 8)  # BPF_RET | BPF_K
+    shared.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("<HxxxxxxQ", 1, ctypes.addressof(nothing)))
+    begun.set()
+    ended.wait()
+    shared.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
+
+
+# What an init may do with the socket that the daemon asks the kernel on.
+SPOILERS = (asks_without_end, reads_what_is_for_others, does_both, drops_every_answer)
+
 
 class HostileInit(daemon.FreshDaemonCase):
     def setUp(self):
@@ -137,6 +177,11 @@ class HostileInit(daemon.FreshDaemonCase):
 
     def socket_of(self, pid, listening):
         """A copy of init's socket."""
+        return self.copy_of(pid, lambda one: one.family == socket.AF_UNIX and one.type & 0xF == socket.SOCK_SEQPACKET and
+                            bool(one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)) == listening)
+
+    def copy_of(self, pid, is_wanted):
+        """A copy of the first of its sockets that is."""
         pidfd = os.pidfd_open(pid)
         try:
             for number in map(int, os.listdir(f"/proc/{pid}/fd")):
@@ -148,8 +193,7 @@ class HostileInit(daemon.FreshDaemonCase):
                 except OSError:
                     os.close(fd)
                     continue
-                if one.family == socket.AF_UNIX and one.type & 0xF == socket.SOCK_SEQPACKET and \
-                        bool(one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)) == listening:
+                if is_wanted(one):
                     return one
                 one.close()
         finally:
@@ -307,6 +351,47 @@ class HostileInit(daemon.FreshDaemonCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"its init has not answered yet", done.stderr)
         self.say_to_neighbour("slow")
+
+    def listed(self, sandbox):
+        """The ports that are told; None when it is said that they cannot be."""
+        done = self.daemon.cli("ports", "--json", sandbox)
+        if done.returncode == 0:
+            return [one["port"] for one in json.loads(done.stdout)["ports"]]
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"cannot be told now", done.stderr)
+        return None
+
+    def test_an_init_that_spoils_the_answers_of_the_kernel_spoils_its_own_alone(self):
+        sandbox = self.create()
+        for one in (sandbox, self.neighbour):
+            self.ok("exec", "--detach", one, "--", "python3", "-m", "http.server", "--bind", "127.0.0.1", "8000")
+            self.ok("wait-port", one, "8000")
+
+        def is_shared(one):  # with the daemon, whose every question goes through it
+            return (one.family, one.proto) == (socket.AF_NETLINK, NETLINK_SOCK_DIAG)
+
+        with self.copy_of(self.init_pid(sandbox), is_shared) as shared:
+            for spoil in SPOILERS:
+                with self.subTest(spoil.__name__):
+                    begun, ended = threading.Event(), threading.Event()
+                    thread = threading.Thread(target=spoil, args=(shared, begun, ended))
+                    thread.start()
+                    try:
+                        self.assertTrue(begun.wait(daemon.DEADLINE_S))
+                        for _ in range(3):
+                            # An answer that was stolen is missing; none is made up.
+                            told = self.listed(sandbox)
+                            self.assertIn(told, (None,) if spoil == drops_every_answer else (None, [], [8000]))
+                            self.fails(1, "wait-port", "--timeout", "50ms", sandbox, "8001")
+                            self.assertEqual(self.listed(self.neighbour), [8000])
+                            self.ok("wait-port", "--timeout", "5s", self.neighbour, "8000")
+                    finally:
+                        ended.set()
+                        thread.join()
+                    # What is still in the queue is not taken for an answer.
+                    daemon.wait_until(lambda: self.listed(sandbox) == [8000], "it is told again")
+        self.assertEqual(self.state(sandbox)[0], "running")
+        self.say_to_neighbour("spoiled")
 
     def test_those_who_wait_for_a_stopped_init_hold_up_nobody_else(self):
         sandbox, client = self.victim()
