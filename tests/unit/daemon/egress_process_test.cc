@@ -10,8 +10,7 @@
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "base/flat_bytes.h"
-#include "linux/seqpacket.h"
+#include "tests/support/played_egress.h"
 
 namespace glovebox {
 namespace {
@@ -35,24 +34,8 @@ enum Play : uint32_t {
 
 constexpr uint64_t kSandbox = 5;
 
-void Say(const EgressMessage& message, const std::vector<int>& fds = {}) {
-  if (!SendPacket(kEgressControlFd, BytesOf(message), fds).ok()) ::_exit(0);
-}
-
-EgressMessage Event(const char* host) {
-  EgressMessage event;
-  event.kind = EgressMessageKind::kEvent;
-  event.event = EgressEventKind::kOpened;
-  event.sandbox = kSandbox;
-  std::strcpy(event.host, host);
-  return event;
-}
-
-EgressMessage Answer(uint32_t sequence, uint64_t sandbox) {
-  EgressMessage answer;
-  answer.kind = EgressMessageKind::kAnswer;
-  answer.sequence = sequence;
-  answer.sandbox = sandbox;
+EgressMessage CuttingAnswer(uint32_t sequence, uint64_t sandbox) {
+  EgressMessage answer = Answer(sequence, sandbox);
   answer.connections_cut = 3;
   return answer;
 }
@@ -63,19 +46,10 @@ void AnswerAs(Play play, const EgressOrder& order) {
   if (play == kSendsADescriptor) return Say(Answer(order.sequence, order.sandbox), {1});
   if (play == kSaysNothing) return;
   if (play == kEndsWhenAsked) ::_exit(0);
-  Say(Event("good.example"));
-  if (play == kLiesInAnEvent) return Say(Event("good.example\n"));
-  while (play == kOnlyEvents) Say(Event("good.example"));
-  Say(Answer(order.sequence, order.sandbox));
-}
-
-template <typename Message>
-Message Hear() {
-  const auto packet = ReceivePacket(kEgressControlFd, sizeof(Message), 8, -1);
-  if (!packet.ok() || packet->bytes.size() != sizeof(Message)) ::_exit(0);
-  Message message;
-  std::memcpy(&message, packet->bytes.data(), sizeof message);
-  return message;
+  Say(Event(kSandbox, "good.example"));
+  if (play == kLiesInAnEvent) return Say(Event(kSandbox, "good.example\n"));
+  while (play == kOnlyEvents) Say(Event(kSandbox, "good.example"));
+  Say(CuttingAnswer(order.sequence, order.sandbox));
 }
 
 [[noreturn]] void PlayProxy() {
@@ -173,7 +147,7 @@ TEST(EgressProcess, OneThatAnswersWithoutReadingIsNotWaitedForForEver) {
 }  // namespace glovebox
 
 int main(int argc, char** argv) {
-  if (argc > 0 && std::strcmp(argv[0], "glovebox-egress") == 0) glovebox::PlayProxy();
+  if (glovebox::IsPlayedEgress(argc, argv)) glovebox::PlayProxy();
   testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
 }
