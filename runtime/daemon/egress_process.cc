@@ -13,7 +13,6 @@
 #include "base/status.h"
 #include "egress/embedded/embedded_egress.h"
 #include "linux/memfd.h"
-#include "linux/process.h"
 #include "linux/seqpacket.h"
 
 namespace glovebox {
@@ -40,16 +39,14 @@ absl::StatusOr<EgressParts> MakeEgressParts(const EgressSetup& setup) {
 
 absl::StatusOr<std::unique_ptr<EgressProcess>> EgressProcess::Start(const EgressParts& parts,
                                                                     Take take) {
-  ASSIGN_OR_RETURN(auto sockets, MakeSeqpacketPair());
+  ASSIGN_OR_RETURN(
+      ControlledProcess process,
+      ControlledProcess::Start(parts.program.get(), "glovebox-egress", kEgressControlFd));
   // This end alone: what the proxy does not read must not make the daemon wait.
-  if (::fcntl(sockets.first.get(), F_SETFL, O_NONBLOCK) != 0) return ErrnoError(errno, "fcntl");
-  ASSIGN_OR_RETURN(SpawnedProcess process, SpawnFromFd(parts.program.get(), {"glovebox-egress"},
-                                                       {{sockets.second.get(), kEgressControlFd}}));
-  sockets.second.Reset();
-  std::unique_ptr<EgressProcess> proxy(new EgressProcess(std::move(sockets.first),
-                                                         std::move(process.pidfd), process.pid,
-                                                         parts.answer_within, std::move(take)));
-  const absl::Status sent = SendPacket(proxy->control_.get(), BytesOf(parts.setup), {});
+  if (::fcntl(process.control_fd(), F_SETFL, O_NONBLOCK) != 0) return ErrnoError(errno, "fcntl");
+  std::unique_ptr<EgressProcess> proxy(
+      new EgressProcess(std::move(process), parts.answer_within, std::move(take)));
+  const absl::Status sent = SendPacket(proxy->control_fd(), BytesOf(parts.setup), {});
   const absl::StatusOr<EgressReport> said = sent.ok()
                                                 ? proxy->Receive(Milliseconds(parts.answer_within))
                                                 : absl::StatusOr<EgressReport>(sent);
@@ -61,7 +58,7 @@ absl::StatusOr<std::unique_ptr<EgressProcess>> EgressProcess::Start(const Egress
 // Descriptors that come with a message are closed at once.
 absl::StatusOr<EgressReport> EgressProcess::Receive(int timeout_ms) {
   ASSIGN_OR_RETURN(const Packet packet,
-                   ReceivePacket(control_.get(), sizeof(EgressMessage), 1, timeout_ms));
+                   ReceivePacket(control_fd(), sizeof(EgressMessage), 1, timeout_ms));
   if (packet.bytes.empty()) return absl::UnavailableError("it ended");
   return ParseEgressMessage(packet.bytes, packet.fds.size());
 }
@@ -69,7 +66,7 @@ absl::StatusOr<EgressReport> EgressProcess::Receive(int timeout_ms) {
 absl::StatusOr<EgressReport> EgressProcess::Ask(EgressOrder order, const std::vector<int>& fds,
                                                 absl::Time until) {
   order.sequence = ++sequence_;
-  const absl::Status sent = SendPacket(control_.get(), BytesOf(order), fds);
+  const absl::Status sent = SendPacket(control_fd(), BytesOf(order), fds);
   // One order at a time is under way: they pile up only where answers come without reading.
   if (WouldBlock(sent)) return absl::UnavailableError("it answers orders that it does not read");
   RETURN_IF_ERROR(sent);
@@ -97,12 +94,6 @@ absl::Status EgressProcess::TakeEvent() {
   }
   take_(said);
   return absl::OkStatus();
-}
-
-std::string EgressProcess::End() { return EndChild(&pidfd_); }
-
-EgressProcess::~EgressProcess() {
-  if (pidfd_.valid()) (void)End();
 }
 
 }  // namespace glovebox

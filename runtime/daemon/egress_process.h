@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/unique_fd.h"
+#include "daemon/controlled_process.h"
 #include "daemon/egress_message.h"
 #include "egress/egress_wire.h"
 
@@ -38,12 +39,11 @@ class EgressProcess {
 
   // Returns when the proxy is confined and takes orders. INTERNAL.
   static absl::StatusOr<std::unique_ptr<EgressProcess>> Start(const EgressParts& parts, Take take);
-  ~EgressProcess();  // killed and reaped; its connections are reset
   EgressProcess(const EgressProcess&) = delete;
   EgressProcess& operator=(const EgressProcess&) = delete;
 
-  int control_fd() const { return control_.get(); }
-  pid_t pid() const { return pid_; }
+  int control_fd() const { return process_.control_fd(); }
+  pid_t pid() const { return process_.pid(); }
 
   // Sends an order and waits for its answer, which may say that it failed; not longer than
   // answer_within, and not after `until`. The order's sequence is set here. DEADLINE_EXCEEDED,
@@ -52,22 +52,15 @@ class EgressProcess {
                                    absl::Time until = absl::InfiniteFuture());
   // The event that is there: control_fd() is readable. Waits for one that is not, as Ask.
   absl::Status TakeEvent();
-  // Kills it if it lives, and says how it ended.
-  std::string End();
+  // Kills it if it lives, which resets its connections, and says how it ended.
+  std::string End() { return process_.End(); }
 
  private:
-  EgressProcess(UniqueFd control, UniqueFd pidfd, pid_t pid, absl::Duration answer_within,
-                Take take)
-      : control_(std::move(control)),
-        pidfd_(std::move(pidfd)),
-        pid_(pid),
-        answer_within_(answer_within),
-        take_(std::move(take)) {}
+  EgressProcess(ControlledProcess process, absl::Duration answer_within, Take take)
+      : process_(std::move(process)), answer_within_(answer_within), take_(std::move(take)) {}
   absl::StatusOr<EgressReport> Receive(int timeout_ms);
 
-  const UniqueFd control_;
-  UniqueFd pidfd_;  // invalid: reaped
-  const pid_t pid_;
+  ControlledProcess process_;
   const absl::Duration answer_within_;
   const Take take_;
   uint32_t sequence_ = 0;

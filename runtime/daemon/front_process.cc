@@ -9,7 +9,6 @@
 #include "daemon/front_message.h"
 #include "front/embedded/embedded_front.h"
 #include "linux/memfd.h"
-#include "linux/process.h"
 #include "linux/seqpacket.h"
 
 namespace glovebox {
@@ -39,12 +38,10 @@ absl::StatusOr<FrontParts> MakeFrontParts(const TlsPems& pems, UniqueFd listener
 }
 
 absl::StatusOr<std::unique_ptr<FrontProcess>> FrontProcess::Start(const FrontParts& parts) {
-  ASSIGN_OR_RETURN(auto sockets, MakeSeqpacketPair());
-  ASSIGN_OR_RETURN(SpawnedProcess process, SpawnFromFd(parts.program.get(), {"glovebox-front"},
-                                                       {{sockets.second.get(), kFrontControlFd}}));
-  sockets.second.Reset();
-  std::unique_ptr<FrontProcess> front(
-      new FrontProcess(std::move(sockets.first), std::move(process.pidfd), process.pid));
+  ASSIGN_OR_RETURN(
+      ControlledProcess process,
+      ControlledProcess::Start(parts.program.get(), "glovebox-front", kFrontControlFd));
+  std::unique_ptr<FrontProcess> front(new FrontProcess(std::move(process)));
   const absl::Status set_up = front->SetUp(parts);
   if (!set_up.ok()) return Failed(absl::StrCat(std::string(set_up.message()), "; ", front->End()));
   return front;
@@ -52,10 +49,10 @@ absl::StatusOr<std::unique_ptr<FrontProcess>> FrontProcess::Start(const FrontPar
 
 absl::Status FrontProcess::SetUp(const FrontParts& parts) {
   RETURN_IF_ERROR(SendPacket(
-      control_.get(), BytesOf(parts.setup),
+      control_fd(), BytesOf(parts.setup),
       {parts.listener.get(), parts.certificate.get(), parts.key.get(), parts.client_ca.get()}));
   ASSIGN_OR_RETURN(const Packet packet,
-                   ReceivePacket(control_.get(), sizeof(FrontMessage), 1, kReadyWithinMs));
+                   ReceivePacket(control_fd(), sizeof(FrontMessage), 1, kReadyWithinMs));
   if (packet.bytes.empty()) return absl::InternalError("it ended");
   ASSIGN_OR_RETURN(const FrontEvent said, ParseFrontMessage(packet.bytes, packet.fds.size()));
   if (said.kind == FrontMessageKind::kReady) return absl::OkStatus();
@@ -64,13 +61,7 @@ absl::Status FrontProcess::SetUp(const FrontParts& parts) {
 
 void FrontProcess::StopAccepting() {
   const FrontStopAccepting order;
-  (void)SendPacket(control_.get(), BytesOf(order), {});  // fails when it has ended, which will do
-}
-
-std::string FrontProcess::End() { return EndChild(&pidfd_); }
-
-FrontProcess::~FrontProcess() {
-  if (pidfd_.valid()) (void)End();
+  (void)SendPacket(control_fd(), BytesOf(order), {});  // fails when it has ended, which will do
 }
 
 }  // namespace glovebox

@@ -6,10 +6,12 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
+#include "daemon/controlled_process.h"
 #include "daemon/tls.h"
 #include "front/front_wire.h"
 
@@ -30,25 +32,21 @@ class FrontProcess {
  public:
   // Returns when the front is confined and accepts. INTERNAL.
   static absl::StatusOr<std::unique_ptr<FrontProcess>> Start(const FrontParts& parts);
-  ~FrontProcess();  // killed and reaped
   FrontProcess(const FrontProcess&) = delete;
   FrontProcess& operator=(const FrontProcess&) = delete;
 
-  int control_fd() const { return control_.get(); }
-  pid_t pid() const { return pid_; }
+  int control_fd() const { return process_.control_fd(); }
+  pid_t pid() const { return process_.pid(); }
   // No new connections from now on; open ones go on.
   void StopAccepting();
   // Kills it if it lives, and says how it ended.
-  std::string End();
+  std::string End() { return process_.End(); }
 
  private:
-  FrontProcess(UniqueFd control, UniqueFd pidfd, pid_t pid)
-      : control_(std::move(control)), pidfd_(std::move(pidfd)), pid_(pid) {}
+  explicit FrontProcess(ControlledProcess process) : process_(std::move(process)) {}
   absl::Status SetUp(const FrontParts& parts);
 
-  const UniqueFd control_;
-  UniqueFd pidfd_;  // invalid: reaped
-  const pid_t pid_;
+  ControlledProcess process_;
 };
 
 }  // namespace glovebox
