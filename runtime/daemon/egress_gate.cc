@@ -223,14 +223,14 @@ void EgressGate::Run(absl::Notification* started, absl::Status* first) {
 absl::Status EgressGate::StartProcess() {
   ASSIGN_OR_RETURN(process_, EgressProcess::Start(
                                  parts_, [this](const EgressReport& event) { TakeEvent(event); }));
-  since_ = absl::Now();
+  restart_delay_.Started(absl::Now());
   return absl::OkStatus();
 }
 
 // One attempt, after its time. Work goes on meanwhile.
 void EgressGate::StartAgain() {
-  const absl::Time until = absl::Now() + absl::Milliseconds(restart_ms_);
-  restart_ms_ = std::min(restart_ms_ * 2, kLongestRestartMs);
+  const absl::Time now = absl::Now();
+  const absl::Time until = now + restart_delay_.Next(now);
   for (absl::Duration left = until - absl::Now(); left > absl::ZeroDuration();
        left = until - absl::Now()) {
     (void)WaitFor(static_cast<int>(absl::ToInt64Milliseconds(left)) + 1);
@@ -335,7 +335,6 @@ void EgressGate::Lose(const absl::Status& why) {
   log_->Write(LogLevel::kError, "glovebox-egress is replaced; connections of sandboxes are reset",
               {{"why", std::string(why.message())}, {"how", process_->End()}});
   process_.reset();
-  if (absl::Now() - since_ >= kLivedWell) restart_ms_ = kFirstRestartMs;
 }
 
 }  // namespace glovebox

@@ -23,6 +23,7 @@
 #include "base/unique_fd.h"
 #include "daemon/egress_process.h"
 #include "daemon/logging.h"
+#include "daemon/restart_delay.h"
 #include "egress/egress_wire.h"
 #include "policy/egress_policy.h"
 #include "sandbox/egress_gateway.h"
@@ -35,10 +36,6 @@ namespace glovebox {
 // each of the two.
 class EgressGate : public EgressGateway {
  public:
-  static constexpr int kFirstRestartMs = 100;
-  static constexpr int kLongestRestartMs = 10'000;
-  static constexpr absl::Duration kLivedWell = absl::Seconds(30);
-
   // Returns when the first proxy takes orders. INTERNAL.
   static absl::StatusOr<std::unique_ptr<EgressGate>> Start(EgressParts parts, const Log* log);
   ~EgressGate() override;  // ends the proxy, and with it the connections
@@ -96,8 +93,7 @@ class EgressGate : public EgressGateway {
   std::map<uint64_t, Sandbox> sandboxes_;
   uint64_t next_sandbox_ = 1;
   std::unique_ptr<EgressProcess> process_;  // null: being replaced
-  absl::Time since_;                        // of process_
-  int restart_ms_ = kFirstRestartMs;
+  RestartDelay restart_delay_;
 
   // Last: it uses all of the above. It starts every proxy, because one dies with the thread that
   // started it.

@@ -4,13 +4,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/status.h"
 
 namespace glovebox {
@@ -63,13 +63,12 @@ void FrontDoor::Run(absl::Notification* started, absl::Status* first) {
   started->Notify();
   std::unique_ptr<FrontProcess> now = runs ? *std::move(front) : nullptr;
   while (now != nullptr) {
-    const absl::Time since = absl::Now();
+    restart_delay_.Started(absl::Now());
     Serve(now.get());
     if (ending_.load()) return;
     log_->Write(LogLevel::kError, "glovebox-front has ended; clients over TCP connect again",
                 {{"how", now->End()}});
     now.reset();
-    if (absl::Now() - since >= kLivedWell) restart_ms_ = kFirstRestartMs;
     now = StartAgain();
   }
 }
@@ -77,9 +76,8 @@ void FrontDoor::Run(absl::Notification* started, absl::Status* first) {
 // nullptr: there is no need of one any more.
 std::unique_ptr<FrontProcess> FrontDoor::StartAgain() {
   for (;;) {
-    const int wait_ms = restart_ms_;
-    restart_ms_ = std::min(restart_ms_ * 2, kLongestRestartMs);
-    if (WaitForWake(wait_ms)) return nullptr;
+    const absl::Duration delay = restart_delay_.Next(absl::Now());
+    if (WaitForWake(static_cast<int>(absl::ToInt64Milliseconds(delay)))) return nullptr;
     absl::StatusOr<std::unique_ptr<FrontProcess>> front = FrontProcess::Start(parts_);
     if (front.ok()) {
       log_->Write(LogLevel::kInfo, "another glovebox-front serves TCP",

@@ -11,22 +11,18 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/notification.h"
-#include "absl/time/time.h"
 #include "base/unique_fd.h"
 #include "daemon/front_message.h"
 #include "daemon/front_process.h"
 #include "daemon/logging.h"
 #include "daemon/refusal_log.h"
+#include "daemon/restart_delay.h"
 #include "linux/seqpacket.h"
 
 namespace glovebox {
 
 class FrontDoor {
  public:
-  static constexpr int kFirstRestartMs = 100;
-  static constexpr int kLongestRestartMs = 10'000;
-  static constexpr absl::Duration kLivedWell = absl::Seconds(30);
-
   // Takes over a connected socket that does not block, or says why not. On the door's thread.
   using Admit = std::function<absl::Status(const FrontEvent& connection, UniqueFd socket)>;
 
@@ -54,7 +50,7 @@ class FrontDoor {
   const UniqueFd wake_;  // eventfd: stopping_ or ending_ has changed
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> ending_ = false;
-  int restart_ms_ = kFirstRestartMs;
+  RestartDelay restart_delay_;  // of the thread alone
   // Last: it uses all of the above. It starts every front, because a front dies with the thread
   // that started it.
   std::thread thread_;
