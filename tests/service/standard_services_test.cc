@@ -234,11 +234,12 @@ std::set<std::string> ServiceNames(const Message& answer) {
 
 TEST_F(StandardServicesTest, ReflectionListsEveryServiceThatIsServed) {
   Reflection reflection(Connect());
-  EXPECT_THAT(ServiceNames(*reflection.Ask("list_services: ''")),
-              ::testing::UnorderedElementsAre(
-                  "glovebox.v1.ChangeService", "glovebox.v1.ExecService", "glovebox.v1.NodeService",
-                  "glovebox.v1.SandboxService", "glovebox.v1.SnapshotService",
-                  "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"));
+  EXPECT_THAT(
+      ServiceNames(*reflection.Ask("list_services: ''")),
+      ::testing::UnorderedElementsAre(
+          "glovebox.v1.ChangeService", "glovebox.v1.ExecService", "glovebox.v1.NetworkService",
+          "glovebox.v1.NodeService", "glovebox.v1.SandboxService", "glovebox.v1.SnapshotService",
+          "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"));
 }
 
 TEST_F(StandardServicesTest, ReflectionDescribesAMethod) {
