@@ -11,6 +11,7 @@ namespace glovebox {
 namespace {
 
 constexpr int64_t kUnixMsMax = int64_t{253'402'300'799} * 1000;  // the year 9999, as protos take it
+constexpr uint64_t kLostMax = uint64_t{1} << 40;                 // they are added up
 
 absl::Status Wrong(absl::string_view what) {
   return absl::DataLossError(absl::StrCat("glovebox-egress said what it never says: ", what));
@@ -59,6 +60,7 @@ absl::Status CheckEvent(const EgressMessage& message) {
       message.duration_ms > static_cast<uint64_t>(kUnixMsMax)) {
     return Wrong("a time that is none");
   }
+  if (message.lost > kLostMax) return Wrong("more lost than there can have been");
   switch (outcome) {
     case EgressOutcome::kOpened:
       return denied ? Wrong("what was refused was opened") : absl::OkStatus();

@@ -1,4 +1,4 @@
-// Why a call on a sandbox cannot be carried out now. Internal to the sandbox library.
+// Why a call on a sandbox cannot be carried out now.
 #ifndef GLOVEBOX_SANDBOX_SANDBOX_ERRORS_H_
 #define GLOVEBOX_SANDBOX_SANDBOX_ERRORS_H_
 

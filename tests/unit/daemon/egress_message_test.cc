@@ -106,6 +106,7 @@ TEST(EgressMessage, OfAnotherFormIsALoss) {
       [](EgressMessage* m) { m->start_unix_ms = -1; },
       [](EgressMessage* m) { m->start_unix_ms = INT64_MAX; },
       [](EgressMessage* m) { m->duration_ms = UINT64_MAX; },
+      [](EgressMessage* m) { m->lost = UINT64_MAX; },
       [](EgressMessage* m) { m->has_address = 2; },
       [](EgressMessage* m) { m->has_address = 0; },
       [](EgressMessage* m) { m->address.is_v6 = 2; },
