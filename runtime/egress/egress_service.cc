@@ -260,8 +260,11 @@ int EgressService::AcceptOne(const std::shared_ptr<SandboxEgress>& sandbox, Egre
   client.assign(peer.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), accepted.get(), error);
   if (error) return 0;
   (void)accepted.Release();  // the socket's from here on
+  // Nobody has more of what all share than is left: however many take what they can get, another
+  // one can still connect.
+  const auto left = shared_->setup.connections_max - shared_->connections;
   const bool room = sandbox->open < sandbox->rules->limits().connections_max &&
-                    shared_->connections < shared_->setup.connections_max &&
+                    sandbox->open < left &&
                     sandbox->connection_rate.Take(shared_->clock->MonotonicNanos());
   if (!room) {
     TellFull(sandbox.get(), client);

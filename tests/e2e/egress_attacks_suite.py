@@ -256,6 +256,22 @@ class Floods(AttackCase):
         self.assertTrue(self.fetches(neighbour))
 
 
+class Shares(AttackCase):
+    configuration = "connections_max = 100\n"
+
+    def test_sandboxes_that_take_all_they_can_leave_some_for_others(self):
+        neighbour = self.create("--allow", "good.example")
+        for _ in range(4):
+            taker = self.create("--allow", "good.example:22")
+            many = self.talks(taker, "--", "python3", "-c", MANY, "good.example", 22, 150, "x", "answered")
+            answered, refused = map(int, many.stdout.readline().split())
+            self.assertGreater(answered, 0, "each gets some")
+            self.assertGreater(refused, 0, "and none everything")
+            self.assertIn(("good.example", "limit"), self.refusals(taker))
+            for _ in range(5):
+                self.assertTrue(self.fetches(neighbour), "another sandbox goes on")
+
+
 class Transfers(AttackCase):
     """Of answers that the origin sends half of, until the test releases them."""
 
