@@ -13,6 +13,7 @@ namespace {
 
 // An init that lives answers within milliseconds; a loaded host may take long.
 constexpr absl::Duration kSocketTimeout = absl::Seconds(20);
+constexpr size_t kOwnPlaces = 4;  // names twice, two proxies
 
 SocketKind KindOf(EgressRole role) {
   switch (role) {
@@ -45,6 +46,16 @@ absl::Status PortInUse(uint16_t port) {
       {"PORT_IN_USE", {{"port", absl::StrCat(port)}}});
 }
 
+// Listeners stay, as connections may wait in them.
+absl::Status TooManyPorts() {
+  return DetailedError(
+      absl::StatusCode::kInvalidArgument,
+      absl::StrCat("this policy and those that the sandbox had before name more ports than it can "
+                   "have in its life (",
+                   kEgressSocketsMax - kOwnPlaces, "); fork it: the child has those of its policy"),
+      {"INVALID_FIELD", {{"field", "rules"}}});
+}
+
 // What it waits for may come after it has given up.
 struct Asked {
   absl::Notification come;
@@ -63,9 +74,12 @@ absl::StatusOr<SandboxWayOut::Made> SandboxWayOut::OpenMissing(const EgressPolic
   for (const uint16_t port : rules.ports()) {
     if (port != kNamesPort) wanted.insert({EgressRole::kTransparent, port});
   }
+  std::erase_if(wanted, [this](const Place& place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return open_.contains(place);
+  });
+  if (open_.size() + wanted.size() > kEgressSocketsMax) return TooManyPorts();
   std::vector<std::pair<Place, std::shared_ptr<Asked>>> asked;
   for (const Place& place : wanted) {
-    if (open_.contains(place)) continue;
     asked.emplace_back(place, std::make_shared<Asked>());
     const std::shared_ptr<Asked> mine = asked.back().second;
     sockets_->OpenForDaemon(KindOf(place.first), place.second,
