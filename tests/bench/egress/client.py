@@ -1,0 +1,95 @@
+"""One measure, printed as a number: run by `python3 -c` where the way begins.
+
+client WHAT HOST PORT PROXY COUNT. PROXY: the port of an HTTP proxy at 127.0.0.1, or 0. A name is looked up once. For "questions"
+HOST is a name server.
+"""
+
+import socket
+import statistics
+import sys
+import time
+
+what, host, port, proxy, count = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
+PIECE = b"x" * 16
+# What the sandbox asked the resolver for is part of no measure; that of the proxy outside is.
+target = ("127.0.0.1", proxy) if proxy else (socket.gethostbyname(host), port)
+
+
+def opened():
+    one = socket.socket()
+    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    one.connect(target)
+    if proxy:
+        one.sendall(f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+        answer = b""
+        while not answer.endswith(b"\r\n\r\n"):
+            more = one.recv(4096)
+            assert more, answer
+            answer += more
+        assert answer.startswith(b"HTTP/1.1 200 "), answer
+    return one
+
+
+def request(one):
+    one.sendall(PIECE)
+    left = len(PIECE)
+    while left > 0:
+        more = one.recv(left)
+        assert more, "it was closed"
+        left -= len(more)
+
+
+def timed(act):
+    began = time.perf_counter()
+    act()
+    return (time.perf_counter() - began) * 1e6
+
+
+def connect():
+    """Microseconds from nothing to the answer of a request."""
+    def act():
+        nonlocal one
+        one = opened()
+        request(one)
+
+    one, times = None, []
+    for _ in range(count):
+        times.append(timed(act))
+        one.close()
+    return statistics.median(times)
+
+
+def ping():
+    """Microseconds for a request on a connection that is open."""
+    with opened() as one:
+        request(one)
+        return statistics.median(timed(lambda: request(one)) for _ in range(count))
+
+
+def receive():
+    """MiB in a second."""
+    with opened() as one:
+        room, got, began = bytearray(1 << 18), 0, time.perf_counter()
+        one.sendall(b"get %12d" % count)
+        while part := one.recv_into(room):
+            got += part
+        assert got == count, got
+        return got / (1 << 20) / (time.perf_counter() - began)
+
+
+def questions():
+    """Microseconds for both addresses of a name, asked for at once, as the proxy does for each connection by name."""
+    both = [b"\0\1\1\0\0\1\0\0\0\0\0\0\6origin\7example\0\0" + kind + b"\0\1" for kind in (b"\1", b"\x1c")]
+
+    def act():
+        for one in both:
+            asking.send(one)
+        for _ in both:
+            assert asking.recv(512)
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.connect((host, 53))
+        return statistics.median(timed(act) for _ in range(count))
+
+
+print({"connect": connect, "ping": ping, "receive": receive, "questions": questions}[what]())

@@ -1,0 +1,121 @@
+"""The ways from a client to the origin, each measured in turn."""
+
+import contextlib
+import pathlib
+import shutil
+import statistics
+import subprocess
+
+import daemon
+from world import ORIGIN4, OTHER4
+
+HERE = pathlib.Path(__file__).resolve().parent
+CLIENT = (HERE / "client.py").read_text()
+NAME, PORT, HELD_PORT = "origin.example", 9418, 9419
+NAME_SERVER = OTHER4
+MEASURES = {"connect": "connect + 16 bytes there and back, µs", "ping": "16 bytes there and back, µs", "receive": "download, MiB/s"}
+DIRECT = "direct, loopback"
+BY_NAME = "sandbox, by name (TCP rule)"
+# Where the proxy is told to be in the way, as shares of the direct way: (most, least).
+TARGETS = {(BY_NAME, "connect"): (2.2, None), (BY_NAME, "receive"): (None, 0.65)}
+# What they need to make a way out for the namespace of a process.
+PEERS = {"slirp4netns": ["--configure", "--mtu=65520", "--disable-host-loopback", "{pid}", "tap0"],
+         "pasta": ["--foreground", "--quiet", "--config-net", "--netns-only", "-t", "none", "-u", "none", "-T", "none", "-U", "none",
+                   "{pid}"]}
+
+
+def client(what, host, proxy, count):
+    return ["-c", CLIENT, what, host, str(PORT), str(proxy), str(count)]
+
+
+def number(done):
+    if done.returncode != 0:
+        raise AssertionError(done.stderr.decode(errors="replace"))
+    return float(done.stdout)
+
+
+def run(*prefix):
+    return lambda *measure: number(subprocess.run([*prefix, "/usr/bin/python3", *client(*measure)], capture_output=True, timeout=300))
+
+
+def run_in(gloveboxd, sandbox):
+    return lambda *measure: number(gloveboxd.cli("exec", sandbox, "--", "/usr/bin/python3", *client(*measure), timeout=300))
+
+
+@contextlib.contextmanager
+def peer(name, arguments):
+    """A way for a namespace of its own, or why there is none."""
+    program = shutil.which(name)
+    if program is None:
+        yield None, "not installed"
+        return
+    holder = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo here; exec sleep infinity"], stdout=subprocess.PIPE)
+    holder.stdout.readline()
+    enter = ["nsenter", f"--net=/proc/{holder.pid}/ns/net"]
+    running = subprocess.Popen([program, *(one.format(pid=holder.pid) for one in arguments)], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def is_up():
+        return running.poll() is not None or subprocess.run([*enter, "ip", "route", "show", "default"], capture_output=True).stdout
+
+    try:
+        daemon.wait_until(is_up, f"{name} makes a way")
+        yield (run(*enter), "") if running.poll() is None else (None, "did not start")
+    finally:
+        for one in (running, holder):
+            one.kill()
+            one.wait()
+
+
+def measure(ways, rounds, counts):
+    """Medians: {(way, what): value}, and what the name server takes. `ways`: (function, host, proxy) by name."""
+    taken = {}
+    for _ in range(rounds):
+        for what in MEASURES:
+            for name, (act, host, proxy) in ways.items():
+                taken.setdefault((name, what), []).append(act(what, host, proxy, counts[what]))
+        taken.setdefault("questions", []).append(run()("questions", NAME_SERVER, 0, counts["connect"]))
+    return {key: statistics.median(values) for key, values in taken.items()}
+
+
+def verdict(key, ratio):
+    if key not in TARGETS:
+        return ""
+    most, least = TARGETS[key]
+    missed = ratio > most if most is not None else ratio < least
+    wanted = f"≤ {most}" if most is not None else f"≥ {least}"
+    return f" (target {wanted}: {'missed' if missed else 'met'})"
+
+
+def print_table(ways, absent, medians):
+    print("| way |" + "".join(f" {title} | × direct |" for title in MEASURES.values()) + "\n|---|" + "---|" * 2 * len(MEASURES))
+    for name in ways:
+        cells = []
+        for what in MEASURES:
+            value = medians[name, what]
+            ratio = value / medians[DIRECT, what]
+            cells.append(f" {value:.0f} | {ratio:.2f}{verdict((name, what), ratio)} |")
+        print(f"| {name} |" + "".join(cells))
+    for name, why in absent.items():
+        print(f"| {name} | {why} |" + " |" * (2 * len(MEASURES) - 1))
+    print(f"\nA and AAAA of a name, which the proxy asks for before each connection by name, take this run's name server "
+          f"{medians['questions']:.0f} µs.")
+
+
+def compare(world, gloveboxd, sandboxes, rounds, counts):
+    """`sandboxes`: the one with a rule for the origin, and the one that may reach everything public."""
+    direct = run()
+    ways = {DIRECT: (lambda *one: world.internet.inside(lambda: direct(*one)), ORIGIN4, 0),
+            "direct, veth": (direct, ORIGIN4, 0),
+            BY_NAME: (run_in(gloveboxd, sandboxes[0]), NAME, 0),
+            "sandbox, 127.0.0.1:3128 CONNECT": (run_in(gloveboxd, sandboxes[0]), NAME, 3128),
+            "sandbox, by address (mode FULL)": (run_in(gloveboxd, sandboxes[1]), ORIGIN4, 0)}
+    absent = {}
+    with contextlib.ExitStack() as peers:
+        for name, arguments in PEERS.items():
+            act, why = peers.enter_context(peer(name, arguments))
+            if act is None:
+                absent[name] = why
+            else:
+                ways[name] = (act, ORIGIN4, 0)
+        print_table(ways, absent, measure(ways, rounds, counts))
