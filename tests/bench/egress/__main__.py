@@ -77,7 +77,8 @@ def measure(world, gloveboxd, options):
 
 
 def print_load(options):
-    print(f"medians of {options.rounds} rounds, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, {CONGESTION_CONTROL.read_text().strip()}", flush=True)
+    print(f"medians of {options.rounds} rounds, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, "
+          f"{CONGESTION_CONTROL.read_text().strip()}", flush=True)
 
 
 def main():

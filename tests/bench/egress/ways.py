@@ -20,8 +20,8 @@ BY_NAME = "sandbox, by name (TCP rule)"
 TARGETS = {(BY_NAME, "connect"): (2.2, None), (BY_NAME, "receive"): (None, 0.65)}
 # What they need to make a way out for the namespace of a process.
 PEERS = {"slirp4netns": ["--configure", "--mtu=65520", "--disable-host-loopback", "{pid}", "tap0"],
-         "pasta": ["--foreground", "--quiet", "--config-net", "--netns-only", "-t", "none", "-u", "none", "-T", "none", "-U", "none",
-                   "{pid}"]}
+         "pasta": ["--foreground", "--quiet", "--config-net", "--netns-only",
+                   "-t", "none", "-u", "none", "-T", "none", "-U", "none", "{pid}"]}
 
 
 def client(what, host, proxy, count):
@@ -35,7 +35,8 @@ def number(done):
 
 
 def run(*prefix):
-    return lambda *measure: number(subprocess.run([*prefix, "/usr/bin/python3", *client(*measure)], capture_output=True, timeout=300))
+    return lambda *measure: number(
+        subprocess.run([*prefix, "/usr/bin/python3", *client(*measure)], capture_output=True, timeout=300))
 
 
 def run_in(gloveboxd, sandbox):
@@ -97,7 +98,8 @@ def verdict(key, ratio):
 
 
 def print_table(title, ways, absent, taken, pick):
-    print(f"\n{title}\n\n| way |" + "".join(f" {title} | × direct |" for title in MEASURES.values()) + "\n|---|" + "---|" * 2 * len(MEASURES))
+    print(f"\n{title}\n\n| way |" + "".join(f" {what} | × direct |" for what in MEASURES.values()))
+    print("|---|" + "---|" * 2 * len(MEASURES))
     for name in ways:
         cells = []
         for what in MEASURES:
