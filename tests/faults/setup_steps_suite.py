@@ -42,8 +42,11 @@ PLACES = {
     "mask_proc": (INIT, r'openat2\(\d+, "/proc/'),
     "mount_dev": (INIT, r'mount\("devpts"'),
     "mount_tmp": (INIT, r'mount\("tmpfs", "tmp"'),
+    "mount_resolver": (INIT, r'openat\(\d+, "resolv.conf", [^)]*O_PATH'),
     "hostname": (INIT, r"sethostname\("),
     "loopback_up": (INIT, r"ioctl\(\d+, SIOCSIFFLAGS"),
+    "route_out": (INIT, r"sendto\("),
+    "any_port": (INIT, r'openat\(\d+, "ip_unprivileged_port_start"'),
     "limit_namespaces": (INIT, r'openat\(\d+, "max_uts_namespaces"'),
     "pivot_root": (INIT, r"pivot_root\("),
     "detach_old_root": (INIT, r'umount2\("\.", MNT_DETACH'),
@@ -80,7 +83,7 @@ class SetupSteps(daemon.FreshDaemonCase):
         tree = self.daemon.root / "tree"
         tree.mkdir()
         digest = self.ok("snapshot", "import", "--directory", str(tree)).decode().strip()
-        self.options = ("--cache", f"{digest}:/cache-of-steps")
+        self.options = ("--cache", f"{digest}:/cache-of-steps", "--egress", "allow-list")
 
     def find_points(self):
         """Of each step: which call of that name in its process is its place."""

@@ -203,7 +203,7 @@ TEST_F(SetupTest, LinkWhereTheImageShouldHaveADirectoryIsRefused) {
   };
   SetupReport report = Report(options);
   EXPECT_STREQ(SetupStepName(report.step), "mount_proc");
-  EXPECT_EQ(report.error, EINVAL);  // as move_mount(2) says it of a file over a directory
+  EXPECT_EQ(report.error, ENOTDIR);
 }
 
 // What an image can have where a mount goes: each ends the set-up at the step of that mount, or is
