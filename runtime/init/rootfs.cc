@@ -381,15 +381,6 @@ void Rootfs::MountResolver() {
           kStep, kName);
 }
 
-void Rootfs::AllowAnyPort() {
-  constexpr SetupStep kStep = SetupStep::kAnyPort;
-  constexpr const char* kName = "ip_unprivileged_port_start";
-  UniqueFd fd(static_cast<int>(
-      Require(raw::OpenAt(network_sysctls_.get(), kName, O_WRONLY | O_CLOEXEC), kStep, kName)));
-  Require(raw::Write(fd.get(), "0", 1), kStep, kName);
-  network_sysctls_.Reset();
-}
-
 void Rootfs::LimitNamespaces() {
   constexpr SetupStep kStep = SetupStep::kLimitNamespaces;
   if (plan_.plan().namespaces_allowed != 0) return user_sysctls_.Reset();
@@ -401,6 +392,15 @@ void Rootfs::LimitNamespaces() {
     Require(raw::Write(fd.get(), "0", 1), kStep, name);
   }
   user_sysctls_.Reset();
+}
+
+void Rootfs::AllowAnyPort() {
+  constexpr SetupStep kStep = SetupStep::kAnyPort;
+  constexpr const char* kName = "ip_unprivileged_port_start";
+  UniqueFd fd(static_cast<int>(
+      Require(raw::OpenAt(network_sysctls_.get(), kName, O_WRONLY | O_CLOEXEC), kStep, kName)));
+  Require(raw::Write(fd.get(), "0", 1), kStep, kName);
+  network_sysctls_.Reset();
 }
 
 void Rootfs::PivotRoot() {

@@ -24,8 +24,8 @@ class Rootfs {
   void MountDev();
   void MountTmp();
   void MountResolver();
-  void AllowAnyPort();
   void LimitNamespaces();
+  void AllowAnyPort();
   void PivotRoot();
   void DetachOldRoot();
   void CheckRoot();

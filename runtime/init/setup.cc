@@ -78,8 +78,8 @@ long RunSetup(const PlanReader& plan) {
   if (plan.plan().way_out != 0) MakeEveryAddressLocal();
   long diag = OpenDiag();
   // Both through descriptors from before the mask; the last namespace is made.
-  rootfs.AllowAnyPort();
   rootfs.LimitNamespaces();
+  rootfs.AllowAnyPort();
   rootfs.PivotRoot();
   rootfs.DetachOldRoot();
   rootfs.CheckRoot();

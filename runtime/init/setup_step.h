@@ -45,10 +45,10 @@ namespace glovebox {
   X(kLoopbackUp, "loopback_up", 'I', "the only interface")                                         \
   X(kRouteOut, "route_out", 'I',                                                                   \
     "with a way out: every address is local, so that listeners here get every connection")         \
-  X(kAnyPort, "any_port", 'I',                                                                     \
-    "net.ipv4.ip_unprivileged_port_start = 0: servers inside may have any port")                   \
   X(kLimitNamespaces, "limit_namespaces", 'I',                                                     \
     "user.max_*_namespaces = 0: holds even without the filter")                                    \
+  X(kAnyPort, "any_port", 'I',                                                                     \
+    "net.ipv4.ip_unprivileged_port_start = 0: servers inside may have any port")                   \
   X(kPivotRoot, "pivot_root", 'I', "before anything of the image is opened by path")               \
   X(kDetachOldRoot, "detach_old_root", 'I', "nothing of the stage stays reachable")                \
   X(kCheckRoot, "check_root", 'I',                                                                 \

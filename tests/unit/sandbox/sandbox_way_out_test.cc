@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/flat_bytes.h"
 #include "base/status.h"
 #include "linux/seqpacket.h"
@@ -90,9 +91,7 @@ class SandboxWayOutTest : public ::testing::Test {
   template <typename Body>
   void Send(FrameKind kind, const Body& body, const std::vector<int>& fds) {
     const FrameHeader header{kFrameMagic, kind, 0, 0, sizeof body};
-    std::string bytes(BytesOf(header));
-    bytes.append(BytesOf(body));
-    EXPECT_TRUE(SendPacket(init_.get(), bytes, fds).ok());
+    EXPECT_TRUE(SendPacket(init_.get(), absl::StrCat(BytesOf(header), BytesOf(body)), fds).ok());
   }
   void Play() {
     for (;;) {
