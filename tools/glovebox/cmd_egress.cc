@@ -120,7 +120,8 @@ int Egress(const Invocation& invocation, const Options& options) {
                          {"etag", updated->etag()},
                          {"connections_cut", updated->connections_cut()}}));
   }
-  return Print(absl::StrCat(updated->connections_cut(), " connections cut\n"));
+  const uint32_t cut = updated->connections_cut();
+  return Print(absl::StrCat(cut, cut == 1 ? " connection cut\n" : " connections cut\n"));
 }
 
 }  // namespace
