@@ -269,6 +269,9 @@ class GitParser {
       return MalformedPatch(file->patch_line, "the file has no name");
     }
     file->action = ActionOf(header, *file);
+    if (file->action == FileAction::kCreate && file->new_path.empty()) {
+      return MalformedPatch(file->patch_line, "the file that it makes has no name");
+    }
     const bool both = !file->old_path.empty() && !file->new_path.empty();
     const bool moves = header.renames || header.copies;
     if (both && !moves && file->old_path != file->new_path) {

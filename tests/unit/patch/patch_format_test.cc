@@ -159,6 +159,7 @@ TEST(GitPatch, MalformedOnesAreRefusedWithTheirLine) {
             "PATCH_MALFORMED line=1");
   EXPECT_EQ(why("diff --git a/f b/f\nindex 1..2 100644\nGIT binary patch\nliteral 3\nKcmZ\n\n"),
             "PATCH_MALFORMED line=3");
+  EXPECT_EQ(why("diff --git \"a/f\" \nnew file mode 100644\nindented\n"), "PATCH_MALFORMED line=1");
 }
 
 TEST(PatchPaths, ThatLeadOutOrAreGitsOwnAreRefused) {
