@@ -50,7 +50,7 @@ absl::Status Watch(Connection& connection, const Options& options, bool json,
   Outage outage(policy);
   const bool all = request->sandbox_id().empty();
   while (true) {
-    const absl::Status status =
+    absl::Status status =
         CallStream(connection, *request, [&](v1::WatchConnectionsResponse& message) {
           (void)outage.Mended();
           *exit_code = Print(Line(message, json, all));
