@@ -412,13 +412,13 @@ absl::StatusOr<SandboxFiles> Sandbox::OpenFiles() const {
 }
 
 absl::StatusOr<std::unique_ptr<SandboxSockets::Place>> Sandbox::EnterSockets(
-    SandboxSockets::Ended ended) {
+    const SandboxSockets::Ended& ended) {
   {
     absl::MutexLock lock(&mutex_);
     RETURN_IF_ERROR(CheckAlive());
     if (pausing_ || state_ == SandboxState::kPaused) return SandboxPaused();
   }
-  return sockets_->Enter(std::move(ended));
+  return sockets_->Enter(ended);
 }
 
 std::map<uint64_t, std::string> Sandbox::ExecsByCgroup() const {

@@ -230,8 +230,8 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
 
   // A place among those who use sockets of this sandbox. FAILED_PRECONDITION with reason
   // SANDBOX_STOPPED or SANDBOX_PAUSED; else as SandboxSockets::Enter.
-  absl::StatusOr<std::unique_ptr<SandboxSockets::Place>> EnterSockets(SandboxSockets::Ended ended)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<std::unique_ptr<SandboxSockets::Place>> EnterSockets(
+      const SandboxSockets::Ended& ended) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // What its connections are judged by from its return on, and how many were cut.
   // FAILED_PRECONDITION with reason EGRESS_NOT_SET_UP, SANDBOX_STOPPED; else errors of
