@@ -15,6 +15,8 @@ namespace {
 
 constexpr char kFullRule[] = "full";
 constexpr size_t kMethodBytesMax = 32;
+// It is kept twice, recorded, and shown with its sandbox in lists.
+constexpr size_t kTextBytesMax = size_t{128} << 10;
 // Of ssh, HTTP, HTTPS and git. A port that is served for all addresses cannot be a payload's own,
 // so there are no others without a rule.
 constexpr std::array<uint16_t, 4> kFullPorts = {22, 80, 443, 9418};
@@ -48,6 +50,22 @@ absl::Status CheckLimits(const EgressLimits& limits) {
   return absl::OkStatus();
 }
 
+size_t BytesOf(const std::vector<std::string>& texts) {
+  size_t bytes = 0;
+  for (const std::string& text : texts) bytes += text.size();
+  return bytes;
+}
+
+absl::Status CheckTextBytes(const EgressPolicy& policy) {
+  size_t bytes = BytesOf(policy.presets) + BytesOf(policy.private_ranges_allowed);
+  for (const EgressRule& rule : policy.rules) {
+    bytes += rule.name.size() + rule.host.size() + BytesOf(rule.methods) + BytesOf(rule.paths);
+  }
+  if (bytes <= kTextBytesMax) return absl::OkStatus();
+  return Wrong("rules", absl::StrCat("all texts of a policy have at most ", kTextBytesMax,
+                                     " bytes; these have ", bytes));
+}
+
 absl::Status CheckSizes(const EgressPolicy& policy) {
   RETURN_IF_ERROR(CheckLimits(policy.limits));
   switch (policy.mode) {
@@ -71,7 +89,7 @@ absl::Status CheckSizes(const EgressPolicy& policy) {
   if (policy.private_ranges_allowed.size() > kEgressRangesMax) {
     return Wrong("private_ranges_allowed", absl::StrCat("at most ", kEgressRangesMax));
   }
-  return absl::OkStatus();
+  return CheckTextBytes(policy);
 }
 
 bool IsRuleName(absl::string_view name) {

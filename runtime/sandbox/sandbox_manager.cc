@@ -197,7 +197,7 @@ SandboxInfo SandboxManager::Describe(const Entry& entry) {
   info.seccomp = entry.options.seccomp.value_or(kDefaultSeccompTier);  // decided at creation
   info.seccomp_digest = entry.options.seccomp_digest;
   info.egress = EgressInForce(entry.options);
-  info.egress_etag = EgressEtag(info.egress);
+  info.egress_etag = entry.egress_etag;
   if (entry.snapshot.has_value()) {
     info.snapshot = entry.snapshot->digest;
     info.commit = entry.snapshot->commit;
@@ -238,6 +238,7 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::Assemble(const std::string
   RETURN_IF_ERROR(LeaseCaches(&entry.options, &blueprint));
   ASSIGN_OR_RETURN(entry.sandbox, Sandbox::Start(deps_, std::move(blueprint)));
   RETURN_IF_ERROR(RecordOrEnd(entry));
+  entry.egress_etag = EgressEtag(EgressInForce(options));
   return entry;
 }
 

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "base/work_queue.h"
 #include "linux/file_io.h"
+#include "sandbox/egress_json.h"
 #include "sandbox/sandbox_manager.h"
 #include "snapshot/directory_list.h"
 
@@ -64,6 +65,7 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::AdoptOne(SandboxTraces tra
   }
   traces.unusable.Update(LeaseCachesAgain(row.options.caches, &blueprint));
   OpenLog(row.id, row.options);  // its commands run
+  entry.egress_etag = EgressEtag(EgressInForce(row.options));
   entry.sandbox = Sandbox::Adopt(deps_, blueprint, devices, traces);
   return entry;
 }

@@ -63,7 +63,7 @@ absl::StatusOr<EgressUpdate> SandboxManager::UpdateEgress(absl::string_view id,
   const absl::Cleanup given = [&] { before.egress_turn->Give(); };
   ASSIGN_OR_RETURN(const Entry entry, CopyEntry(id, viewer));
   const EgressPolicy& old = EgressInForce(entry.options);
-  if (etag.has_value() && *etag != EgressEtag(old)) return EtagMismatch(EgressEtag(old));
+  if (etag.has_value() && *etag != entry.egress_etag) return EtagMismatch(entry.egress_etag);
   EgressUpdate update{policy, EgressEtag(policy)};
   ASSIGN_OR_RETURN(update.connections_cut, entry.sandbox->ReplaceEgress(policy));
   if (deps_.state != nullptr) {
@@ -77,6 +77,7 @@ absl::StatusOr<EgressUpdate> SandboxManager::UpdateEgress(absl::string_view id,
   const auto it = entries_.find(id);
   if (it == entries_.end()) return Missing(id);  // deleted meanwhile
   it->second.options.egress_now = policy;
+  it->second.egress_etag = update.etag;
   return update;
 }
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/work_queue.h"
+#include "sandbox/egress_json.h"
 #include "sandbox/sandbox_errors.h"
 #include "sandbox/sandbox_manager.h"
 
@@ -66,6 +67,7 @@ absl::StatusOr<SandboxManager::Entry> SandboxManager::AssembleChild(
   ASSIGN_OR_RETURN(std::unique_ptr<Disk> disk, deps_.disks->Attach(*std::move(image)));
   ASSIGN_OR_RETURN(entry.sandbox, Sandbox::Start(deps_, std::move(blueprint), std::move(disk)));
   RETURN_IF_ERROR(RecordOrEnd(entry));
+  entry.egress_etag = EgressEtag(EgressInForce(child.options));
   return entry;
 }
 

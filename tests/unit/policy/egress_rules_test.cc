@@ -238,6 +238,11 @@ TEST(EgressFaults, EverythingThatCanGrowHasALimit) {
     policy.limits.connections_max = connections;
     EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "limits.connections_max");
   }
+  policy = AllowList(std::vector<EgressRule>(kEgressRulesMax, rule));
+  for (EgressRule& one : policy.rules) one.paths = {"/" + std::string(140, 'x')};
+  EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "rules") << "its bytes";
+  policy.rules.resize(kEgressRulesMax / 2);
+  EXPECT_TRUE(EgressRules::Compile(policy, {}).ok());
   policy = AllowList({rule, rule});
   policy.rules[0].ports.assign(kEgressPortsMax, 1000);
   policy.rules[1].ports.clear();
