@@ -255,7 +255,7 @@ class SandboxManager {
     std::shared_ptr<TimedTurn> turn = std::make_shared<TimedTurn>();
     // Held by who replaces its egress policy, and while it begins anew.
     std::shared_ptr<TimedTurn> egress_turn = std::make_shared<TimedTurn>();
-    std::string egress_etag = "";  // of EgressInForce: not worked out anew for each list
+    std::string egress_etag = {};  // of EgressInForce: not worked out anew for each list
   };
 
   // A request id is its owner's own: others may use the same and learn nothing of it.
