@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <climits>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -53,10 +54,21 @@ std::vector<IpAddress> AddressesOf(const ares_addrinfo& found) {
   return v4;
 }
 
+uint32_t TtlOf(const ares_addrinfo& found) {
+  int least = INT_MAX;
+  for (const auto* node = found.nodes; node != nullptr; node = node->ai_next) {
+    least = std::min(least, node->ai_ttl);
+  }
+  for (const auto* alias = found.cnames; alias != nullptr; alias = alias->next) {
+    least = std::min(least, alias->ttl);
+  }
+  return static_cast<uint32_t>(std::max(least, 0));
+}
+
 }  // namespace
 
 struct HostResolver::Lookup {
-  std::vector<IpAddress> addresses;
+  ResolvedName name;
   bool answered = false;
   asio::steady_timer* give_up = nullptr;  // null: nobody waits any more
 };
@@ -157,14 +169,14 @@ void HostResolver::Answered(void* argument, int status, int /*timeouts*/, ares_a
   const std::unique_ptr<std::shared_ptr<Lookup>> mine(
       static_cast<std::shared_ptr<Lookup>*>(argument));
   Lookup& lookup = **mine;
-  if (status == ARES_SUCCESS && found != nullptr) lookup.addresses = AddressesOf(*found);
+  if (status == ARES_SUCCESS && found != nullptr)
+    lookup.name = {AddressesOf(*found), TtlOf(*found)};
   if (found != nullptr) ares_freeaddrinfo(found);
   lookup.answered = true;
   if (lookup.give_up != nullptr) lookup.give_up->cancel();
 }
 
-awaitable<std::vector<IpAddress>> HostResolver::Resolve(HostName name,
-                                                        asio::steady_timer* give_up) {
+awaitable<ResolvedName> HostResolver::Resolve(HostName name, asio::steady_timer* give_up) {
   const auto lookup = std::make_shared<Lookup>();
   lookup->give_up = give_up;
   give_up->expires_after(kAtMost);
@@ -180,7 +192,7 @@ awaitable<std::vector<IpAddress>> HostResolver::Resolve(HostName name,
     (void)co_await give_up->async_wait(kAsTuple);
   }
   lookup->give_up = nullptr;
-  co_return lookup->addresses;
+  co_return lookup->name;
 }
 
 }  // namespace glovebox

@@ -17,8 +17,14 @@
 
 namespace glovebox {
 
-// One thread. Nothing is kept: every connection asks anew, and dials what it was answered. A name
-// is asked for as it is, without search domains and without /etc/hosts.
+// What a name server answered.
+struct ResolvedName {
+  std::vector<IpAddress> addresses;
+  uint32_t ttl_seconds = 0;  // how long it may be kept: the least of all its parts (RFC 1035)
+};
+
+// One thread. Nothing is kept. A name is asked for as it is, without search domains and without
+// /etc/hosts.
 class HostResolver {
  public:
   static constexpr size_t kAddressesMax = 16;
@@ -33,7 +39,7 @@ class HostResolver {
 
   // At most kAddressesMax addresses, IPv4 first: a host whose IPv6 leads nowhere is common. Empty:
   // there is none, or no answer in time. `give_up`, which outlives the call, can be cancelled.
-  awaitable<std::vector<IpAddress>> Resolve(HostName name, asio::steady_timer* give_up);
+  awaitable<ResolvedName> Resolve(HostName name, asio::steady_timer* give_up);
 
  private:
   struct Direction {

@@ -67,6 +67,7 @@ class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection>
   bool HostFits() const;
   bool JudgeHttp();
   awaitable<bool> Dial();
+  awaitable<std::vector<IpAddress>> Resolve();
   awaitable<bool> Connect(const IpAddress& address);
   awaitable<bool> Reply();
   awaitable<void> Relay();

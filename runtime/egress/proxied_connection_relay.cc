@@ -10,6 +10,7 @@
 #include <exception>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "egress/proxied_connection.h"
@@ -30,7 +31,7 @@ constexpr int kTurnPieces = 2;  // in a row, before others have their turn
 awaitable<bool> ProxiedConnection::Dial() {
   std::vector<IpAddress> addresses = {asked_.address};
   if (asked_.name.has_value()) {
-    addresses = co_await shared_->resolver->Resolve(*asked_.name, &lookup_);
+    addresses = co_await Resolve();
     if (ended_) co_return false;
     if (addresses.empty()) {
       co_return co_await Fail("its name has no address");
@@ -53,7 +54,17 @@ awaitable<bool> ProxiedConnection::Dial() {
     }
     if (ended_) co_return false;
   }
+  if (asked_.name.has_value()) sandbox_->answers.Forget(*asked_.name);
   co_return co_await Fail("it does not answer");
+}
+
+awaitable<std::vector<IpAddress>> ProxiedConnection::Resolve() {
+  const auto* const kept = sandbox_->answers.Find(*asked_.name, shared_->clock->MonotonicNanos());
+  if (kept != nullptr) co_return *kept;
+  ResolvedName found = co_await shared_->resolver->Resolve(*asked_.name, &lookup_);
+  sandbox_->answers.Keep(*asked_.name, found.addresses, found.ttl_seconds,
+                         shared_->clock->MonotonicNanos());
+  co_return std::move(found.addresses);
 }
 
 awaitable<bool> ProxiedConnection::Connect(const IpAddress& address) {

@@ -12,6 +12,7 @@
 #include "egress/egress_link.h"
 #include "egress/egress_wire.h"
 #include "egress/host_resolver.h"
+#include "egress/kept_answers.h"
 #include "egress/net_io.h"
 #include "egress/rate_budget.h"
 #include "egress/synthetic_names.h"
@@ -61,6 +62,7 @@ struct SandboxEgress {
   const uint64_t number;
   std::shared_ptr<const EgressRules> rules;
   SyntheticNames names;
+  KeptAnswers answers;
   RateBudget connection_rate;
   RateBudget question_rate;
   RateBudget refusal_rate;

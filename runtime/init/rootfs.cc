@@ -394,12 +394,14 @@ void Rootfs::LimitNamespaces() {
   user_sysctls_.Reset();
 }
 
-void Rootfs::AllowAnyPort() {
-  constexpr SetupStep kStep = SetupStep::kAnyPort;
-  constexpr const char* kName = "ip_unprivileged_port_start";
-  UniqueFd fd(static_cast<int>(
-      Require(raw::OpenAt(network_sysctls_.get(), kName, O_WRONLY | O_CLOEXEC), kStep, kName)));
-  Require(raw::Write(fd.get(), "0", 1), kStep, kName);
+void Rootfs::SetNetworkSysctls() {
+  const auto set = [this](SetupStep step, const char* name, const char* value, size_t size) {
+    UniqueFd fd(static_cast<int>(
+        Require(raw::OpenAt(network_sysctls_.get(), name, O_WRONLY | O_CLOEXEC), step, name)));
+    Require(raw::Write(fd.get(), value, size), step, name);
+  };
+  set(SetupStep::kAnyPort, "ip_unprivileged_port_start", "0", 1);
+  if (plan_.plan().way_out != 0) set(SetupStep::kNoPacing, "tcp_congestion_control", "reno", 4);
   network_sysctls_.Reset();
 }
 

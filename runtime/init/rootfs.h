@@ -25,7 +25,7 @@ class Rootfs {
   void MountTmp();
   void MountResolver();
   void LimitNamespaces();
-  void AllowAnyPort();
+  void SetNetworkSysctls();
   void PivotRoot();
   void DetachOldRoot();
   void CheckRoot();

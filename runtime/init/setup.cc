@@ -79,7 +79,7 @@ long RunSetup(const PlanReader& plan) {
   long diag = OpenDiag();
   // Both through descriptors from before the mask; the last namespace is made.
   rootfs.LimitNamespaces();
-  rootfs.AllowAnyPort();
+  rootfs.SetNetworkSysctls();
   rootfs.PivotRoot();
   rootfs.DetachOldRoot();
   rootfs.CheckRoot();

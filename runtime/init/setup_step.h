@@ -49,6 +49,8 @@ namespace glovebox {
     "user.max_*_namespaces = 0: holds even without the filter")                                    \
   X(kAnyPort, "any_port", 'I',                                                                     \
     "net.ipv4.ip_unprivileged_port_start = 0: servers inside may have any port")                   \
+  X(kNoPacing, "no_pacing", 'I',                                                                   \
+    "with a way out: net.ipv4.tcp_congestion_control = reno; nothing here has a distance to go")   \
   X(kPivotRoot, "pivot_root", 'I', "before anything of the image is opened by path")               \
   X(kDetachOldRoot, "detach_old_root", 'I', "nothing of the stage stays reachable")                \
   X(kCheckRoot, "check_root", 'I',                                                                 \

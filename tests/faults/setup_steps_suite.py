@@ -48,6 +48,7 @@ PLACES = {
     "route_out": (INIT, r"socket\(AF_NETLINK, SOCK_RAW\|SOCK_CLOEXEC, NETLINK_ROUTE"),
     "limit_namespaces": (INIT, r'openat\(\d+, "max_uts_namespaces"'),
     "any_port": (INIT, r'openat\(\d+, "ip_unprivileged_port_start"'),
+    "no_pacing": (INIT, r'openat\(\d+, "tcp_congestion_control"'),
     "pivot_root": (INIT, r"pivot_root\("),
     "detach_old_root": (INIT, r'umount2\("\.", MNT_DETACH'),
     "check_root": (INIT, r'statfs\("/",'),

@@ -40,7 +40,8 @@ def serve_tcp(address, port):
 def serve_names(address, name, leads_to):
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind((address, 53))
-    world.NameServer(sock).names[name] = [leads_to]
+    server = world.NameServer(sock)
+    server.names[name], server.seconds[name] = [leads_to], 3600
     print("serves", flush=True)
     signal.pause()
 

@@ -69,13 +69,12 @@ def peer(name, arguments):
 
 
 def measure(ways, rounds, counts):
-    """A value of each round: {(way, what): values}, and what the name server takes. `ways`: (function, host, proxy) by name."""
+    """A value of each round: {(way, what): values}. `ways`: (function, host, proxy) by name."""
     taken = {}
     for _ in range(rounds):
         for what in MEASURES:
             for name, (act, host, proxy) in ways.items():
                 taken.setdefault((name, what), []).append(act(what, host, proxy, counts[what]))
-        taken.setdefault("questions", []).append(run()("questions", NAME_SERVER, 0, counts["connect"]))
     return taken
 
 
@@ -130,5 +129,3 @@ def compare(world, gloveboxd, sandboxes, rounds, counts):
         taken = measure(ways, rounds, counts)
     print_table("Medians of the rounds:", ways, absent, taken, median)
     print_table("The best round of each:", ways, {}, taken, best)
-    print(f"\nA and AAAA of a name, which the proxy asks for before each connection by name, take this run's name server "
-          f"{statistics.median(taken['questions']):.0f} µs, at best {min(taken['questions']):.0f}.", flush=True)

@@ -16,7 +16,7 @@ ALLOWED = policy(ALLOW_LIST, [
     rule("*.wild.example", TLS), rule("six.example", TCP, [22]), rule("mixed.example", TCP, [22]),
     rule("private.example", TCP, [22, 80, 443]), rule("metadata.example", TCP, [80]), rule("loop.example", TCP, [22, 80, 443]),
     rule("own.example", TCP, [22, 80, 443]), rule("mapped.example", TCP, [22]), rule("translated.example", TCP, [22]),
-    rule("rebinding.example", TCP, [22]), rule("slow.example", TCP, [9]),
+    rule("rebinding.example", TCP, [22]), rule("kept.example", TCP, [22]), rule("slow.example", TCP, [9]),
     rule("read.example", HTTP, [8080, 80], ["GET"], ["/a/*", "/b/**"], name="read")])
 EVERYTHING = policy(FULL)
 
@@ -35,6 +35,7 @@ class EgressCase(unittest.TestCase):
             "own.example": [HOST4, HOST6], "mapped.example": ["::ffff:127.0.0.1", "::ffff:93.184.216.34"],
             "translated.example": ["64:ff9b::7f00:1", "2002:7f00:1::1"], "read.example": [ORIGIN4],
             "rebinding.example": lambda kind: next(rebinding) if kind == 1 else []})
+        cls.world.dns.seconds["kept.example"] = 3600
         cls.proxy = Proxy(PROGRAM, [DNS4])
 
     @classmethod

@@ -8,8 +8,8 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from case import EgressCase
-from proxy import NO_RULE, PRIVATE
+from case import ALLOWED, EgressCase
+from proxy import ALLOW_LIST, NO_RULE, PRIVATE, REMOVE, Sandbox, policy
 from world import DNS4, HOST4, HOST6, ORIGIN4, ORIGIN6, OTHER4
 
 NOBODY_THERE = ("10.0.0.5", "172.16.0.5", "192.168.0.5", "100.64.0.5", "169.254.169.254", "127.0.0.1", "0.0.0.0", HOST4,
@@ -121,6 +121,31 @@ class DestinationsTest(EgressCase):
             client.close()
             self.assertTrue(self.denied(self.by_name("rebinding.example", 22)))
         self.assertEqual(len(self.world.echo[22].seen), 1)
+
+    def test_answers_are_kept_for_one_sandbox_and_judged_at_each_connection(self):
+        self.world.dns.names["kept.example"] = [ORIGIN4]
+        for _ in range(3):
+            with self.by_name("kept.example", 22) as client:
+                self.assertTrue(self.echoes(client))
+        questions = [("kept.example", 1), ("kept.example", 28)]
+        self.assertEqual(sorted(self.world.dns.asked), questions, "once")
+        other, mine = Sandbox(), self.sandbox
+        self.addCleanup(other.close)
+        self.addCleanup(lambda: self.proxy.order(REMOVE, other.number))
+        self.assertFalse(other.add(self.proxy, ALLOWED)["failed"])
+        self.world.dns.names["kept.example"] = ["10.0.0.5"]
+        self.world.dns.asked.clear()
+        with self.by_name("kept.example", 22) as client:
+            self.assertTrue(self.echoes(client), "as it was answered")
+        self.assertEqual(self.world.dns.asked, [])
+        self.sandbox = other
+        self.assertTrue(self.denied(self.by_name("kept.example", 22)), "it has asked for itself, and is refused")
+        self.assertEqual(sorted(self.world.dns.asked), questions)
+        self.sandbox = mine
+        self.assertFalse(mine.replace(self.proxy, policy(ALLOW_LIST, []))["failed"])
+        client, head = self.tunnel("kept.example:22")
+        client.close()
+        self.assertIn(b"403", head, "what is kept allows nothing")
 
     def test_names_with_special_addresses_are_refused(self):
         for name, port in (("private.example", 80), ("metadata.example", 80), ("loop.example", 443), ("own.example", 80),
