@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """What sandboxes reach, and what not, with the whole product: the daemon, its proxy, init, the CLI."""
 
+import json
 import os
 import pathlib
 import re
+import socket
 import unittest
+import urllib.request
 
 import daemon
 from egress_case import HOST4, ORIGIN4, ORIGIN6, EgressCase
@@ -149,6 +152,22 @@ class Policies(EgressCase):
         self.assertFalse(self.reaches(sandbox))
         self.told("egress", sandbox, "--allow", "good.example:80")
         self.assertTrue(self.reaches(sandbox))
+
+    def test_limits_are_given_and_added_by_name(self):
+        sandbox = self.create("--allow", "good.example:22", "--egress-limit", "connections=1", "--egress-limit", "sent=1GiB")
+        policy = json.loads(self.ok("egress", "--json", sandbox))["policy"]
+        self.assertEqual((policy["limits"]["connections_max"], policy["limits"]["sent_bytes_max"]), (1, 1 << 30))
+        two = ("import socket\na = socket.create_connection(('good.example', 22))\na.sendall(b'x')\nassert a.recv(1)\n"
+               "b = socket.create_connection(('good.example', 22))\nb.sendall(b'x')\nprint(b.recv(1))")
+        self.assertNotIn("b'x'", self.run_in(sandbox, "python3", "-c", two).stdout.decode())
+        alone = self.daemon.cli("egress", sandbox, "--limit", "connections=2")
+        self.assertEqual(alone.returncode, 2)
+        self.assertIn("say what is allowed", alone.stderr.decode())
+        self.ok("egress", sandbox, "--add", "--limit", "connections=2")
+        policy = json.loads(self.ok("egress", "--json", sandbox))["policy"]
+        self.assertEqual((policy["limits"]["connections_max"], policy["limits"]["sent_bytes_max"]), (2, 1 << 30))
+        self.assertEqual([rule["host"] for rule in policy["rules"]], ["good.example"])
+        self.assertEqual(self.run_in(sandbox, "python3", "-c", two).stdout.decode(), "b'x'\n")
 
     def test_a_sandbox_without_a_way_out_is_given_none(self):
         sandbox = self.create()

@@ -31,10 +31,11 @@ constexpr char kEgress[] = "egress";
 
 absl::StatusOr<std::optional<v1::EgressPolicy>> Asked(const Options& options) {
   if (!options.none) {
-    ASSIGN_OR_RETURN(auto policy, BuildEgress(options.egress));
+    ASSIGN_OR_RETURN(auto policy, BuildEgress(options.egress, options.add ? EgressUse::kAddition
+                                                                          : EgressUse::kWhole));
     if (options.add && (!policy.has_value() || !options.egress.mode.empty())) {
       return absl::InvalidArgumentError(
-          "--add goes with --allow, --preset and --allow-private alone");
+          "--add goes with --allow, --preset, --allow-private and --limit alone");
     }
     return policy;
   }
@@ -42,7 +43,7 @@ absl::StatusOr<std::optional<v1::EgressPolicy>> Asked(const Options& options) {
   const bool alone = none.mode.empty() || none.mode == "none";
   if (!alone || options.add) return absl::InvalidArgumentError("--none goes with no other option");
   none.mode = "none";
-  return BuildEgress(none);
+  return BuildEgress(none, EgressUse::kWhole);
 }
 
 // What is there already is not added again.
@@ -74,6 +75,7 @@ absl::Status AddTo(const v1::Sandbox& sandbox, const v1::EgressPolicy& more,
       policy.mutable_rules());
   AddMissing(more.presets(), same, policy.mutable_presets());
   AddMissing(more.private_ranges_allowed(), same, policy.mutable_private_ranges_allowed());
+  policy.mutable_limits()->MergeFrom(more.limits());  // those that are named
   request->set_etag(sandbox.egress_etag());
   return absl::OkStatus();
 }
@@ -134,7 +136,8 @@ void AddEgress(Verb app, Invocation& invocation) {
                       "  glovebox egress 3f2a --add --preset npm",
                       [&invocation, options] { return Egress(invocation, *options); });
   verb.AddOption("ID", options->id, "Sandbox").Required();
-  AddEgressOptions(verb, "--mode,--egress", "--preset,--allow-preset", options->egress);
+  AddEgressOptions(verb, {"--mode,--egress", "--preset,--allow-preset", "--limit,--egress-limit"},
+                   options->egress);
   verb.AddFlag("--none", options->none, "As --mode none: nothing any more");
   verb.AddFlag("--add", options->add, "Besides what is allowed already, instead of it");
 }

@@ -110,7 +110,7 @@ void AddCreateOptions(Verb verb, SandboxOptions& options) {
   verb.AddOption("--seccomp", options.seccomp,
                  "System calls that commands may make: strict, build (default), nested, i386")
       .TypeName("TIER");
-  AddEgressOptions(verb, "--egress", "--allow-preset", options.egress);
+  AddEgressOptions(verb, {"--egress", "--allow-preset", "--egress-limit"}, options.egress);
 }
 
 absl::StatusOr<v1::CreateSandboxRequest> BuildCreateRequest(const SandboxOptions& options) {
@@ -138,7 +138,8 @@ absl::StatusOr<v1::CreateSandboxRequest> BuildCreateRequest(const SandboxOptions
     RETURN_IF_ERROR(AddCache(cache, request.add_caches()));
   }
   for (const std::string& one : options.require) request.add_require(one);
-  ASSIGN_OR_RETURN(std::optional<v1::EgressPolicy> egress, BuildEgress(options.egress));
+  ASSIGN_OR_RETURN(std::optional<v1::EgressPolicy> egress,
+                   BuildEgress(options.egress, EgressUse::kWhole));
   if (egress.has_value()) *request.mutable_egress() = *std::move(egress);
   if (options.root_inside) request.mutable_profile()->set_root_inside(true);
   if (!options.seccomp.empty()) {

@@ -11,6 +11,7 @@
 #include "policy/host_name.h"
 #include "policy/ip_address.h"
 #include "tools/glovebox/port_argument.h"
+#include "tools/glovebox/sizes.h"
 
 namespace glovebox {
 namespace {
@@ -31,10 +32,38 @@ absl::StatusOr<v1::EgressMode> ParseMode(absl::string_view text) {
                                                  "\" is no mode: give none, allow-list or full"));
 }
 
+absl::Status WrongLimit(absl::string_view text, absl::string_view why) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("limit \"", EscapeForPeople(text, 80), "\": ", why));
+}
+
+// One NAME=VALUE. What a value may be beyond its form is the daemon's to say.
+absl::Status SetLimit(absl::string_view text, v1::EgressLimits* limits) {
+  const size_t equals = text.find('=');
+  if (equals == absl::string_view::npos) return WrongLimit(text, "give NAME=VALUE");
+  const absl::string_view name = text.substr(0, equals);
+  const absl::string_view value = text.substr(equals + 1);
+  if (name == "connections" || name == "rate") {
+    const absl::StatusOr<uint64_t> count = ParseCount(value, UINT32_MAX);
+    if (!count.ok()) return WrongLimit(text, count.status().message());
+    const auto number = static_cast<uint32_t>(*count);
+    name == "rate" ? limits->set_connections_per_second(number)
+                   : limits->set_connections_max(number);
+    return absl::OkStatus();
+  }
+  if (name != "sent" && name != "received") {
+    return WrongLimit(text, "there are connections, rate, sent and received");
+  }
+  const absl::StatusOr<uint64_t> bytes = ParseSize(value);
+  if (!bytes.ok()) return WrongLimit(text, bytes.status().message());
+  name == "sent" ? limits->set_sent_bytes_max(*bytes) : limits->set_received_bytes_max(*bytes);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
-void AddEgressOptions(Verb verb, const char* mode, const char* preset, EgressOptions& options) {
-  verb.AddOption(mode, options.mode,
+void AddEgressOptions(Verb verb, const EgressOptionNames& names, EgressOptions& options) {
+  verb.AddOption(names.mode, options.mode,
                  "What commands may reach: none (default), allow-list, full (anything public)")
       .TypeName("MODE");
   verb.AddOption("--allow", options.allow,
@@ -42,7 +71,7 @@ void AddEgressOptions(Verb verb, const char* mode, const char* preset, EgressOpt
                  "repeated, implies allow-list")
       .TypeName("HOST[:PORT[,PORT]]")
       .Repeated();
-  verb.AddOption(preset, options.presets,
+  verb.AddOption(names.preset, options.presets,
                  "Hosts of a reviewed list, e.g. pypi, npm, debian; may be repeated, implies "
                  "allow-list")
       .TypeName("NAME")
@@ -51,6 +80,11 @@ void AddEgressOptions(Verb verb, const char* mode, const char* preset, EgressOpt
                  "Private addresses that those hosts may have, where the node permits it; may be "
                  "repeated")
       .TypeName("CIDR")
+      .Repeated();
+  verb.AddOption(names.limit, options.limits,
+                 "Limit of all connections: connections=N at once, rate=N new ones in a second, "
+                 "sent=SIZE and received=SIZE in all; may be repeated")
+      .TypeName("NAME=VALUE")
       .Repeated();
 }
 
@@ -88,10 +122,14 @@ absl::StatusOr<std::vector<v1::EgressRule>> ParseAllow(absl::string_view text) {
   return rules;
 }
 
-absl::StatusOr<std::optional<v1::EgressPolicy>> BuildEgress(const EgressOptions& options) {
+absl::StatusOr<std::optional<v1::EgressPolicy>> BuildEgress(const EgressOptions& options,
+                                                            EgressUse use) {
   const bool list = !options.allow.empty() || !options.presets.empty();
   if (options.mode.empty() && !list && options.private_ranges.empty()) {
-    return std::optional<v1::EgressPolicy>();
+    if (options.limits.empty()) return std::optional<v1::EgressPolicy>();
+    if (use == EgressUse::kWhole) {
+      return WrongLimit(options.limits[0], "say what is allowed, too; without it nothing would be");
+    }
   }
   v1::EgressPolicy policy;
   policy.set_mode(v1::EGRESS_MODE_ALLOW_LIST);
@@ -114,6 +152,9 @@ absl::StatusOr<std::optional<v1::EgressPolicy>> BuildEgress(const EgressOptions&
           "--allow-private \"", EscapeForPeople(range, 80), "\": ", parsed.status().message()));
     }
     policy.add_private_ranges_allowed(range);
+  }
+  for (const std::string& limit : options.limits) {
+    RETURN_IF_ERROR(SetLimit(limit, policy.mutable_limits()));
   }
   return std::optional<v1::EgressPolicy>(std::move(policy));
 }

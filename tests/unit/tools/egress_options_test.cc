@@ -25,7 +25,7 @@ std::string Rules(const std::string& text) {
 }
 
 v1::EgressPolicy Built(const EgressOptions& options) {
-  const auto policy = BuildEgress(options);
+  const auto policy = BuildEgress(options, EgressUse::kWhole);
   EXPECT_TRUE(policy.ok()) << policy.status();
   EXPECT_TRUE(policy->has_value());
   return policy.ok() && policy->has_value() ? **policy : v1::EgressPolicy();
@@ -55,7 +55,7 @@ TEST(EgressOptionsTest, WhatIsNoNameOrPortIsRefusedWithWhatWouldBeRight) {
 }
 
 TEST(EgressOptionsTest, HostsAndPresetsMakeItAnAllowList) {
-  const auto nothing = BuildEgress({});
+  const auto nothing = BuildEgress({}, EgressUse::kWhole);
   ASSERT_TRUE(nothing.ok());
   EXPECT_FALSE(nothing->has_value());
   EXPECT_EQ(Built({.mode = "full"}).mode(), v1::EGRESS_MODE_FULL);
@@ -72,10 +72,32 @@ TEST(EgressOptionsTest, HostsAndPresetsMakeItAnAllowList) {
 }
 
 TEST(EgressOptionsTest, WhatContradictsItselfIsRefused) {
-  EXPECT_FALSE(BuildEgress({.mode = "full", .allow = {"a.example"}}).ok());
-  EXPECT_FALSE(BuildEgress({.mode = "none", .presets = {"pypi"}}).ok());
-  EXPECT_FALSE(BuildEgress({.mode = "allow_list"}).ok());
-  EXPECT_FALSE(BuildEgress({.private_ranges = {"10.1.0.0"}}).ok());
+  const auto is_built = [](const EgressOptions& options) {
+    return BuildEgress(options, EgressUse::kWhole).ok();
+  };
+  EXPECT_FALSE(is_built({.mode = "full", .allow = {"a.example"}}));
+  EXPECT_FALSE(is_built({.mode = "none", .presets = {"pypi"}}));
+  EXPECT_FALSE(is_built({.mode = "allow_list"}));
+  EXPECT_FALSE(is_built({.private_ranges = {"10.1.0.0"}}));
+}
+
+TEST(EgressOptionsTest, LimitsHaveNamesAndGoWithWhatIsAllowed) {
+  const v1::EgressLimits limits =
+      Built({.mode = "full", .limits = {"connections=8", "rate=2", "sent=1MiB", "received=2g"}})
+          .limits();
+  EXPECT_EQ(limits.connections_max(), 8u);
+  EXPECT_EQ(limits.connections_per_second(), 2u);
+  EXPECT_EQ(limits.sent_bytes_max(), uint64_t{1} << 20);
+  EXPECT_EQ(limits.received_bytes_max(), uint64_t{2} << 30);
+  EXPECT_FALSE(Built({.mode = "full"}).has_limits());
+  EXPECT_TRUE(BuildEgress({.limits = {"rate=2"}}, EgressUse::kAddition).ok());
+  EXPECT_FALSE(BuildEgress({.limits = {"rate=2"}}, EgressUse::kWhole).ok());
+  for (const char* wrong : {"", "rate", "rate=", "rate=0", "rate=-1", "rate=2s", "sent=", "sent=x",
+                            "connections=4294967296", "bytes=1", "\x1b=1"}) {
+    const auto policy = BuildEgress({.mode = "full", .limits = {wrong}}, EgressUse::kWhole);
+    EXPECT_TRUE(absl::IsInvalidArgument(policy.status())) << wrong;
+    EXPECT_EQ(policy.status().message().find('\x1b'), absl::string_view::npos);
+  }
 }
 
 TEST(EgressOptionsTest, CreateCarriesThePolicy) {
