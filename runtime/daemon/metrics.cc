@@ -15,6 +15,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "base/status.h"
+#include "egress/refusal_words.h"
 #include "linux/file_io.h"
 
 namespace glovebox {
@@ -30,12 +31,19 @@ double ResidentBytes() {
   return static_cast<double>(pages) * static_cast<double>(::sysconf(_SC_PAGESIZE));
 }
 
-prometheus::MetricFamily Single(const char* name, const char* help, prometheus::MetricType type,
-                                double value) {
+double Total(uint64_t value) { return static_cast<double>(value); }
+
+prometheus::MetricFamily Family(const char* name, const char* help, prometheus::MetricType type) {
   prometheus::MetricFamily family;
   family.name = name;
   family.help = help;
   family.type = type;
+  return family;
+}
+
+prometheus::MetricFamily Single(const char* name, const char* help, prometheus::MetricType type,
+                                double value) {
+  prometheus::MetricFamily family = Family(name, help, type);
   prometheus::ClientMetric metric;
   if (type == prometheus::MetricType::Counter) {
     metric.counter.value = value;
@@ -46,30 +54,65 @@ prometheus::MetricFamily Single(const char* name, const char* help, prometheus::
   return family;
 }
 
-// Read when they are asked for.
+void AddLabelled(const char* label, absl::string_view of, uint64_t value,
+                 prometheus::MetricFamily* family) {
+  prometheus::ClientMetric metric;
+  metric.label.push_back({label, std::string(of)});
+  metric.counter.value = Total(value);
+  family->metric.push_back(std::move(metric));
+}
+
+// Of sandboxes with a way out.
+std::vector<prometheus::MetricFamily> ConnectionFamilies(const ConnectionCounts& counts) {
+  using Type = prometheus::MetricType;
+  prometheus::MetricFamily refused = Family(
+      "glovebox_connections_refused_total",
+      "Connections and names that were refused to sandboxes, or cut, by reason; without those "
+      "that were not told",
+      Type::Counter);
+  for (const auto& [denial, count] : counts.refused) {
+    AddLabelled("reason", DenialWord(denial), count, &refused);
+  }
+  prometheus::MetricFamily bytes =
+      Family("glovebox_connection_bytes_total", "Bytes of sandboxes' connections that have ended",
+             Type::Counter);
+  AddLabelled("direction", "sent", counts.sent_bytes, &bytes);
+  AddLabelled("direction", "received", counts.received_bytes, &bytes);
+  return {Single("glovebox_connections_opened_total", "Connections of sandboxes to permitted hosts",
+                 Type::Counter, Total(counts.opened)),
+          std::move(refused), std::move(bytes),
+          Single("glovebox_connection_records_dropped_total",
+                 "Records of connections and refusals beyond the rate that is told", Type::Counter,
+                 Total(counts.untold))};
+}
+
 class LiveFigures final : public prometheus::Collectable {
  public:
-  explicit LiveFigures(std::function<ManagerCounts()> counts) : counts_(std::move(counts)) {}
+  explicit LiveFigures(std::function<LiveCounts()> counts) : counts_(std::move(counts)) {}
 
   std::vector<prometheus::MetricFamily> Collect() const override {
     using Type = prometheus::MetricType;
-    const ManagerCounts counts = counts_();
-    const auto total = [](uint64_t value) { return static_cast<double>(value); };
-    return {
-        Single("glovebox_sandboxes", "Sandboxes now", Type::Gauge, total(counts.sandboxes)),
+    const LiveCounts live = counts_();
+    const ManagerCounts& counts = live.sandboxes;
+    std::vector<prometheus::MetricFamily> families = {
+        Single("glovebox_sandboxes", "Sandboxes now", Type::Gauge, Total(counts.sandboxes)),
         Single("glovebox_sandboxes_created_total", "Sandboxes made", Type::Counter,
-               total(counts.created_total)),
+               Total(counts.created_total)),
         Single("glovebox_sandboxes_create_failed_total", "Sandboxes that could not be made",
-               Type::Counter, total(counts.create_failed_total)),
+               Type::Counter, Total(counts.create_failed_total)),
         Single("glovebox_sandboxes_deleted_total", "Sandboxes deleted", Type::Counter,
-               total(counts.deleted_total)),
+               Total(counts.deleted_total)),
         Single("glovebox_daemon_resident_bytes", "Resident memory of gloveboxd", Type::Gauge,
                ResidentBytes()),
     };
+    for (prometheus::MetricFamily& family : ConnectionFamilies(live.connections)) {
+      families.push_back(std::move(family));
+    }
+    return families;
   }
 
  private:
-  const std::function<ManagerCounts()> counts_;
+  const std::function<LiveCounts()> counts_;
 };
 
 }  // namespace
@@ -88,7 +131,7 @@ Metrics::Metrics(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Metrics::~Metrics() = default;
 
 absl::StatusOr<std::unique_ptr<Metrics>> Metrics::Serve(const std::string& listen,
-                                                        std::function<ManagerCounts()> counts) {
+                                                        std::function<LiveCounts()> counts) {
   auto state = std::make_unique<State>();
   prometheus::Registry& registry = *state->registry;
   state->live = std::make_shared<LiveFigures>(std::move(counts));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "daemon/config.h"
+#include "egress/egress_wire.h"
 #include "glovebox/v1/node.pb.h"
 #include "glovebox/v1/types.pb.h"
 #include "linux/cgroup_host.h"
@@ -21,6 +22,9 @@ v1::Capability LandlockEnforcement(int abi);
 std::vector<v1::Capability> CgroupCapabilities(const CgroupReport& report);
 // "disk_limit", and "seccomp_TIER" with the digest of its programs for each tier that is allowed.
 std::vector<v1::Capability> OtherEnforcement(const Config& config);
+
+// "egress": the way out of sandboxes, and what resolves names for them.
+v1::Capability EgressEnforcement(const EgressSetup& setup);
 
 // What this host lets one sandbox ask for.
 SandboxLimits MaximumLimits();

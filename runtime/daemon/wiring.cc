@@ -182,6 +182,7 @@ absl::Status Daemon::OpenStore(const Config& config, const KeptTraces& kept) {
 
 absl::Status Daemon::StartEgress(const Config& config) {
   ASSIGN_OR_RETURN(const EgressSetup setup, MakeEgressSetup(config, OpenFilesLimit()));
+  way_out_ = EgressEnforcement(setup);
   ASSIGN_OR_RETURN(EgressParts parts, MakeEgressParts(setup));
   ASSIGN_OR_RETURN(egress_, EgressGate::Start(std::move(parts), log_));
   connections_ = std::make_unique<ConnectionLog>(NewRandomId());
@@ -318,8 +319,9 @@ absl::StatusOr<ServerOptions> Daemon::ListenOptions(const Config& config) {
 
 absl::Status Daemon::Serve(const Config& config, const std::vector<KernelFeature>& features) {
   if (!config.metrics_listen.empty()) {
-    ASSIGN_OR_RETURN(
-        metrics_, Metrics::Serve(config.metrics_listen, [this] { return sandboxes_->Counts(); }));
+    ASSIGN_OR_RETURN(metrics_, Metrics::Serve(config.metrics_listen, [this] {
+                       return LiveCounts{sandboxes_->Counts(), connections_->Counts()};
+                     }));
     call_log_.SetMetrics(metrics_.get());
   }
   page_tokens_ = std::make_unique<PageTokens>(NewRandomId());
@@ -354,6 +356,7 @@ absl::Status Daemon::Serve(const Config& config, const std::vector<KernelFeature
   std::vector<v1::Capability> capabilities = CgroupCapabilities(report);
   std::vector<v1::Capability> enforcement = capabilities;
   enforcement.push_back(LandlockEnforcement(LandlockAbi()));
+  capabilities.push_back(way_out_);
   for (v1::Capability& other : OtherEnforcement(config)) capabilities.push_back(std::move(other));
   for (const KernelFeature& feature : features) capabilities.push_back(ToCapability(feature));
   for (const KernelFeature& duty : ProbeHostDuties(state_.path())) {

@@ -117,6 +117,7 @@ class Daemon {
   std::unique_ptr<WorkQueue> cleanup_;
   std::unique_ptr<WorkQueue> looks_after_ends_;
   std::unique_ptr<SandboxManager> sandboxes_;
+  v1::Capability way_out_;
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<AuditLog> audit_;
   std::unique_ptr<PageTokens> page_tokens_;

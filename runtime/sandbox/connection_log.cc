@@ -100,6 +100,7 @@ void ConnectionLog::Add(absl::string_view sandbox_id, absl::string_view exec_id,
     absl::MutexLock lock(&mutex_);
     const auto found = open_.find(sandbox_id);
     if (found == open_.end()) return;
+    Count(record);
     Ring* const ring = found->second.get();
     const uint64_t first = last_number_ + 1;  // of what was lost before it, or its own
     last_number_ += record.lost + 1;
@@ -123,6 +124,20 @@ void ConnectionLog::Add(absl::string_view sandbox_id, absl::string_view exec_id,
     for (std::function<void()>& call : FitIn()) calls.push_back(std::move(call));
   }
   for (const std::function<void()>& call : calls) call();
+}
+
+void ConnectionLog::Count(const EgressRecord& record) {
+  counts_.untold += record.lost;
+  if (record.outcome == EgressOutcome::kOpened) ++counts_.opened;
+  if (record.denial != EgressDenial::kNone) ++counts_.refused[record.denial];
+  if (record.outcome != EgressOutcome::kClosed) return;
+  counts_.sent_bytes += record.sent_bytes;
+  counts_.received_bytes += record.received_bytes;
+}
+
+ConnectionCounts ConnectionLog::Counts() const {
+  absl::MutexLock lock(&mutex_);
+  return counts_;
 }
 
 void ConnectionLog::Close(absl::string_view sandbox_id) {

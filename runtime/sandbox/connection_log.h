@@ -49,6 +49,15 @@ struct ConnectionLogLimits {
   size_t readers = 512;
 };
 
+// Since the daemon began, of all sandboxes.
+struct ConnectionCounts {
+  uint64_t opened = 0;
+  std::map<EgressDenial, uint64_t> refused;  // those that were cut, too
+  uint64_t sent_bytes = 0;                   // of those that have ended
+  uint64_t received_bytes = 0;               // likewise
+  uint64_t untold = 0;                       // whose records were dropped: EgressRecord.lost
+};
+
 // Thread-safe; no call waits for a reader. Outlives its readers.
 class ConnectionLog {
  public:
@@ -69,6 +78,8 @@ class ConnectionLog {
   // Ends every reader, now and later, with `why`, whatever they have not read. Before sandboxes are
   // closed because the daemon ends.
   void End(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  ConnectionCounts Counts() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   struct Selection {
     std::string sandbox_id;  // "": all that the viewer sees, also those that come later
@@ -120,9 +131,12 @@ class ConnectionLog {
   static std::optional<Item> Take(Ring* ring, Follower* follower);
   void Leave(Follower* follower) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  void Count(const EgressRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   const std::string instance_;
   const Limits limits_;
   mutable absl::Mutex mutex_;
+  ConnectionCounts counts_ ABSL_GUARDED_BY(mutex_);
   absl::Status end_ ABSL_GUARDED_BY(mutex_);
   uint64_t last_number_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -260,6 +260,51 @@ class Tells(EgressCase):
         self.assertNotIn("\x1b", self.told("net", sandbox))
 
 
+class Counted(EgressCase):
+    """What operators see of all sandboxes together."""
+
+    @classmethod
+    def setUpClass(cls):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            cls.metrics = f"127.0.0.1:{free.getsockname()[1]}"
+        cls.configuration = f'[metrics]\nlisten = "{cls.metrics}"\n'
+        super().setUpClass()
+
+    def figures(self):
+        with urllib.request.urlopen(f"http://{self.metrics}/metrics", timeout=60) as answer:
+            lines = [line.rpartition(" ") for line in answer.read().decode().splitlines() if not line.startswith("#")]
+        return {name: float(value) for name, _, value in lines}
+
+    def test_metrics_count_calls_sandboxes_and_connections(self):
+        self.assertEqual(self.figures()["glovebox_connections_opened_total"], 0)
+        sandbox = self.create("--allow", "good.example:80")
+        self.assertTrue(self.reaches(sandbox))
+        self.assertFalse(self.reaches(sandbox, "other.example"))
+        ended = daemon.wait_until(lambda: [one for one in self.records(sandbox) if one["state"] == "closed"],
+                                  "the end of the connection is told")[0]
+        figures = self.figures()
+        refused = 'glovebox_connections_refused_total{reason="NO_RULE"}'
+        self.assertEqual(figures["glovebox_connections_opened_total"], 1)
+        self.assertGreaterEqual(figures[refused], 1)
+        self.assertEqual(figures['glovebox_connection_bytes_total{direction="sent"}'], ended["sent_bytes"])
+        self.assertEqual(figures['glovebox_connection_bytes_total{direction="received"}'], ended["received_bytes"])
+        self.assertEqual(figures["glovebox_connection_records_dropped_total"], 0)
+        self.assertEqual(figures["glovebox_sandboxes"], 1)
+        self.assertEqual(figures["glovebox_execs_total"], 2)
+        self.ok("rm", "--force", sandbox)
+        later = self.figures()
+        self.assertEqual(later["glovebox_sandboxes"], 0)
+        self.assertEqual(later[refused], figures[refused], "what is gone stays counted")
+        self.assertEqual(later['glovebox_rpcs_total{code="OK",method="SandboxService/DeleteSandbox"}'], 1)
+
+    def test_the_node_tells_what_resolves_names(self):
+        told = json.loads(self.daemon.cli("preflight", "--json").stdout)["capabilities"]
+        egress = next(one for one in told if one["name"] == "egress")
+        self.assertEqual(egress["state"], "available")
+        self.assertIn("name servers: 1", egress["mechanism"])
+
+
 class Lives(EgressCase):
     def proxy(self):
         return daemon.wait_until(

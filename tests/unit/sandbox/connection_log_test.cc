@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -300,6 +301,32 @@ TEST_F(ConnectionLogTest, EveryReaderEndsWithTheDaemon) {
   EXPECT_TRUE(absl::IsUnavailable(reader->Next().status()));
   EXPECT_TRUE(
       absl::IsUnavailable(log.Follow({"", Viewer(EveryOwner{})}, std::nullopt, [] {}).status()));
+}
+
+TEST_F(ConnectionLogTest, WhatBecameOfThemIsCountedOverAllSandboxesAlsoThoseThatAreGone) {
+  ConnectionLog log(kInstance);
+  log.Open("a", "uid:1");
+  log.Open("b", "uid:2");
+  log.Add("a", "", Opened(1));
+  log.Add("b", "", Opened(2));
+  log.Add("b", "", Refused("x", 7));
+  log.Add("nobody", "", Refused("x", 100));
+  EgressRecord closed = Opened(1);
+  closed.outcome = EgressOutcome::kClosed;
+  closed.sent_bytes = 10;
+  closed.received_bytes = 3;
+  log.Add("a", "", closed);
+  closed.denial = EgressDenial::kLimit;  // cut
+  log.Add("b", "", closed);
+  log.Close("b");
+  const ConnectionCounts counts = log.Counts();
+  EXPECT_EQ(counts.opened, 2u);
+  const std::map<EgressDenial, uint64_t> refused = {{EgressDenial::kNoRule, 1},
+                                                    {EgressDenial::kLimit, 1}};
+  EXPECT_EQ(counts.refused, refused);
+  EXPECT_EQ(counts.sent_bytes, 20u);
+  EXPECT_EQ(counts.received_bytes, 6u);
+  EXPECT_EQ(counts.untold, 7u);
 }
 
 TEST_F(ConnectionLogTest, AReaderThatGoesWhileItsSandboxHasNewsLeavesNothingBehind) {
