@@ -20,8 +20,8 @@ BY_NAME = "sandbox, by name (TCP rule)"
 TARGETS = {(BY_NAME, "connect"): (2.2, None), (BY_NAME, "receive"): (None, 0.65)}
 # What they need to make a way out for the namespace of a process.
 PEERS = {"slirp4netns": ["--configure", "--mtu=65520", "--disable-host-loopback", "{pid}", "tap0"],
-         "pasta": ["--foreground", "--quiet", "--config-net", "--netns-only",
-                   "-t", "none", "-u", "none", "-T", "none", "-U", "none", "{pid}"]}
+         "pasta": ["--foreground", "--quiet", "--runas", "0", "--config-net", "--netns-only", "-t", "none", "-u", "none",
+                   "-T", "none", "-U", "none", "--netns", "/proc/self/fd/{fd}"]}
 
 
 def client(what, host, proxy, count):
@@ -44,28 +44,61 @@ def run_in(gloveboxd, sandbox):
 
 
 @contextlib.contextmanager
+def held_namespace():
+    """A process in a network namespace of its own, and what enters that."""
+    holder = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo here; exec sleep infinity"], stdout=subprocess.PIPE)
+    try:
+        holder.stdout.readline()
+        yield holder.pid, ["nsenter", f"--net=/proc/{holder.pid}/ns/net"]
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+@contextlib.contextmanager
 def peer(name, arguments):
     """A way for a namespace of its own, or why there is none."""
     program = shutil.which(name)
     if program is None:
         yield None, "not installed"
         return
-    holder = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo here; exec sleep infinity"], stdout=subprocess.PIPE)
-    holder.stdout.readline()
-    enter = ["nsenter", f"--net=/proc/{holder.pid}/ns/net"]
-    running = subprocess.Popen([program, *(one.format(pid=holder.pid) for one in arguments)], stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with held_namespace() as (pid, enter):
+        with open(f"/proc/{pid}/ns/net", "rb") as space:
+            fd = space.fileno()
+            running = subprocess.Popen([program, *(one.format(pid=pid, fd=fd) for one in arguments)], pass_fds=[fd],
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
-    def is_up():
-        return running.poll() is not None or subprocess.run([*enter, "ip", "route", "show", "default"], capture_output=True).stdout
+        def is_up():
+            route = subprocess.run([*enter, "ip", "route", "show", "default"], capture_output=True)
+            return running.poll() is not None or route.stdout
 
-    try:
-        daemon.wait_until(is_up, f"{name} makes a way")
-        yield (run(*enter), "") if running.poll() is None else (None, "did not start")
-    finally:
-        for one in (running, holder):
-            one.kill()
-            one.wait()
+        try:
+            daemon.wait_until(is_up, f"{name} makes a way")
+            if running.poll() is None:
+                yield run(*enter), ""
+            else:
+                yield None, "did not start: " + running.stderr.read().decode(errors="replace").strip().replace("\n", "; ")
+        finally:
+            running.kill()
+            running.wait()
+
+
+@contextlib.contextmanager
+def translated():
+    """As container engines have it: a veth pair to this host, which forwards and translates addresses."""
+    if shutil.which("nft") is None:
+        yield None, "nft is not installed"
+        return
+    with held_namespace() as (pid, enter):
+        pathlib.Path("/proc/sys/net/ipv4/ip_forward").write_text("1")  # of this namespace
+        for words in (["ip", "link", "add", "nat0", "type", "veth", "peer", "name", "nat1", "netns", str(pid)],
+                      ["ip", "addr", "add", "10.77.0.1/30", "dev", "nat0"], ["ip", "link", "set", "nat0", "up"],
+                      [*enter, "ip", "addr", "add", "10.77.0.2/30", "dev", "nat1"], [*enter, "ip", "link", "set", "nat1", "up"],
+                      [*enter, "ip", "route", "add", "default", "via", "10.77.0.1"],
+                      ["nft", "add table ip benchmark; add chain ip benchmark out { type nat hook postrouting priority 100; }; "
+                       "add rule ip benchmark out ip saddr 10.77.0.0/30 masquerade"]):
+            subprocess.run(words, check=True)
+        yield run(*enter), ""
 
 
 def measure(ways, rounds, counts):
@@ -120,8 +153,9 @@ def compare(world, gloveboxd, sandboxes, rounds, counts):
             "sandbox, by address (mode FULL)": (run_in(gloveboxd, sandboxes[1]), ORIGIN4, 0)}
     absent = {}
     with contextlib.ExitStack() as peers:
-        for name, arguments in PEERS.items():
-            act, why = peers.enter_context(peer(name, arguments))
+        made = {"veth and NAT": translated(), **{name: peer(name, arguments) for name, arguments in PEERS.items()}}
+        for name, way in made.items():
+            act, why = peers.enter_context(way)
             if act is None:
                 absent[name] = why
             else:
