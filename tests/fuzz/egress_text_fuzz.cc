@@ -1,11 +1,13 @@
-// Names, addresses, ranges, paths, patterns and presets: what is taken has one spelling and is what
-// it says.
+// Names, addresses, ranges, paths, patterns, URLs and presets: what is taken has one spelling and
+// is what it says.
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "policy/egress_presets.h"
 #include "policy/egress_rules.h"
+#include "policy/repository_url.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/fuzz/targets.h"
 
@@ -59,12 +61,30 @@ void CheckPath(absl::string_view text) {
   Demand(PathPattern::Parse("/**")->Matches(*path), "every path is below the root");
 }
 
+void CheckUrl(absl::string_view text) {
+  const auto url = RepositoryUrl::Parse(text, "url");
+  if (!url.ok()) return;
+  const std::string& value = url->text;
+  Demand(value.size() <= RepositoryUrl::kBytesMax, "a URL is bounded");
+  Demand(std::all_of(value.begin(), value.end(),
+                     [](char c) { return absl::ascii_isgraph(static_cast<unsigned char>(c)); }),
+         "a URL is printable");
+  const bool https = url->scheme == RepositoryUrl::Scheme::kHttps;
+  const absl::string_view scheme = https ? "https://" : "git://";
+  Demand(absl::StartsWith(value, absl::StrCat(scheme, url->host.value())), "a URL has its host");
+  const size_t authority = value.find('/', scheme.size());
+  Demand(!absl::StrContains(value.substr(0, authority), '@'), "a URL has no credentials");
+  Demand(!absl::StrContains(value + "/", "/../"), "a URL does not lead up");
+  Demand(RepositoryUrl::Parse(value, "url")->text == value, "a canonical URL stays as it is");
+}
+
 }  // namespace
 
 void FuzzEgressText(absl::string_view input) {
   CheckName(input);
   CheckAddress(input);
   CheckPath(input);
+  CheckUrl(input);
   (void)HostPattern::Parse(input);           // must only not crash
   (void)ParseEgressPreset("preset", input);  // likewise
   FuzzInput parts(input);
