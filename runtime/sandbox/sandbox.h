@@ -105,6 +105,8 @@ struct SandboxBlueprint {
   std::string workdir = "/";
   bool way_out = false;  // it may reach what `egress` allows; without, that is not looked at
   EgressPolicy egress;
+  // Told of every connection besides, on the gateway's thread: must neither wait nor call it.
+  EgressGateway::TakeRecord on_connection = nullptr;
 };
 
 // A descriptor set for looking at a sandbox's files from outside.

@@ -58,6 +58,7 @@ std::shared_ptr<Exec> Sandbox::OnlyCommand() const {
 }
 
 void Sandbox::TakeConnection(const EgressRecord& record) {
+  if (blueprint_.on_connection) blueprint_.on_connection(record);
   std::shared_ptr<Exec> exec;
   {
     absl::MutexLock lock(&mutex_);

@@ -1,8 +1,14 @@
 #include "sandbox/worker.h"
 
+#include <optional>
+#include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/cleanup/cleanup.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "base/ids.h"
 #include "base/status.h"
@@ -14,6 +20,71 @@ constexpr size_t kStdoutKept = 64 * 1024;
 constexpr size_t kStderrKept = 4 * 1024;
 constexpr uint64_t kWorkerPids = 256;
 constexpr uint64_t kWorkerCpuMillis = 2000;
+
+constexpr size_t kRefusalsKept = 16;
+constexpr size_t kOpenKept = 1024;          // of a proxy that dies no end is told
+constexpr uint32_t kReachConnections = 16;  // git needs one or two
+constexpr absl::Duration kAskInterval = absl::Milliseconds(250);
+
+// Of a connection that went nowhere.
+WorkerRefusal RefusalOf(const EgressRecord& record) {
+  using Why = WorkerRefusal::Why;
+  const auto as = [&](Why why) { return WorkerRefusal{why, record.host}; };
+  switch (record.denial) {
+    case EgressDenial::kPrivateAddress:
+      return as(Why::kPrivateAddress);
+    case EgressDenial::kLimit:
+      return as(Why::kTooMuch);
+    case EgressDenial::kNoEgress:
+    case EgressDenial::kNoRule:
+    case EgressDenial::kRequestNotAllowed:
+    case EgressDenial::kNameMismatch:
+      return as(Why::kNotItsHost);
+    case EgressDenial::kNone:
+      break;
+  }
+  return as(record.address.has_value() ? Why::kNoAnswer : Why::kNoAddress);
+}
+
+// What became of a worker's connections. Thread-safe.
+class RefusalBook {
+ public:
+  void Take(const EgressRecord& record) {
+    absl::MutexLock lock(&mutex_);
+    if (record.outcome == EgressOutcome::kOpened) {
+      if (opened_.size() < kOpenKept) opened_.insert(record.connection);
+      return;
+    }
+    const bool was_open = opened_.erase(record.connection) > 0;
+    if (was_open && record.denial == EgressDenial::kNone) return;
+    if (refusals_.size() < kRefusalsKept) refusals_.push_back(RefusalOf(record));
+  }
+  std::vector<WorkerRefusal> refusals() const {
+    absl::MutexLock lock(&mutex_);
+    return refusals_;
+  }
+
+ private:
+  mutable absl::Mutex mutex_;
+  std::set<uint64_t> opened_ ABSL_GUARDED_BY(mutex_);  // and not closed yet
+  std::vector<WorkerRefusal> refusals_ ABSL_GUARDED_BY(mutex_);
+};
+
+// One host, one port, one way to speak, and no more bytes than fit on the disk.
+EgressPolicy PolicyOf(const WorkerReach& reach, uint64_t bytes_max,
+                      const std::vector<std::string>& private_ranges) {
+  EgressRule rule;
+  rule.host = reach.host;
+  rule.ports = {reach.port};
+  rule.scheme = reach.tls ? EgressScheme::kTls : EgressScheme::kTcp;
+  EgressPolicy policy;
+  policy.mode = EgressMode::kAllowList;
+  policy.rules = {rule};
+  policy.private_ranges_allowed = private_ranges;
+  policy.limits.connections_max = kReachConnections;
+  policy.limits.received_bytes_max = bytes_max;
+  return policy;
+}
 
 SandboxBlueprint WorkerBlueprint(const WorkerJob& job) {
   SandboxBlueprint blueprint;
@@ -40,6 +111,18 @@ ExecSpec WorkerSpec(const WorkerJob& job) {
   return spec;
 }
 
+absl::Status NoWayOut() {
+  return DetailedError(absl::StatusCode::kFailedPrecondition,
+                       "this node lets nothing out to the network, so no repository can be fetched "
+                       "over it; import a copy that is on the host",
+                       {"CAPABILITY_MISSING", {{"capability", "egress"}}});
+}
+
+absl::Status Unwanted() {
+  return DetailedError(absl::StatusCode::kCancelled, "nobody wants the result any more",
+                       {"CALL_CANCELLED", {}});
+}
+
 absl::Status Stopping() {
   return DetailedError(absl::StatusCode::kUnavailable,
                        "the daemon is shutting down, and the import has ended; start it again",
@@ -54,6 +137,8 @@ class OutputCollector {
   absl::StatusOr<ExecResult> Collect(const std::shared_ptr<Exec>& exec) {
     OutputReader reader(exec, 0, OutputReader::NeverWaitedFor());
     for (;;) {
+      // Also where there is always more to read.
+      if (job_.unwanted && job_.unwanted()) return Unwanted();
       auto wake = std::make_shared<absl::Notification>();
       auto once = std::make_shared<absl::Mutex>();
       ASSIGN_OR_RETURN(const std::optional<OutputFrame> frame, reader.NextOrWatch([wake, once] {
@@ -61,7 +146,7 @@ class OutputCollector {
         if (!wake->HasBeenNotified()) wake->Notify();
       }));
       if (!frame.has_value()) {
-        wake->WaitForNotification();
+        RETURN_IF_ERROR(WaitFor(*wake));
         continue;
       }
       if (frame->kind == OutputFrame::Kind::kEnd) return *frame->result;
@@ -70,6 +155,14 @@ class OutputCollector {
   }
 
  private:
+  absl::Status WaitFor(const absl::Notification& wake) const {
+    if (!job_.unwanted) wake.WaitForNotification();
+    while (!wake.WaitForNotificationWithTimeout(kAskInterval)) {
+      if (job_.unwanted()) return Unwanted();
+    }
+    return absl::OkStatus();
+  }
+
   void Take(const OutputFrame& frame) {
     if (frame.stream == OutputStream::kStdout) {
       const size_t room = kStdoutKept - result_->stdout_bytes.size();
@@ -89,8 +182,9 @@ class OutputCollector {
 
 }  // namespace
 
-SandboxWorkerRunner::SandboxWorkerRunner(SandboxDeps deps, ImageStore* images)
-    : deps_(std::move(deps)), images_(images) {}
+SandboxWorkerRunner::SandboxWorkerRunner(SandboxDeps deps, ImageStore* images,
+                                         std::vector<std::string> private_ranges)
+    : deps_(std::move(deps)), images_(images), private_ranges_(std::move(private_ranges)) {}
 
 bool SandboxWorkerRunner::Register(const std::shared_ptr<Sandbox>& sandbox) {
   absl::MutexLock lock(&mutex_);
@@ -131,13 +225,26 @@ absl::StatusOr<WorkerResult> SandboxWorkerRunner::Run(const WorkerJob& job) {
 absl::StatusOr<WorkerResult> SandboxWorkerRunner::RunToTheEnd(const WorkerJob& job) {
   SandboxBlueprint blueprint = WorkerBlueprint(job);
   RETURN_IF_ERROR(Validate(blueprint.limits));
+  const auto refusals = std::make_shared<RefusalBook>();
+  if (job.reach.has_value()) {
+    if (deps_.egress == nullptr) return NoWayOut();
+    blueprint.way_out = true;
+    blueprint.egress = PolicyOf(*job.reach, job.disk_bytes, private_ranges_);
+    blueprint.on_connection = [refusals](const EgressRecord& record) { refusals->Take(record); };
+  }
   ASSIGN_OR_RETURN(blueprint.image, images_->Lease(ImageStore::kHostName));
   ASSIGN_OR_RETURN(std::shared_ptr<Sandbox> sandbox, Sandbox::Start(deps_, std::move(blueprint)));
   if (!Register(sandbox)) return Stopping();  // it ends with the last that holds it
   const absl::Cleanup unregister = [&] { Unregister(sandbox); };
   ASSIGN_OR_RETURN(const std::shared_ptr<Exec> exec, sandbox->StartExec("worker", WorkerSpec(job)));
   WorkerResult result;
-  ASSIGN_OR_RETURN(const ExecResult end, OutputCollector(job, &result).Collect(exec));
+  const absl::StatusOr<ExecResult> ended = OutputCollector(job, &result).Collect(exec);
+  if (!ended.ok()) {
+    (void)sandbox->End(Sandbox::CleanUp::kQueue);  // the error says more
+    return ended.status();
+  }
+  const ExecResult& end = *ended;
+  result.refusals = refusals->refusals();
   if (end.cause == ExecResult::Cause::kExited) result.exit_code = end.exit_code.value_or(-1);
   result.end = DescribeResult(end);
   ASSIGN_OR_RETURN(result.disk, sandbox->EndAndTakeDisk());

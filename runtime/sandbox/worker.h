@@ -4,6 +4,8 @@
 
 #include <memory>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -16,7 +18,10 @@ namespace glovebox {
 // Thread-safe.
 class SandboxWorkerRunner final : public WorkerRunner {
  public:
-  SandboxWorkerRunner(SandboxDeps deps, ImageStore* images);
+  // `private_ranges`: of private addresses, where a worker's reach may be (IpRange).
+  SandboxWorkerRunner(SandboxDeps deps, ImageStore* images,
+                      std::vector<std::string> private_ranges = {});
+  // FAILED_PRECONDITION with reason CAPABILITY_MISSING for a reach on a node without a way out.
   absl::StatusOr<WorkerResult> Run(const WorkerJob& job) override ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Ends every job that runs, and refuses new ones: both are UNAVAILABLE with reason SHUTTING_DOWN.
@@ -31,6 +36,7 @@ class SandboxWorkerRunner final : public WorkerRunner {
 
   const SandboxDeps deps_;
   ImageStore* const images_;
+  const std::vector<std::string> private_ranges_;
   mutable absl::Mutex mutex_;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   std::set<std::shared_ptr<Sandbox>> running_ ABSL_GUARDED_BY(mutex_);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,26 @@ struct WorkerBind {
   std::shared_ptr<const UniqueFd> pinned = nullptr;
 };
 
+// The one place on the network that a worker may reach.
+struct WorkerReach {
+  std::string host;  // a name
+  uint16_t port = 0;
+  bool tls = false;  // TLS that names the host and nothing else; else any bytes
+};
+
+// Of a worker with a reach: a connection that went nowhere.
+struct WorkerRefusal {
+  enum class Why {
+    kNotItsHost,      // another host or port, or other bytes than the reach has
+    kPrivateAddress,  // which the operator does not let policies allow
+    kTooMuch,         // more bytes or connections than it may have
+    kNoAddress,       // the name has none
+    kNoAnswer,
+  };
+  Why why = Why::kNotItsHost;
+  std::string host;  // as asked for: printable
+};
+
 struct WorkerJob {
   std::vector<std::string> arguments;
   std::vector<std::string> environment;  // "NAME=value"
@@ -40,16 +61,21 @@ struct WorkerJob {
   uint64_t disk_inodes = 0;
   uint64_t memory_bytes = 0;
   absl::Duration wall_limit;
+  std::optional<WorkerReach> reach = std::nullopt;  // none: it has no network
   // Called with pieces of stderr as they come (at most 64 KiB each); may be empty. Called on the
   // caller's thread.
   std::function<void(absl::string_view)> on_stderr;
+  // Asked a few times a second, on the caller's thread: whether nobody wants the result any more.
+  // Then the worker is ended, and the answer is CANCELLED. May be empty.
+  std::function<bool()> unwanted;
 };
 
 struct WorkerResult {
   int exit_code = -1;  // -1: not an exit; see `end`
   std::string end;  // for people: "exited 0", "killed: memory limit 1 GiB", "timed out after 600 s"
-  std::string stdout_bytes;  // first 64 KiB
-  std::string stderr_tail;   // last 4 KiB
+  std::string stdout_bytes;             // first 64 KiB
+  std::string stderr_tail;              // last 4 KiB
+  std::vector<WorkerRefusal> refusals;  // the first 16
   std::unique_ptr<Disk>
       disk;  // the worker's disk with what it wrote in upper/; its sandbox is gone
 };
