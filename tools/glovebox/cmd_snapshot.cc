@@ -145,12 +145,18 @@ void AddSnapshot(Verb app, Invocation& invocation) {
       snapshot, invocation, "import",
       "Make a snapshot of a repository at a commit, a tar file or a directory; print its digest",
       "  glovebox snapshot import ~/src/zlib@v1.3\n"
+      "  glovebox snapshot import https://git.example.org/zlib.git --commit v1.3\n"
       "  glovebox snapshot import --tar zlib_1.3.orig.tar.xz\n"
       "  glovebox snapshot import --directory ~/data\n"
       "  glovebox snapshot import --upload ~/data",
       [&invocation, source, reconnect] { return Import(invocation, *source, *reconnect); });
-  import.AddOption("PATH[@COMMIT]", source->source,
-                   "Git repository or bundle, at a commit or ref; else a tar file or a directory");
+  import.AddOption("PATH[@COMMIT]|URL", source->source,
+                   "Git repository or bundle, at a commit or ref; else a tar file or a directory; "
+                   "or the https:// or git:// URL of a repository");
+  import
+      .AddOption("--commit", source->commit,
+                 "Branch, tag or commit id of the repository; of a URL the only way")
+      .TypeName("REV");
   AddHistoryOption(import, source->history);
   import.AddOption("--tar", source->tar, "Tar file (plain, gzip, xz, zstd)").TypeName("FILE");
   import.AddOption("--directory", source->directory, "Directory, as it is").TypeName("DIR");

@@ -51,8 +51,9 @@ absl::Status CheckIs(const std::string& path, bool directory) {
 
 absl::Status CheckHistory(const ImportArgument& argument,
                           const v1::ImportSnapshotRequest& request) {
-  if (argument.history.empty() || request.has_repository()) return absl::OkStatus();
-  return absl::InvalidArgumentError("--history is for repositories; this is none");
+  if (request.has_repository() || request.has_remote_repository()) return absl::OkStatus();
+  if (argument.history.empty() && argument.commit.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError("--history and --commit are for repositories; this is none");
 }
 
 absl::StatusOr<v1::ImportSnapshotRequest> ParseSource(const ImportArgument& argument) {
@@ -60,7 +61,7 @@ absl::StatusOr<v1::ImportSnapshotRequest> ParseSource(const ImportArgument& argu
                     (argument.directory.empty() ? 0 : 1) + (argument.upload.empty() ? 0 : 1);
   if (given != 1) {
     return absl::InvalidArgumentError(
-        "give one of PATH[@COMMIT], --tar FILE, --directory DIR and --upload PATH");
+        "give one of PATH[@COMMIT], URL, --tar FILE, --directory DIR and --upload PATH");
   }
   v1::ImportSnapshotRequest request;
   if (!argument.upload.empty()) return request;
@@ -74,7 +75,18 @@ absl::StatusOr<v1::ImportSnapshotRequest> ParseSource(const ImportArgument& argu
     RETURN_IF_ERROR(CheckIs(request.directory_path(), /*directory=*/true));
     return request;
   }
-  ASSIGN_OR_RETURN(RepositoryArgument repository, ParseRepositoryArgument(argument.source));
+  if (absl::StrContains(argument.source, "://")) {
+    request.mutable_remote_repository()->set_url(argument.source);
+    request.mutable_remote_repository()->set_commit(argument.commit);
+    return request;
+  }
+  RepositoryArgument repository;
+  if (argument.commit.empty()) {
+    ASSIGN_OR_RETURN(repository, ParseRepositoryArgument(argument.source));
+  } else {
+    ASSIGN_OR_RETURN(repository.path, AbsolutePath(argument.source));
+    repository.commit = argument.commit;
+  }
   struct stat status {};
   const bool there = ::stat(repository.path.c_str(), &status) == 0;
   if (there && repository.commit.empty()) {
@@ -97,10 +109,9 @@ absl::StatusOr<v1::ImportSnapshotRequest> ParseSource(const ImportArgument& argu
 absl::StatusOr<v1::ImportSnapshotRequest> ParseImportArgument(const ImportArgument& argument) {
   ASSIGN_OR_RETURN(v1::ImportSnapshotRequest request, ParseSource(argument));
   RETURN_IF_ERROR(CheckHistory(argument, request));
-  if (request.has_repository()) {
-    ASSIGN_OR_RETURN(const v1::RepositoryHistory history, ParseHistoryArgument(argument.history));
-    request.mutable_repository()->set_history(history);
-  }
+  ASSIGN_OR_RETURN(const v1::RepositoryHistory history, ParseHistoryArgument(argument.history));
+  if (request.has_repository()) request.mutable_repository()->set_history(history);
+  if (request.has_remote_repository()) request.mutable_remote_repository()->set_history(history);
   return request;
 }
 

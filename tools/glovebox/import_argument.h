@@ -1,4 +1,4 @@
-// What `snapshot import` is to import: a repository, a tar file or a directory.
+// What `snapshot import` is to import: a repository, here or elsewhere, a tar file or a directory.
 #ifndef GLOVEBOX_TOOLS_IMPORT_ARGUMENT_H_
 #define GLOVEBOX_TOOLS_IMPORT_ARGUMENT_H_
 
@@ -10,17 +10,19 @@
 namespace glovebox {
 
 struct ImportArgument {
-  std::string source;     // PATH[@COMMIT]: what it is decides
+  std::string source;     // PATH[@COMMIT]: what it is decides; or a URL
   std::string tar;        // --tar
   std::string directory;  // --directory
   std::string upload;     // --upload: of this host, not the daemon's
+  std::string commit;     // --commit, of a repository: instead of @COMMIT
   std::string history;    // --history, of a repository
 };
 
-// The request. Without an option a directory with a repository in it and a bundle are repositories,
-// as is what has an "@COMMIT"; other directories and files are trees and tar files.
-// Of what is to be uploaded the request is not known yet: it has no source. INVALID_ARGUMENT unless
-// exactly one is given, and for a history of what is no repository.
+// The request. What has "://" in it is a URL, which the daemon judges: nothing of it is split off
+// or told. Without an option a directory with a repository in it and a bundle are repositories, as
+// is what has a commit; other directories and files are trees and tar files. Of what is to be
+// uploaded the request is not known yet: it has no source. INVALID_ARGUMENT unless exactly one is
+// given, and for a history or commit of what is no repository.
 absl::StatusOr<v1::ImportSnapshotRequest> ParseImportArgument(const ImportArgument& argument);
 
 }  // namespace glovebox
