@@ -52,6 +52,13 @@ SandboxDeps WithoutRecords(SandboxDeps deps) {
   return deps;
 }
 
+std::vector<std::string> TextsOf(const std::vector<IpRange>& ranges) {
+  std::vector<std::string> texts;
+  texts.reserve(ranges.size());
+  for (const IpRange& range : ranges) texts.push_back(range.Text());
+  return texts;
+}
+
 }  // namespace
 
 SandboxManager::SandboxManager(SandboxDeps deps, SnapshotStore* snapshots, ImageStore* images,
@@ -62,7 +69,7 @@ SandboxManager::SandboxManager(SandboxDeps deps, SnapshotStore* snapshots, Image
       limits_(std::move(limits)),
       seccomp_digests_(DigestsOf(limits_)),
       caches_(snapshots_, deps_.state, deps_.clock),
-      workers_(WithoutRecords(deps_), images_),
+      workers_(WithoutRecords(deps_), images_, TextsOf(limits_.egress_private_ranges)),
       git_importer_(snapshots_, &workers_, ImportLimits{}),
       tree_importer_(snapshots_, {&workers_, deps_.importer, ImportLimits{}}),
       upload_importer_(snapshots_, {&workers_, deps_.importer, ImportLimits{}}),
@@ -403,6 +410,21 @@ absl::StatusOr<SnapshotInfo> SandboxManager::ImportRepository(
   ASSIGN_OR_RETURN(
       SnapshotInfo info,
       git_importer_.Import({path, source.revision, allowed, source.history, room}, progress));
+  RETURN_IF_ERROR(FitIntoBudget(info, begin));
+  return info;
+}
+
+absl::StatusOr<SnapshotInfo> SandboxManager::ImportRemote(const RemoteSource& source,
+                                                          const ImportProgressCallback& progress,
+                                                          const std::function<bool()>& gone) {
+  const RepositoryUrl& url = source.url;
+  const bool https = url.scheme == RepositoryUrl::Scheme::kHttps;
+  ImportRequest request{.path = url.text, .revision = source.revision, .history = source.history};
+  request.remote = RemoteRepository{{url.host.value(), url.port, https}, https ? "https" : "git"};
+  request.room = [this] { return CheckStoreRoom(); };
+  request.gone = gone;
+  const absl::Time begin = deps_.clock->Now();
+  ASSIGN_OR_RETURN(SnapshotInfo info, git_importer_.Import(request, progress));
   RETURN_IF_ERROR(FitIntoBudget(info, begin));
   return info;
 }

@@ -212,6 +212,11 @@ class SandboxManager {
   // although all was removed that nobody uses; else errors of GitImporter::Import.
   absl::StatusOr<SnapshotInfo> ImportRepository(const RepositorySource& source,
                                                 const ImportProgressCallback& progress);
+  // `gone`: whether the caller has; see ImportRequest. CAPABILITY_MISSING on a node without a way
+  // out.
+  absl::StatusOr<SnapshotInfo> ImportRemote(const RemoteSource& source,
+                                            const ImportProgressCallback& progress,
+                                            const std::function<bool()>& gone);
   absl::StatusOr<SnapshotInfo> ImportTree(TreeImportRequest::Kind kind, const std::string& path,
                                           const ImportProgressCallback& progress);
   absl::StatusOr<SnapshotInfo> ImportUpload(const UploadImportRequest& request,

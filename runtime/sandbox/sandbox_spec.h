@@ -10,6 +10,7 @@
 
 #include "absl/time/time.h"
 #include "policy/egress_policy.h"
+#include "policy/repository_url.h"
 #include "policy/sandbox_limits.h"
 #include "policy/seccomp_table.h"
 #include "snapshot/snapshot_record.h"
@@ -28,6 +29,13 @@ struct RepositorySource {
   std::string revision;  // "": HEAD
   History history = History::kFull;
   friend bool operator==(const RepositorySource&, const RepositorySource&) = default;
+};
+
+// A repository that is fetched over the network.
+struct RemoteSource {
+  RepositoryUrl url;
+  std::string revision;  // "": HEAD
+  History history = History::kFull;
 };
 
 inline constexpr size_t kCacheMountsMax = 8;

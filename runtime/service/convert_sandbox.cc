@@ -1,6 +1,7 @@
 #include "service/convert_sandbox.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -131,6 +132,20 @@ absl::StatusOr<std::vector<CacheMount>> CachesFromProto(
   return caches;
 }
 
+absl::Status CheckCommit(absl::string_view commit, absl::string_view field) {
+  if (commit.size() <= kRevisionBytesMax) return absl::OkStatus();
+  return FieldError(absl::StrCat(field, ".commit"),
+                    absl::StrCat("has at most ", kRevisionBytesMax, " bytes"));
+}
+
+absl::StatusOr<History> HistoryFromProto(v1::RepositoryHistory history, absl::string_view field) {
+  if (!v1::RepositoryHistory_IsValid(history)) {
+    return FieldError(absl::StrCat(field, ".history"), "is of a later release");
+  }
+  if (history == v1::REPOSITORY_HISTORY_SHALLOW) return History::kShallow;
+  return history == v1::REPOSITORY_HISTORY_NONE ? History::kNone : History::kFull;
+}
+
 }  // namespace
 
 absl::StatusOr<RepositorySource> FromProto(const v1::Repository& repository,
@@ -139,17 +154,19 @@ absl::StatusOr<RepositorySource> FromProto(const v1::Repository& repository,
   if (path.empty() || path[0] != '/' || path.size() > 4095 || absl::StrContains(path, '\0')) {
     return FieldError(absl::StrCat(field, ".path"), "must be an absolute path on the host");
   }
-  if (repository.commit().size() > kRevisionBytesMax) {
-    return FieldError(absl::StrCat(field, ".commit"),
-                      absl::StrCat("has at most ", kRevisionBytesMax, " bytes"));
-  }
-  History history = History::kFull;
-  if (repository.history() == v1::REPOSITORY_HISTORY_SHALLOW) history = History::kShallow;
-  if (repository.history() == v1::REPOSITORY_HISTORY_NONE) history = History::kNone;
-  if (!v1::RepositoryHistory_IsValid(repository.history())) {
-    return FieldError(absl::StrCat(field, ".history"), "is of a later release");
-  }
+  RETURN_IF_ERROR(CheckCommit(repository.commit(), field));
+  ASSIGN_OR_RETURN(const History history, HistoryFromProto(repository.history(), field));
   return RepositorySource{path, repository.commit(), history};
+}
+
+absl::StatusOr<RemoteSource> FromProto(const v1::RemoteRepository& repository,
+                                       absl::string_view field) {
+  if (repository.has_secret_name()) return FieldNotServed(absl::StrCat(field, ".secret_name"));
+  ASSIGN_OR_RETURN(RepositoryUrl url,
+                   RepositoryUrl::Parse(repository.url(), absl::StrCat(field, ".url")));
+  RETURN_IF_ERROR(CheckCommit(repository.commit(), field));
+  ASSIGN_OR_RETURN(const History history, HistoryFromProto(repository.history(), field));
+  return RemoteSource{std::move(url), repository.commit(), history};
 }
 
 absl::StatusOr<CreateOptions> FromProto(const v1::CreateSandboxRequest& request,

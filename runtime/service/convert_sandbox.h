@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "glovebox/v1/sandbox.pb.h"
+#include "glovebox/v1/snapshot.pb.h"
 #include "glovebox/v1/types.pb.h"
 #include "policy/requirements.h"
 #include "sandbox/sandbox_spec.h"
@@ -22,6 +23,8 @@ struct LimitBounds {
 // INVALID_ARGUMENT for a wrong field, UNIMPLEMENTED for one that is not served.
 absl::StatusOr<CreateOptions> FromProto(const v1::CreateSandboxRequest& request,
                                         const LimitBounds& bounds);
+absl::StatusOr<RemoteSource> FromProto(const v1::RemoteRepository& repository,
+                                       absl::string_view field);
 absl::StatusOr<RepositorySource> FromProto(const v1::Repository& repository,
                                            absl::string_view field);
 

@@ -184,6 +184,14 @@ absl::StatusOr<SnapshotInfo> SandboxAccess::ImportRepository(
   return NoteImporter(caller, manager_->ImportRepository(source, progress));
 }
 
+absl::StatusOr<SnapshotInfo> SandboxAccess::ImportRemote(const Caller& caller,
+                                                         const RemoteSource& source,
+                                                         const ImportProgressCallback& progress,
+                                                         const std::function<bool()>& gone) const {
+  RETURN_IF_ERROR(CheckImportQuota(caller));
+  return NoteImporter(caller, manager_->ImportRemote(source, progress, gone));
+}
+
 absl::StatusOr<SnapshotInfo> SandboxAccess::ImportTree(
     const Caller& caller, TreeImportRequest::Kind kind, const std::string& path,
     const ImportProgressCallback& progress) const {

@@ -73,6 +73,9 @@ class SandboxAccess {
   absl::StatusOr<SnapshotInfo> ImportRepository(const Caller& caller,
                                                 const RepositorySource& source,
                                                 const ImportProgressCallback& progress) const;
+  absl::StatusOr<SnapshotInfo> ImportRemote(const Caller& caller, const RemoteSource& source,
+                                            const ImportProgressCallback& progress,
+                                            const std::function<bool()>& gone) const;
   absl::StatusOr<SnapshotInfo> ImportTree(const Caller& caller, TreeImportRequest::Kind kind,
                                           const std::string& path,
                                           const ImportProgressCallback& progress) const;

@@ -90,8 +90,9 @@ ImportProgressCallback TellTo(const Clock* clock, ProducedStream<Response>& stre
 }  // namespace
 
 absl::StatusOr<SnapshotInfo> SnapshotService::ImportFrom(const v1::ImportSnapshotRequest& request,
-                                                         const Caller& caller,
-                                                         const ImportProgressCallback& tell) const {
+                                                         SnapshotStream& stream) const {
+  const Caller& caller = stream.caller();
+  const auto tell = TellTo<v1::ImportSnapshotResponse>(deps_.clock, stream);
   switch (request.source_case()) {
     case v1::ImportSnapshotRequest::kRepository: {
       ASSIGN_OR_RETURN(const RepositorySource source,
@@ -117,8 +118,12 @@ absl::StatusOr<SnapshotInfo> SnapshotService::ImportFrom(const v1::ImportSnapsho
                        UploadFromProto(request.uploaded_tree(), "uploaded_tree"));
       return deps_.sandboxes->ImportUpload(caller, UploadImportRequest::Kind::kTree, digest, tell);
     }
-    case v1::ImportSnapshotRequest::kRemoteRepository:
-      return FieldNotServed("remote_repository");
+    case v1::ImportSnapshotRequest::kRemoteRepository: {
+      ASSIGN_OR_RETURN(const RemoteSource source,
+                       FromProto(request.remote_repository(), "remote_repository"));
+      return deps_.sandboxes->ImportRemote(caller, source, tell,
+                                           [&stream] { return stream.cancelled(); });
+    }
     case v1::ImportSnapshotRequest::SOURCE_NOT_SET:
       break;
   }
@@ -127,8 +132,7 @@ absl::StatusOr<SnapshotInfo> SnapshotService::ImportFrom(const v1::ImportSnapsho
 
 absl::Status SnapshotService::Import(const v1::ImportSnapshotRequest& request,
                                      SnapshotStream& stream) const {
-  const auto tell = TellTo<v1::ImportSnapshotResponse>(deps_.clock, stream);
-  ASSIGN_OR_RETURN(const SnapshotInfo info, ImportFrom(request, stream.caller(), tell));
+  ASSIGN_OR_RETURN(const SnapshotInfo info, ImportFrom(request, stream));
   v1::ImportSnapshotResponse last;
   *last.mutable_snapshot() = ToProto(info, deps_.sandboxes->List(stream.caller()));
   return stream.Write(std::move(last));

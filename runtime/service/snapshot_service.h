@@ -65,8 +65,7 @@ class SnapshotService final : public v1::SnapshotService::CallbackService {
   using ImageStream = ProducedStream<v1::ImportImageResponse>;
 
   absl::StatusOr<SnapshotInfo> ImportFrom(const v1::ImportSnapshotRequest& request,
-                                          const Caller& caller,
-                                          const ImportProgressCallback& tell) const;
+                                          SnapshotStream& stream) const;
   absl::StatusOr<ImageInfo> ImportRoot(const std::string& name, const std::string& path,
                                        bool is_directory, ImageStream& stream) const;
   absl::StatusOr<ImageInfo> ImportFrom(const v1::ImportImageRequest& request,

@@ -4,8 +4,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "snapshot/git_answer.h"
+#include "snapshot/git_remote_failure.h"
+#include "snapshot/git_remote_script.h"
 #include "snapshot/git_script.h"
 #include "snapshot/git_settings.h"
 #include "snapshot/import_progress.h"
@@ -42,15 +45,30 @@ struct Wanted {
   const ImportSource& source;
   const std::string& revision;
   History history;
+  const std::optional<RemoteRepository>& remote;
 };
+
+absl::StatusOr<ImportSource> SourceOf(const std::string& url) {
+  Sha256 key;
+  key.UpdateField("remote");
+  key.UpdateField(url);
+  return ImportSource{.path = url, .is_directory = true, .key = key.FinishHex(), .pinned = nullptr};
+}
 
 WorkerJob MakeJob(const Wanted& wanted, const Base* base, const std::vector<std::string>& known,
                   const ImportLimits& limits) {
   WorkerJob job;
   const ImportSource& source = wanted.source;
-  const std::string target = source.is_directory ? "/mnt" : "/mnt/source.bundle";
-  job.arguments = {"/bin/sh", "-c",   absl::StrCat(kGitSettings, kGitScript),
-                   "import",  target, wanted.revision};
+  const bool local = !wanted.remote.has_value();
+  const std::string mounted = source.is_directory ? "/mnt" : "/mnt/source.bundle";
+  const std::string target = local ? mounted : source.path;
+  job.arguments = {"/bin/sh",
+                   "-c",
+                   absl::StrCat(kGitSettings, kGitImportBegin,
+                                local ? kGitImportLocal : kGitImportRemote, kGitImportEnd),
+                   "import",
+                   target,
+                   wanted.revision};
   job.arguments.insert(job.arguments.end(),
                        {base == nullptr ? kDestination : kBaseDestination,
                         HistoryName(wanted.history), base == nullptr ? "" : base->info.commit});
@@ -68,7 +86,12 @@ WorkerJob MakeJob(const Wanted& wanted, const Base* base, const std::vector<std:
                      "GIT_OPTIONAL_LOCKS=0",
                      "GIT_NO_LAZY_FETCH=1",
                      "GIT_NO_REPLACE_OBJECTS=1"};
-  job.binds = {{source.path, target, source.pinned}};
+  if (local) {
+    job.binds = {{source.path, target, source.pinned}};
+  } else {
+    job.environment.push_back(absl::StrCat("GIT_ALLOW_PROTOCOL=", wanted.remote->protocol));
+    job.reach = wanted.remote->reach;
+  }
   job.disk_bytes = limits.disk_bytes;
   job.disk_inodes = limits.disk_inodes;
   job.memory_bytes = limits.memory_bytes;
@@ -99,6 +122,14 @@ absl::Status GitFailure(const WorkerResult& result, const ImportSource& source,
                                       words.empty() ? "" : ": ", words),
                          "run git fsck in the repository");
   }
+}
+
+// What the worker had is found by this path and key later: they must still be of one another.
+absl::Status CheckIsStill(const ImportSource& source, const std::string& path) {
+  ASSIGN_OR_RETURN(const ImportSource now, IdentifySource(path, kMissing));
+  if (now.key == source.key) return absl::OkStatus();
+  return ImportError(absl::StatusCode::kAborted, "REPOSITORY_REPLACED",
+                     absl::StrCat(path, " was replaced during the import"), "import it again");
 }
 
 }  // namespace
@@ -135,21 +166,24 @@ struct GitImporter::State {
 
   absl::StatusOr<SnapshotInfo> Run(const ImportRequest& request, const ImportSource& source,
                                    const std::string& revision,
-                                   const ImportProgressCallback& progress) {
-    const Wanted wanted{source, revision, request.history};
+                                   const ImportProgressCallback& progress,
+                                   const std::function<bool()>& unwanted) {
+    const Wanted wanted{source, revision, request.history, request.remote};
     if (const std::optional<Base> base = FindBase(wanted); base.has_value()) {
       ASSIGN_OR_RETURN(std::optional<SnapshotInfo> info,
-                       Attempt(request, wanted, &*base, progress));
+                       Attempt(request, wanted, &*base, progress, unwanted));
       if (info.has_value()) return *std::move(info);
     }
-    ASSIGN_OR_RETURN(std::optional<SnapshotInfo> info, Attempt(request, wanted, nullptr, progress));
+    ASSIGN_OR_RETURN(std::optional<SnapshotInfo> info,
+                     Attempt(request, wanted, nullptr, progress, unwanted));
     return *std::move(info);
   }
 
   // nullopt, only with a base: not over that one.
   absl::StatusOr<std::optional<SnapshotInfo>> Attempt(const ImportRequest& request,
                                                       const Wanted& wanted, const Base* base,
-                                                      const ImportProgressCallback& progress) {
+                                                      const ImportProgressCallback& progress,
+                                                      const std::function<bool()>& unwanted) {
     const ImportSource& source = wanted.source;
     const std::vector<std::string> known = Known(wanted);
     // Else the revision may turn out to be one of these, which takes no room.
@@ -157,12 +191,17 @@ struct GitImporter::State {
     WorkerJob job = MakeJob(wanted, base, known, limits);
     ImportProgressParser parser(progress);
     job.on_stderr = [&parser](absl::string_view bytes) { parser.Feed(bytes); };
+    if (wanted.remote.has_value() && request.gone) job.unwanted = unwanted;
     ASSIGN_OR_RETURN(WorkerResult result, runner->Run(job));
     // Whole, it ends with what is to be said of the source.
-    const bool ended_early = result.exit_code >= kGitFailed;
+    const bool ended_early = result.exit_code == kGitFailed || result.exit_code >= kGitNoDelta;
     if (base != nullptr && ended_early) return std::optional<SnapshotInfo>();
     RETURN_IF_ERROR(LimitFailure(result, limits, source.path));
-    if (result.exit_code != 0) return GitFailure(result, source, wanted.revision);
+    if (result.exit_code != 0) {
+      return wanted.remote.has_value()
+                 ? RemoteFailure(result, source.path, wanted.remote->reach, wanted.revision)
+                 : GitFailure(result, source, wanted.revision);
+    }
     ASSIGN_OR_RETURN(GitAnswer answer, ParseGitAnswer(result.stdout_bytes));
     answer.source.source = request.path;
     answer.source.source_key = source.key;
@@ -173,13 +212,7 @@ struct GitImporter::State {
       if (info.has_value()) return info;
       return absl::AbortedError("the snapshot was deleted while it was looked up; try again");
     }
-    // What the worker had is found by this path and key later: they must still be of one another.
-    ASSIGN_OR_RETURN(const ImportSource now, IdentifySource(request.path, kMissing));
-    if (now.key != source.key) {
-      return ImportError(absl::StatusCode::kAborted, "REPOSITORY_REPLACED",
-                         absl::StrCat(request.path, " was replaced during the import"),
-                         "import it again");
-    }
+    if (!wanted.remote.has_value()) RETURN_IF_ERROR(CheckIsStill(source, request.path));
     progress({.phase = ImportPhase::kSealing});
     return Keep(std::move(result.disk), answer.source, base);
   }
@@ -214,7 +247,9 @@ absl::StatusOr<SnapshotInfo> GitImporter::Import(const ImportRequest& request,
                                                  const ImportProgressCallback& progress) {
   ASSIGN_OR_RETURN(const std::string revision, ParseRevision(request.revision));
   ASSIGN_OR_RETURN(const ImportSource source,
-                   IdentifySource(request.path, kMissing, request.allowed));
+                   request.remote.has_value()
+                       ? SourceOf(request.path)
+                       : IdentifySource(request.path, kMissing, request.allowed));
   if (IsLowerHex(revision, 40)) {
     const std::optional<SnapshotInfo> info =
         state_->store->FindBySource(source.key, revision, "", request.history);
@@ -224,7 +259,10 @@ absl::StatusOr<SnapshotInfo> GitImporter::Import(const ImportRequest& request,
   report({.phase = ImportPhase::kResolving});
   return state_->flights.Do(
       absl::StrCat(source.key, " ", HistoryName(request.history), " ", revision),
-      [&] { return state_->Run(request, source, revision, report); });
+      [&](const std::function<bool()>& unwanted) {
+        return state_->Run(request, source, revision, report, unwanted);
+      },
+      request.gone);
 }
 
 }  // namespace glovebox

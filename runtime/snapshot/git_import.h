@@ -1,5 +1,5 @@
-// From a git repository on the host to a snapshot. Git runs in a worker sandbox only; the host
-// never opens an object, a ref or a configuration file of the repository.
+// From a git repository on the host, or elsewhere, to a snapshot. Git runs in a worker sandbox
+// only; the host never opens an object, a ref or a configuration file of the repository.
 //
 // The snapshot holds /workspace: the files of the commit, owned by the command user, and .git with
 // all branches (as local branches), tags and their history; no remote, no hooks, no reflog, no path
@@ -13,12 +13,16 @@
 // over it, and kept as a layer over it (not of bundles). What is in the result is the same but for
 // the times of unchanged files, which are those of the snapshot below, the number of packs, and
 // objects that nothing refers to. Where that cannot be done it is imported whole.
+//
+// One elsewhere is its URL: the worker reaches the URL's host and port and nothing else, and a
+// commit is found there by what the server lists and by what it gives for an id.
 #ifndef GLOVEBOX_SNAPSHOT_GIT_IMPORT_H_
 #define GLOVEBOX_SNAPSHOT_GIT_IMPORT_H_
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -30,6 +34,13 @@
 
 namespace glovebox {
 
+// Over the network, with the repository's URL as the path. What is there is of everybody who can
+// name the URL: nothing that asks who wants it is fetched.
+struct RemoteRepository {
+  WorkerReach reach;
+  std::string protocol;  // as git calls it
+};
+
 struct ImportRequest {
   std::string path;      // absolute: a repository's directory (worktree or bare) or a bundle file
   std::string revision;  // branch, tag, short or full commit id; "": HEAD
@@ -38,6 +49,10 @@ struct ImportRequest {
   // Asked before anything is made when the store has nothing of the repository yet; its error is
   // the import's. May be empty.
   std::function<absl::Status()> room = nullptr;
+  std::optional<RemoteRepository> remote = std::nullopt;
+  // Whether the caller has gone. When all have who wait for an import, it ends: CANCELLED. Empty:
+  // the caller stays.
+  std::function<bool()> gone = nullptr;
 };
 
 enum class ImportPhase { kResolving, kCopying, kCheckingOut, kIndexing, kUnpacking, kSealing };
@@ -76,6 +91,7 @@ class GitImporter {
   //                        (linked worktree, alternates, SHA-256 objects), HOST_TOOL_MISSING
   //   RESOURCE_EXHAUSTED   IMPORT_TOO_LARGE: it did not fit into the limits
   //   ABORTED              REPOSITORY_REPLACED: another repository appeared at the path meanwhile
+  // and of one elsewhere those of RemoteFailure (git_remote_failure.h), and CANCELLED.
   absl::StatusOr<SnapshotInfo> Import(const ImportRequest& request,
                                       const ImportProgressCallback& progress);
 

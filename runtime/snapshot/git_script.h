@@ -1,5 +1,6 @@
-// The script that a worker sandbox runs to import a repository. Internal to git_import.cc and its
-// tests.
+// The scripts that a worker sandbox runs to import a repository: kGitSettings, kGitImportBegin,
+// kGitImportLocal or git_remote_script.h's kGitImportRemote, kGitImportEnd. Internal to
+// git_import.cc and its tests.
 #ifndef GLOVEBOX_SNAPSHOT_GIT_SCRIPT_H_
 #define GLOVEBOX_SNAPSHOT_GIT_SCRIPT_H_
 
@@ -12,7 +13,9 @@ enum GitScriptExit {
   kGitNoSuchCommit = 22,
   kGitUnsupported = 23,
   kGitFailed = 24,
-  kGitNoDelta = 30,  // it cannot be imported over the base; whole it may
+  kGitRemoteFailed = 25,  // the host, or the way to it
+  kGitNotGiven = 26,      // the host gives no such commit by its id
+  kGitNoDelta = 30,       // it cannot be imported over the base; whole it may
 };
 
 // Arguments: source, revision, destination (made by the script), "full", "shallow" or "none", the
@@ -20,16 +23,13 @@ enum GitScriptExit {
 // snapshot of this source and history in the store. On success stdout is four lines: "known"
 // (nothing was copied) or "imported", commit, tree, branch (empty when HEAD is detached).
 //
-// Comes after kGitSettings. Source and destination are always given as --git-dir, so nothing is
-// searched for.
-inline constexpr char kGitScript[] = R"sh(
+// Source and destination are always given as --git-dir, so nothing is searched for.
+inline constexpr char kGitImportBegin[] = R"sh(
 src=$1 rev=$2 dst=$3 history=$4 base=$5
 shift 5
 phase() { echo "glovebox-phase $1" >&2; }
 
 cat >>"$GIT_CONFIG_GLOBAL" <<'CONFIG' || exit 24
-[uploadpack]
-  allowAnySHA1InWant = true
 [advice]
   detachedHead = false
 CONFIG
@@ -62,6 +62,13 @@ report() {
   exit 0
 }
 
+# Else the same blob may be checked out differently from how the base has it.
+require_same_attributes() {
+  attributes=$(git --git-dir="$repo" diff-tree -r --name-only "$base" "$commit" \
+    -- ':(glob)**/.gitattributes') || exit 30
+  [ -z "$attributes" ] || exit 30
+}
+
 report_if_known() {
   directory=$1
   shift
@@ -69,6 +76,14 @@ report_if_known() {
     [ "$known" = "$commit $branch" ] && report known "$directory"
   done
 }
+)sh";
+
+// Of a path: sets repo, and commit and branch of what is in it.
+inline constexpr char kGitImportLocal[] = R"sh(
+cat >>"$GIT_CONFIG_GLOBAL" <<'CONFIG' || exit 24
+[uploadpack]
+  allowAnySHA1InWant = true
+CONFIG
 
 if [ -f "$src" ]; then
   from=$src
@@ -105,9 +120,7 @@ fetch_over_base() {
     --no-write-fetch-head --no-show-forced-updates "$from" \
     '+refs/heads/*:refs/heads/*' '+refs/tags/*:refs/tags/*' $alone || exit 30
   git --git-dir="$repo" pack-refs --all || exit 30
-  attributes=$(git --git-dir="$repo" diff-tree -r --name-only "$base" "$commit" \
-    -- ':(glob)**/.gitattributes') || exit 30
-  [ -z "$attributes" ] || exit 30
+  require_same_attributes
 }
 
 fetch_commit() {
@@ -137,6 +150,10 @@ else
   [ "$history" != none ] || repo=$HOME/.import-commit
   [ "$history" = full ] || fetch_commit "$from"
 fi
+)sh";
+
+// Checks commit out of repo to dst, and says what was imported.
+inline constexpr char kGitImportEnd[] = R"sh(
 git --git-dir="$repo" cat-file -e "$commit" || fail 24 "commit $commit was not copied"
 rm -rf "$repo/hooks" "$repo/logs" "$repo/branches" "$repo/description" "$repo/info" \
   "$repo/FETCH_HEAD" "$repo/ORIG_HEAD"

@@ -20,7 +20,7 @@ import zipfile
 import daemon
 from egress_case import egress_world
 
-NAMES = "DNS:good.example,DNS:other.example,DNS:*.wild.example"
+NAMES = "DNS:good.example,DNS:other.example,DNS:*.wild.example,DNS:inner.example"
 HALF = b"x" * (1 << 20)
 
 
@@ -191,8 +191,13 @@ class Requests(http.server.BaseHTTPRequestHandler):
             "GIT_CONFIG_GLOBAL": "/dev/null", "PATH_INFO": path, "QUERY_STRING": query, "REQUEST_METHOD": self.command,
             "CONTENT_TYPE": self.headers.get("Content-Type", ""), "CONTENT_LENGTH": str(len(body)),
             "GIT_PROTOCOL": self.headers.get("Git-Protocol", "")}
-        answer = subprocess.run(["git", "http-backend"], input=body, env=environment, capture_output=True, check=True).stdout
+        # It ends with 1 when it has told the client of an error.
+        answer = subprocess.run(["git", "http-backend"], input=body, env=environment, capture_output=True, check=False).stdout
+        if not answer:
+            return self.send_error(500)
         head, _, content = answer.partition(b"\r\n\r\n")
+        content = self.origins.rewrite(content)
+        self.origins.git_bytes += len(content)
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
         self.send_response(int(headers.pop("Status", "200").split()[0]))
         for name, value in headers.items():
@@ -200,12 +205,13 @@ class Requests(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
+        return None
 
 
 class Origins:
     """Takes ports 80 and 443 of a world's internet over; every name and address there has the same."""
 
-    def __init__(self, world):
+    def __init__(self, world, requests=Requests):
         self._folder = tempfile.TemporaryDirectory(prefix="glovebox-e2e-", dir="/tmp")
         folder = pathlib.Path(self._folder.name)
         self.authority = Authority(folder)
@@ -219,7 +225,9 @@ class Origins:
         self.repository = self.repositories / "repository"
         subprocess.run(["git", "clone", "-q", "--bare", source, self.repository], check=True)
         subprocess.run(["git", "-C", self.repository, "config", "http.receivepack", "true"], check=True)
-        self._requests = type("Requests", (Requests,), {"origins": self})
+        self.git_bytes = 0  # that git's server program answered
+        self.rewrite = lambda content: content  # what of it is sent
+        self._requests = type("Requests", (requests,), {"origins": self})
         world.http.close()
         world.echo.pop(443).close()
         world.http = egress_world.Service(world.internet.listen(80), self._answer)
