@@ -180,6 +180,7 @@ static absl::Status FinishAudit(Config* config) {
 }
 
 static absl::Status CheckEgress(const Config& config) {
+  constexpr size_t kRootsPathMax = 1024;
   if (config.egress_name_servers.size() > kEgressNameServersMax) {
     return Refuse("egress.name_servers", absl::StrCat("at most ", kEgressNameServersMax));
   }
@@ -192,6 +193,9 @@ static absl::Status CheckEgress(const Config& config) {
     const absl::StatusOr<IpRange> range = IpRange::Parse(text);
     const absl::Status may = range.ok() ? CheckException(*range) : range.status();
     if (!may.ok()) return Refuse("egress.private_ranges", may.message());
+  }
+  if (!config.egress_origin_roots.empty()) {
+    RETURN_IF_ERROR(CheckPath("egress.origin_roots", config.egress_origin_roots, kRootsPathMax));
   }
   if (config.egress_connections_max == 0) {
     return Refuse("egress.connections_max", "must be at least 1");

@@ -47,7 +47,7 @@ bool IsWhatItsRoleSays(const EgressListener& listener) {
 
 // Judged here, where a refusal has its reason; the proxy compiles the same again.
 absl::StatusOr<UniqueFd> PolicyFile(const EgressPolicy& policy) {
-  RETURN_IF_ERROR(EgressRules::Compile(policy, EgressSupport{}).status());
+  RETURN_IF_ERROR(EgressRules::Compile(policy, kEgressSupport).status());
   return MakeSealedMemfd("egress-policy", EncodeEgressPolicy(policy), false);
 }
 

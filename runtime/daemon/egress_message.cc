@@ -54,7 +54,7 @@ absl::StatusOr<std::optional<IpAddress>> AddressOf(const EgressMessage& message)
 absl::Status CheckEvent(const EgressMessage& message) {
   const auto outcome = static_cast<EgressOutcome>(message.event);
   const bool denied = message.denial != 0;
-  if (message.denial > static_cast<uint32_t>(EgressDenial::kLimit)) return Wrong("no such denial");
+  if (!IsEgressDenial(message.denial)) return Wrong("no such denial");
   if (message.port > UINT16_MAX) return Wrong("a port that is none");
   if (message.start_unix_ms < 0 || message.start_unix_ms > kUnixMsMax ||
       message.duration_ms > static_cast<uint64_t>(kUnixMsMax)) {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -23,17 +25,37 @@ absl::Status Failed(absl::string_view why) {
       absl::StrCat("glovebox-egress, the way out of sandboxes, does not start: ", why));
 }
 
+// A program that plays the proxy needs none.
+std::vector<int> RootsOf(const EgressParts& parts) {
+  if (!parts.roots.valid()) return {};
+  return {parts.roots.get()};
+}
+
 int Milliseconds(absl::Duration duration) {
   return static_cast<int>(absl::ToInt64Milliseconds(duration)) + 1;
 }
 
 }  // namespace
 
-absl::StatusOr<EgressParts> MakeEgressParts(const EgressSetup& setup) {
+EgressParts::~EgressParts() { ::explicit_bzero(setup.key, sizeof setup.key); }
+
+absl::StatusOr<EgressParts> MakeEgressParts(const EgressSetup& setup,
+                                            const EgressAuthority& authority,
+                                            absl::string_view roots) {
+  if (authority.certificate_der.size() > sizeof setup.certificate ||
+      authority.key_der.size() > sizeof setup.key) {
+    return absl::FailedPreconditionError("the authority of sandboxes is larger than any of ours");
+  }
   EgressParts parts;
   ASSIGN_OR_RETURN(parts.program,
                    MakeSealedMemfd("glovebox-egress", EmbeddedEgress(), /*executable=*/true));
+  ASSIGN_OR_RETURN(parts.roots, MakeSealedMemfd("egress-roots", roots, /*executable=*/false));
   parts.setup = setup;
+  parts.setup.certificate_bytes = static_cast<uint32_t>(authority.certificate_der.size());
+  parts.setup.key_bytes = static_cast<uint32_t>(authority.key_der.size());
+  std::copy(authority.certificate_der.begin(), authority.certificate_der.end(),
+            parts.setup.certificate);
+  std::copy(authority.key_der.begin(), authority.key_der.end(), parts.setup.key);
   return parts;
 }
 
@@ -46,7 +68,7 @@ absl::StatusOr<std::unique_ptr<EgressProcess>> EgressProcess::Start(const Egress
   if (::fcntl(process.control_fd(), F_SETFL, O_NONBLOCK) != 0) return ErrnoError(errno, "fcntl");
   std::unique_ptr<EgressProcess> proxy(
       new EgressProcess(std::move(process), parts.answer_within, std::move(take)));
-  const absl::Status sent = SendPacket(proxy->control_fd(), BytesOf(parts.setup), {});
+  const absl::Status sent = SendPacket(proxy->control_fd(), BytesOf(parts.setup), RootsOf(parts));
   const absl::StatusOr<EgressReport> said = sent.ok()
                                                 ? proxy->Receive(Milliseconds(parts.answer_within))
                                                 : absl::StatusOr<EgressReport>(sent);

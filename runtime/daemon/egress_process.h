@@ -13,9 +13,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/unique_fd.h"
 #include "daemon/controlled_process.h"
+#include "daemon/egress_authority.h"
 #include "daemon/egress_message.h"
 #include "egress/egress_wire.h"
 
@@ -23,12 +25,21 @@ namespace glovebox {
 
 // What every proxy of a daemon is made from.
 struct EgressParts {
-  UniqueFd program;  // a sealed memfd
-  EgressSetup setup;
+  UniqueFd program;   // a sealed memfd
+  EgressSetup setup;  // with a key
+  UniqueFd roots;     // that origins are held to, PEM in a sealed memfd
   // Generous: a loaded host may take long. Events do not lengthen it.
   absl::Duration answer_within = absl::Seconds(20);
+
+  EgressParts() = default;
+  EgressParts(EgressParts&&) = default;
+  EgressParts& operator=(EgressParts&&) = delete;
+  ~EgressParts();  // zeroes the key
 };
-absl::StatusOr<EgressParts> MakeEgressParts(const EgressSetup& setup);
+// `setup` is without authority; `roots` is PEM.
+absl::StatusOr<EgressParts> MakeEgressParts(const EgressSetup& setup,
+                                            const EgressAuthority& authority,
+                                            absl::string_view roots);
 
 // One thread, which is the one that started it: the proxy is killed when that thread ends. After an
 // error of Ask or TakeEvent it is not to be used any more: it has ended, hangs or lies.

@@ -1,14 +1,21 @@
 #include "daemon/egress_setup.h"
 
 #include <fcntl.h>
+#include <linux/mount.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "base/unique_fd.h"
 #include "daemon/name_servers.h"
+#include "daemon/state_directory.h"
 #include "linux/file_io.h"
+#include "linux/mount.h"
 #include "policy/ip_address.h"
 
 namespace glovebox {
@@ -20,7 +27,12 @@ constexpr uint16_t kNamesPort = 53;
 constexpr uint32_t kOpeningMs = 30'000;
 constexpr uint32_t kConnectMs = 20'000;
 constexpr uint32_t kIdleMs = 3'600'000;  // a long poll says nothing for long
+constexpr char kRootsFile[] = "roots.pem";
 constexpr size_t kResolvConfBytesMax = 64 * 1024;
+// Of Debian and Alpine, of Fedora, of SUSE.
+constexpr const char* kRootsPaths[] = {"/etc/ssl/certs/ca-certificates.crt",
+                                       "/etc/pki/tls/certs/ca-bundle.crt",
+                                       "/etc/ssl/ca-bundle.pem"};
 
 absl::StatusOr<std::vector<IpAddress>> NameServers(const Config& config) {
   std::vector<IpAddress> servers;
@@ -57,6 +69,42 @@ absl::StatusOr<EgressSetup> MakeEgressSetup(const Config& config, uint64_t files
     endpoint.port = kNamesPort;
   }
   return setup;
+}
+
+absl::StatusOr<std::string> ReadOriginRoots(const Config& config) {
+  const std::string& named = config.egress_origin_roots;
+  if (!named.empty()) {
+    absl::StatusOr<std::string> roots = ReadFileAt(AT_FDCWD, named, kEgressRootsBytesMax);
+    if (roots.ok()) return roots;
+    return DetailedError(
+        absl::StatusCode::kFailedPrecondition,
+        absl::StrCat("egress.origin_roots ", named, ": ", roots.status().message()),
+        {"CONFIG_INVALID", {{"path", named}}});
+  }
+  for (const char* path : kRootsPaths) {
+    absl::StatusOr<std::string> roots = ReadFileAt(AT_FDCWD, path, kEgressRootsBytesMax);
+    if (roots.ok()) return roots;
+  }
+  return std::string();
+}
+
+absl::StatusOr<std::string> ShowSandboxRoots(const std::string& directory, absl::string_view roots,
+                                             absl::string_view authority_pem) {
+  RETURN_IF_ERROR(MakeDirectories(directory, 0700));
+  RETURN_IF_ERROR(DetachMount(directory));
+  ASSIGN_OR_RETURN(
+      const UniqueFd mount,
+      MakeMount(
+          "tmpfs", "roots",
+          {{"mode", "0755"}, {"nr_inodes", "4"}, {"size", absl::StrCat(2 * kEgressRootsBytesMax)}},
+          MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
+  ASSIGN_OR_RETURN(const UniqueFd file,
+                   OpenAt(mount.get(), kRootsFile, O_WRONLY | O_CREAT | O_EXCL, 0444));
+  if (::fchmod(file.get(), 0444) != 0) return ErrnoError(errno, "fchmod of the roots");
+  const bool ends_line = roots.empty() || roots.back() == '\n';
+  RETURN_IF_ERROR(WriteAll(file.get(), absl::StrCat(roots, ends_line ? "" : "\n", authority_pem)));
+  RETURN_IF_ERROR(AttachMount(mount.get(), directory));
+  return absl::StrCat(directory, "/", kRootsFile);
 }
 
 }  // namespace glovebox

@@ -3,8 +3,10 @@
 #define GLOVEBOX_DAEMON_EGRESS_SETUP_H_
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "daemon/config.h"
 #include "egress/egress_wire.h"
 
@@ -14,6 +16,17 @@ namespace glovebox {
 // many, and so many sandboxes and connections as fit. INVALID_ARGUMENT for a name server that is no
 // address; what reading /etc/resolv.conf returns, but that there is none.
 absl::StatusOr<EgressSetup> MakeEgressSetup(const Config& config, uint64_t files);
+
+// What origins are held to where TLS is opened: the PEM of `egress.origin_roots`, or of the first
+// of the places that distributions have it at; "" when the host has none. FAILED_PRECONDITION,
+// CONFIG_INVALID, for a file that was named and cannot be read.
+absl::StatusOr<std::string> ReadOriginRoots(const Config& config);
+
+// What sandboxes with a way out are shown as their roots: those of the host, and the authority. The
+// path of the file, in a tmpfs at `directory`: a mount tells who looks at it the path within its
+// file system, and a sandbox is to see nothing of the host's. Sandboxes that are there keep theirs.
+absl::StatusOr<std::string> ShowSandboxRoots(const std::string& directory, absl::string_view roots,
+                                             absl::string_view authority_pem);
 
 }  // namespace glovebox
 

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/ids.h"
 #include "base/status.h"
+#include "daemon/egress_authority.h"
 #include "daemon/egress_setup.h"
 #include "daemon/node_facts.h"
 #include "daemon/tls.h"
@@ -183,7 +184,11 @@ absl::Status Daemon::OpenStore(const Config& config, const KeptTraces& kept) {
 absl::Status Daemon::StartEgress(const Config& config) {
   ASSIGN_OR_RETURN(const EgressSetup setup, MakeEgressSetup(config, OpenFilesLimit()));
   way_out_ = EgressEnforcement(setup);
-  ASSIGN_OR_RETURN(EgressParts parts, MakeEgressParts(setup));
+  ASSIGN_OR_RETURN(const EgressAuthority authority, LoadEgressAuthority(state_.path()));
+  ASSIGN_OR_RETURN(const std::string roots, ReadOriginRoots(config));
+  ASSIGN_OR_RETURN(sandbox_roots_path_, ShowSandboxRoots(state_.Below("egress-roots"), roots,
+                                                         authority.certificate_pem));
+  ASSIGN_OR_RETURN(EgressParts parts, MakeEgressParts(setup, authority, roots));
   ASSIGN_OR_RETURN(egress_, EgressGate::Start(std::move(parts), log_));
   connections_ = std::make_unique<ConnectionLog>(NewRandomId());
   return absl::OkStatus();
@@ -240,6 +245,7 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
   sockets_ = std::make_unique<SocketBudget>(ForwardsMax());
   deps.sockets = sockets_.get();
   deps.egress = egress_.get();
+  deps.egress_roots_path = sandbox_roots_path_;
   deps.connections = connections_.get();
   ManagerLimits limits;
   for (const SeccompPrograms& programs : filters_) limits.seccomp_tiers.push_back(&programs);

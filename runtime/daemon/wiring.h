@@ -92,6 +92,7 @@ class Daemon {
   RealClock clock_;
   StateDirectory state_;
   std::string run_directory_;
+  std::string sandbox_roots_path_;
   OnShutdown on_shutdown_ = OnShutdown::kLeave;
   bool nothing_left_ = false;  // every sandbox was ended
   std::string boot_id_;

@@ -53,7 +53,8 @@ const std::vector<AllowedCall>& EgressCalls() {
           "F_GETFD, F_SETFD, F_GETFL and F_SETFL; besides F_DUPFD and locks, which lie beside them",
           {1, ~uint32_t{7}, 0}),
       ALLOWED_CALL(lseek, "how long a policy is"),
-      ALLOWED_CALL(pread64, "a policy"),
+      ALLOWED_CALL(pread64, "a policy, and the roots of origins"),
+      ALLOWED_CALL(getpid, "libcrypto asks whether it was forked"),
   }));
   return calls;
 }

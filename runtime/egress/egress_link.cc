@@ -44,23 +44,25 @@ void PutText(absl::string_view text, char* array, size_t size) {
 
 EgressLink::EgressLink(asio::io_context* io, UniqueFd socket) : socket_(*io, socket.Release()) {}
 
-absl::StatusOr<EgressSetup> EgressLink::Receive() {
-  ASSIGN_OR_RETURN(const Packet packet,
-                   ReceivePacket(socket_.native_handle(), sizeof(EgressSetup), 0, kSetupWithinMs));
-  EgressSetup setup;
-  if (packet.bytes.size() != sizeof setup) {
+absl::Status EgressLink::Receive(EgressSetup* setup, UniqueFd* roots) {
+  ASSIGN_OR_RETURN(Packet packet,
+                   ReceivePacket(socket_.native_handle(), sizeof(EgressSetup), 1, kSetupWithinMs));
+  if (packet.bytes.size() != sizeof *setup || packet.fds.size() != 1) {
     return absl::InvalidArgumentError("a set-up message of another size");
   }
-  std::memcpy(&setup, packet.bytes.data(), sizeof setup);
-  if (setup.magic != kEgressMagic || setup.version != kEgressVersion ||
-      setup.name_servers > kEgressNameServersMax || setup.sandboxes_max == 0 ||
-      setup.connections_max == 0) {
+  *roots = std::move(packet.fds[0]);
+  std::memcpy(setup, packet.bytes.data(), sizeof *setup);
+  ::explicit_bzero(packet.bytes.data(), packet.bytes.size());  // it has a key
+  if (setup->magic != kEgressMagic || setup->version != kEgressVersion ||
+      setup->name_servers > kEgressNameServersMax || setup->sandboxes_max == 0 ||
+      setup->connections_max == 0 || setup->certificate_bytes > kEgressCertificateBytesMax ||
+      setup->key_bytes > kEgressKeyBytesMax) {
     return absl::InvalidArgumentError("a set-up message of another form");
   }
   if (::fcntl(socket_.native_handle(), F_SETFL, O_NONBLOCK) != 0) {
     return ErrnoError(errno, "O_NONBLOCK");
   }
-  return setup;
+  return absl::OkStatus();
 }
 
 void EgressLink::Ready() { Answer(EgressMessage()); }

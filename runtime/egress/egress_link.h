@@ -7,7 +7,7 @@
 #include <functional>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "base/unique_fd.h"
 #include "egress/egress_wire.h"
@@ -26,8 +26,9 @@ class EgressLink {
 
   EgressLink(asio::io_context* io, UniqueFd socket);
 
-  // The first message; waits. INVALID_ARGUMENT for one of another form.
-  absl::StatusOr<EgressSetup> Receive();
+  // The first message, and the descriptor of the roots; waits. INVALID_ARGUMENT for one of another
+  // form.
+  absl::Status Receive(EgressSetup* setup, UniqueFd* roots);
   void Ready();
   void Failed(absl::string_view why);
 

@@ -38,7 +38,7 @@ absl::StatusOr<std::shared_ptr<const EgressRules>> ReadRules(const UniqueFd& mem
     return absl::InvalidArgumentError("a policy that cannot be read");
   }
   ASSIGN_OR_RETURN(const EgressPolicy policy, DecodeEgressPolicy(bytes));
-  ASSIGN_OR_RETURN(EgressRules rules, EgressRules::Compile(policy, EgressSupport{}));
+  ASSIGN_OR_RETURN(EgressRules rules, EgressRules::Compile(policy, kEgressSupport));
   return std::make_shared<const EgressRules>(std::move(rules));
 }
 

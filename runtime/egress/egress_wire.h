@@ -24,8 +24,12 @@ struct EgressEndpoint {
 // ---- daemon to proxy
 
 inline constexpr uint32_t kEgressNameServersMax = 4;
+inline constexpr uint32_t kEgressCertificateBytesMax = 1024;
+inline constexpr uint32_t kEgressKeyBytesMax = 256;
+inline constexpr size_t kEgressRootsBytesMax = size_t{8} << 20;
 
-// The first message.
+// The first message. With a descriptor: the roots that origins are held to where TLS is opened, PEM
+// in a sealed memfd.
 struct EgressSetup {
   uint32_t magic = kEgressMagic;
   uint32_t version = kEgressVersion;
@@ -38,6 +42,11 @@ struct EgressSetup {
   uint32_t name_servers = 0;     // of those below
   uint32_t reserved = 0;
   EgressEndpoint name_server[kEgressNameServersMax];
+  // Of the authority that sandboxes trust, DER.
+  uint32_t certificate_bytes = 0;
+  uint32_t key_bytes = 0;
+  uint8_t certificate[kEgressCertificateBytesMax] = {};
+  uint8_t key[kEgressKeyBytesMax] = {};
 };
 
 enum class EgressOrderKind : uint32_t {
@@ -117,7 +126,7 @@ struct EgressMessage {
   char text[256] = {};
 };
 
-static_assert(std::is_trivially_copyable_v<EgressSetup> && sizeof(EgressSetup) == 136);
+static_assert(std::is_trivially_copyable_v<EgressSetup> && sizeof(EgressSetup) == 1424);
 static_assert(std::is_trivially_copyable_v<EgressOrder> && sizeof(EgressOrder) == 288);
 static_assert(std::is_trivially_copyable_v<EgressMessage> && sizeof(EgressMessage) == 1240);
 

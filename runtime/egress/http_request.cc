@@ -3,10 +3,14 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <limits>
+#include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
+#include "egress/http_pieces.h"
 
 namespace glovebox {
 namespace {
@@ -14,18 +18,26 @@ namespace {
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
 
-constexpr size_t kBodyPieceBytes = size_t{64} << 10;
 constexpr size_t kReadBytes = 4096;
 
-// As it is written: a line for the request, one for each field, an empty one.
-template <typename Header>
-size_t HeadBytes(const Header& head) {
-  size_t bytes = head.method_string().size() + head.target().size() +
-                 absl::string_view("  HTTP/1.1\r\n\r\n").size();
-  for (const auto& field : head) {
-    bytes += field.name_string().size() + field.value().size() + absl::string_view(": \r\n").size();
+// Headers by which a request says that it is another one than its first line has. Programs read '_'
+// for '-'.
+bool NamesAnotherMethod(absl::string_view field) {
+  const std::string name = absl::AsciiStrToLower(absl::StrReplaceAll(field, {{"_", "-"}}));
+  return name == "x-http-method" || name == "x-http-method-override" || name == "x-method-override";
+}
+
+absl::string_view ReasonPhrase(int status) {
+  switch (status) {
+    case 400:
+      return "Bad Request";
+    case 403:
+      return "Forbidden";
+    case 421:
+      return "Misdirected Request";
+    default:
+      return "Bad Gateway";
   }
-  return bytes;
 }
 
 }  // namespace
@@ -42,7 +54,7 @@ HttpRequest::HttpRequest() : parts_(std::make_unique<Parts>()) {
 
 HttpRequest::~HttpRequest() = default;
 
-awaitable<bool> HttpRequest::ReadHead(tcp::socket* client, absl::string_view early) {
+awaitable<bool> HttpRequest::ReadHead(NetStream* client, absl::string_view early) {
   auto& [buffer, parser] = *parts_;
   std::string raw(early);  // bounded with the head, which the parser holds to its limit
   buffer.commit(asio::buffer_copy(buffer.prepare(raw.size()), asio::buffer(raw)));
@@ -55,10 +67,10 @@ awaitable<bool> HttpRequest::ReadHead(tcp::socket* client, absl::string_view ear
       co_return false;
     }
     const auto room = buffer.prepare(kReadBytes);
-    auto [failed, bytes] = co_await client->async_read_some(room, kAsTuple);
-    if (failed) co_return false;
-    raw.append(static_cast<const char*>(room.data()), bytes);
-    buffer.commit(bytes);
+    const NetStream::Got got = co_await client->Read(room);
+    if (got.error) co_return false;
+    raw.append(static_cast<const char*>(room.data()), got.bytes);
+    buffer.commit(got.bytes);
   }
   co_return Check(absl::string_view(raw).substr(0, raw.find("\r\n\r\n")));
 }
@@ -74,10 +86,8 @@ bool HttpRequest::Check(absl::string_view head) {
               !absl::EqualsIgnoreCase(std::string(request[http::field::transfer_encoding]),
                                       "chunked"))) {
     why_ = "it has a transfer coding but chunked";
-  } else if (request.count(http::field::transfer_encoding) +
-                 request.count(http::field::content_length) >
-             1) {
-    why_ = "its length is told twice";
+  } else if (!LengthIsPlain(request)) {
+    why_ = "its length is told twice, or is no number";
   }
   return why_.empty();
 }
@@ -90,6 +100,16 @@ std::string HttpRequest::host() const {
   return std::string(parts_->parser.get()[http::field::host]);
 }
 
+bool HttpRequest::waits_for_continue() const {
+  return !parts_->parser.is_done() &&
+         absl::EqualsIgnoreCase(std::string(parts_->parser.get()[http::field::expect]),
+                                "100-continue");
+}
+bool HttpRequest::is_http_1_0() const { return parts_->parser.get().version() < 11; }
+bool HttpRequest::keeps_connection() const { return parts_->parser.keep_alive(); }
+
+bool HttpRequest::is_read() const { return parts_->parser.is_done(); }
+
 std::string HttpRequest::TakeRest() {
   const auto data = parts_->buffer.data();
   std::string rest(static_cast<const char*>(data.data()), data.size());
@@ -97,56 +117,42 @@ std::string HttpRequest::TakeRest() {
   return rest;
 }
 
-awaitable<bool> HttpRequest::Forward(tcp::socket* client, tcp::socket* upstream,
-                                     const std::string& target, std::function<bool(size_t)> count) {
-  auto& parser = parts_->parser;
-  auto& request = parser.get();
-  request.target(target);
+void HttpRequest::RemoveHops(bool last) {
+  auto& request = parts_->parser.get();
   for (const char* hop : {"Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authorization",
-                          "Upgrade", "HTTP2-Settings", "TE", "Trailer", "X-HTTP-Method",
-                          "X-HTTP-Method-Override", "X-Method-Override"}) {
+                          "Upgrade", "HTTP2-Settings", "TE", "Trailer"}) {
     request.erase(hop);
   }
-  request.set(http::field::connection, "close");
-  http::request_serializer<http::buffer_body> serializer(request);
-  if (!count(HeadBytes(request))) co_return false;
-  {
-    auto [error, bytes] = co_await http::async_write_header(*upstream, serializer, kAsTuple);
-    if (error) co_return false;
+  std::vector<std::string> others;
+  for (const auto& field : request) {
+    const std::string name(field.name_string());
+    if (NamesAnotherMethod(name)) others.push_back(name);
   }
-  std::string piece;
-  while (!serializer.is_done()) {
-    auto& body = request.body();
-    if (parser.is_done()) {
-      body.data = nullptr;
-      body.size = 0;
-      body.more = false;
-    } else {
-      piece.resize(kBodyPieceBytes);
-      body.data = piece.data();
-      body.size = piece.size();
-      auto [error, bytes] = co_await http::async_read(*client, parts_->buffer, parser, kAsTuple);
-      if (error && error != http::error::need_buffer) co_return false;
-      body.size = piece.size() - body.size;
-      body.data = piece.data();
-      body.more = !parser.is_done();
-      if (!count(body.size)) co_return false;
-    }
-    auto [error, bytes] = co_await http::async_write(*upstream, serializer, kAsTuple);
-    if (error && error != http::error::need_buffer) co_return false;
+  for (const std::string& name : others) request.erase(name);
+  if (last) {
+    request.set(http::field::connection, "close");
+  } else {
+    request.erase(http::field::expect);  // it was answered here
   }
-  co_return true;
+}
+
+awaitable<bool> HttpRequest::Forward(NetStream* client, NetStream* upstream,
+                                     const std::string& target, bool last,
+                                     std::function<bool(size_t)> count) {
+  auto& [buffer, parser] = *parts_;
+  parser.get().target(target);
+  RemoveHops(last);
+  const bool sent =
+      co_await PassOn(&parser, &buffer, client, upstream, /*until_end=*/false, std::move(count));
+  co_return sent;
 }
 
 std::string HttpRefusal(int status, absl::string_view reason, absl::string_view sentence) {
   const std::string body = absl::StrCat(sentence, "\n");
-  return absl::StrCat("HTTP/1.1 ", status,
-                      status == 403   ? " Forbidden"
-                      : status == 400 ? " Bad Request"
-                                      : " Bad Gateway",
-                      "\r\nX-Glovebox-Policy: ", reason,
-                      "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ",
-                      body.size(), "\r\nConnection: close\r\n\r\n", body);
+  return absl::StrCat(
+      "HTTP/1.1 ", status, " ", ReasonPhrase(status), "\r\nX-Glovebox-Policy: ", reason,
+      "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ", body.size(),
+      "\r\nConnection: close\r\n\r\n", body);
 }
 
 }  // namespace glovebox

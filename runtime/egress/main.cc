@@ -6,7 +6,9 @@
 //               calls; all of that before the first byte of a payload. It keeps the host's network,
 //               which its connections leave by
 //   channel     descriptor 3, SOCK_SEQPACKET, egress_wire.h; its end is the end of this process
-//   holds       the bytes of connections on their way; TLS stays closed
+//   holds       the bytes of connections on their way, closed or, where a rule needs it, opened;
+//   and
+//               the key of the authority that sandboxes trust, which comes over the channel
 //
 // Which sandbox a byte is of is known by the socket that it came from, and by nothing that is said.
 // It has no words of its own for anybody: what is worth knowing goes to gloveboxd, as events.
@@ -31,6 +33,7 @@
 #include "egress/egress_wire.h"
 #include "egress/host_resolver.h"
 #include "egress/sandbox_egress.h"
+#include "egress/tls_ends.h"
 #include "egress/wait_guard.h"
 #include "linux/allow_filter.h"
 #include "linux/confinement.h"
@@ -43,7 +46,7 @@ constexpr uint64_t kDescriptorsBesides = 64;
 constexpr uint64_t kMemoryBytes = uint64_t{512} << 20;  // libraries, policies
 constexpr uint64_t kNamesBytes = uint64_t{5} << 20;     // of a sandbox that fills SyntheticNames
 constexpr uint64_t kSandboxesFull = 256;                // that do, of all that there may be
-constexpr uint64_t kConnectionBytes = uint64_t{256} << 10;  // coroutines, and both sides unread
+constexpr uint64_t kConnectionBytes = uint64_t{512} << 10;  // coroutines, TLS and both sides unread
 
 void PrepareProcess() {
   (void)::prctl(PR_SET_NAME, "glovebox-egress", 0, 0, 0);  // cannot fail
@@ -74,7 +77,10 @@ absl::Status Serve(asio::io_context* io, EgressLink* link) {
   shared.clock = &clock;
   shared.link = link;
   shared.scratch.resize(kPieceBytes);
-  ASSIGN_OR_RETURN(shared.setup, link->Receive());
+  UniqueFd roots;
+  RETURN_IF_ERROR(link->Receive(&shared.setup, &roots));
+  ASSIGN_OR_RETURN(const auto tls, TlsEnds::Make(&shared.setup, std::move(roots), &clock));
+  shared.tls = tls.get();
   const std::vector<EgressEndpoint> name_servers(
       shared.setup.name_server, shared.setup.name_server + shared.setup.name_servers);
   ASSIGN_OR_RETURN(const auto resolver, HostResolver::Make(io, name_servers));

@@ -1,7 +1,6 @@
 #include "egress/proxied_connection.h"
 
 #include <algorithm>
-#include <boost/asio/write.hpp>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -34,6 +33,8 @@ ProxiedConnection::ProxiedConnection(std::shared_ptr<SandboxEgress> sandbox, Egr
       start_unix_ms_(absl::ToUnixMillis(shared_->clock->Now())),
       client_(std::move(client)),
       upstream_(*shared_->io),
+      client_socket_(&client_),
+      client_stream_(&client_socket_),
       deadline_(*shared_->io),
       lookup_(*shared_->io) {
   ++shared_->connections;
@@ -65,7 +66,9 @@ awaitable<void> ProxiedConnection::Run() {
   if (going && transparent) {
     going = co_await Dial();
   }
-  if (going && !ended_) {
+  if (going && !ended_ && way_ == Way::kOpened) {
+    co_await ServeOpened();
+  } else if (going && !ended_) {
     opened_ = relaying_ = true;
     Tell(EgressEventKind::kOpened, EgressDenial::kNone);
     last_byte_ns_ = shared_->clock->MonotonicNanos();
@@ -103,6 +106,14 @@ bool ProxiedConnection::JudgeAgain() {
   if (now.allowed() && !any_way && way_ == Way::kTcp) denial = EgressDenial::kNoRule;
   if (now.allowed() && !any_way && way_ == Way::kTls && now.tls.empty()) {
     denial = EgressDenial::kNoRule;
+  }
+  if (now.allowed() && !any_way && way_ == Way::kOpened && now.tls.empty()) {
+    denial = now.intercept.empty() ? EgressDenial::kNoRule : EgressDenial::kNone;
+    if (in_request_ && denial == EgressDenial::kNone) {
+      denial =
+          rules.JudgeRequest(*asked_.name, asked_.port, EgressScheme::kHttps, method_, normal_path_)
+              .denial;
+    }
   }
   if (now.allowed() && !any_way && way_ == Way::kHttp) {
     denial =
@@ -151,31 +162,41 @@ awaitable<bool> ProxiedConnection::Refuse(EgressDenial denial) {
     co_await SayLast(Socks5Reply(Socks5Code::kNotAllowed));
   }
   if (!ended_ && spoken_ == Spoken::kHttp) {
-    co_await SayLast(HttpRefusal(403, DenialWord(denial), RefusalSentence(asked_, denial)));
+    co_await SayLast(HttpRefusal(StatusOf(denial), DenialWord(denial),
+                                 RefusalSentence(asked_, denial, untrusted_)));
   }
-  Abort(denial);
+  Abort(EgressDenial::kNone);  // it was told
   co_return false;
 }
 
+int ProxiedConnection::StatusOf(EgressDenial denial) const {
+  constexpr int kForbidden = 403;
+  constexpr int kMisdirected = 421;
+  constexpr int kBadGateway = 502;
+  if (denial == EgressDenial::kOriginNotTrusted) return kBadGateway;
+  return denial == EgressDenial::kNameMismatch && inner_ != nullptr ? kMisdirected : kForbidden;
+}
+
 // No decision: something is wrong with the request, or the destination does not answer.
-awaitable<bool> ProxiedConnection::Fail(const std::string& why) {
+awaitable<bool> ProxiedConnection::Fail(const std::string& why, int status) {
   if (ended_) co_return false;
   allowed_ = false;
-  if (knows_destination_) Tell(EgressEventKind::kClosed, EgressDenial::kNone);
+  if (knows_destination_ && !opened_) Tell(EgressEventKind::kClosed, EgressDenial::kNone);
   if (spoken_ == Spoken::kSocks) {
     co_await SayLast(Socks5Reply(Socks5Code::kHostUnreachable));
   }
   if (spoken_ == Spoken::kHttp) {
-    co_await SayLast(HttpRefusal(knows_destination_ ? 502 : 400, "NONE",
-                                 absl::StrCat("glovebox: this request went nowhere: ", why)));
+    if (status == 0) status = knows_destination_ ? 502 : 400;
+    co_await SayLast(
+        HttpRefusal(status, "NONE", absl::StrCat("glovebox: this request went nowhere: ", why)));
   }
   Abort(EgressDenial::kNone);
   co_return false;
 }
 
 awaitable<void> ProxiedConnection::Say(const std::string& words) {
-  auto [error, bytes] = co_await asio::async_write(client_, asio::buffer(words), kAsTuple);
-  if (error) Abort(EgressDenial::kNone);
+  const bool said = co_await client_stream_->Write(asio::buffer(words));
+  if (!said) Abort(EgressDenial::kNone);
 }
 
 // Waits until the client has taken what was said: a close with bytes of its own unread would be a
@@ -183,10 +204,10 @@ awaitable<void> ProxiedConnection::Say(const std::string& words) {
 awaitable<void> ProxiedConnection::SayLast(const std::string& words) {
   co_await Say(words);
   if (ended_) co_return;
-  boost::system::error_code none;
-  (void)client_.shutdown(tcp::socket::shutdown_send, none);
   relaying_ = false;
   Arm(kPartingMs);
+  co_await client_stream_->End();
+  if (ended_) co_return;
   std::string dropped(kReadBytes, 0);
   for (size_t all = 0; all < kEarlyBytesMax;) {
     auto [error, bytes] = co_await client_.async_read_some(asio::buffer(dropped), kAsTuple);
@@ -230,7 +251,7 @@ void ProxiedConnection::Tell(EgressEventKind kind, EgressDenial denial) {
     event.address = ToWire(*dialled_, asked_.port);
   }
   PutText(asked_.Host(), event.host, sizeof event.host);
-  PutText(denial == EgressDenial::kNone || opened_ ? rule_ : "", event.rule, sizeof event.rule);
+  PutText(kind == EgressEventKind::kRefused ? "" : rule_, event.rule, sizeof event.rule);
   PutText(method_, event.method, sizeof event.method);
   PutText(path_, event.path, sizeof event.path);
   sandbox_->Tell(event);

@@ -5,7 +5,8 @@
 //   examine  what it says first, where the rule needs that: TLS name, Host, method and path
 //   dial     the name's addresses as the host's name servers have them, each judged again, and
 //            exactly those; never an address that the payload named in place of a name
-//   relay    bytes both ways, each direction with its own end
+//   relay    bytes both ways, each direction with its own end; where a rule judges requests over
+//            TLS: request by request, between two TLS connections that end here
 //
 // With an explicit proxy the order is ask, judge, dial, reply, examine: its client speaks after the
 // reply. A refusal is said in the words of whatever protocol the client speaks.
@@ -22,6 +23,7 @@
 #include "egress/destination.h"
 #include "egress/http_request.h"
 #include "egress/net_io.h"
+#include "egress/net_stream.h"
 #include "egress/sandbox_egress.h"
 
 namespace glovebox {
@@ -49,7 +51,7 @@ class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection>
   static constexpr uint32_t kPartingMs = 2000;  // for a client to take what was said to it
   static constexpr char kTlsHandshake = 22;
 
-  enum class Way { kUnknown, kTcp, kTls, kHttp };
+  enum class Way { kUnknown, kTcp, kTls, kHttp, kOpened };
   enum class Spoken { kNothing, kTls, kHttp, kSocks };  // by the client, as far as it is known
 
   awaitable<bool> Ask();
@@ -65,17 +67,34 @@ class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection>
   awaitable<bool> ExamineTls();
   awaitable<bool> ExamineHttp();
   bool HostFits() const;
+  void NoteRequest();
   bool JudgeHttp();
+  bool JudgeOpened();
   awaitable<bool> Dial();
   awaitable<std::vector<IpAddress>> Resolve();
   awaitable<bool> Connect(const IpAddress& address);
   awaitable<bool> Reply();
   awaitable<void> Relay();
   awaitable<void> RelayHttp();
+  // Of a connection whose TLS is opened.
+  struct Turn {
+    bool sent = false;      // the whole request
+    bool answered = false;  // by the origin, or by us in its place
+    bool keeps = false;     // both sides say that another one may follow
+  };
+  awaitable<void> ServeOpened();
+  awaitable<bool> OpenClient();
+  awaitable<bool> OpenOrigin();
+  awaitable<bool> ServeRequest();
+  awaitable<bool> Exchange();
+  awaitable<void> SendRequest(Turn* turn);
+  awaitable<void> TakeResponse(Turn* turn);
   awaitable<void> Pump(tcp::socket* from, tcp::socket* to, bool sending);
   bool Count(bool sending, size_t bytes);
   awaitable<bool> Refuse(EgressDenial denial);
-  awaitable<bool> Fail(const std::string& why);
+  int StatusOf(EgressDenial denial) const;
+  // `status` of an answer in HTTP; 0: 502, or 400 before it is known where to.
+  awaitable<bool> Fail(const std::string& why, int status = 0);
   awaitable<void> Say(const std::string& words);
   awaitable<void> SayLast(const std::string& words);
   void Arm(uint32_t ms);
@@ -91,6 +110,10 @@ class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection>
   const int64_t start_unix_ms_;
   tcp::socket client_;
   tcp::socket upstream_;
+  SocketStream client_socket_;
+  std::unique_ptr<TlsStream> inner_;  // to the client, when TLS is opened
+  std::unique_ptr<TlsStream> outer_;  // to the origin, likewise, once a request was allowed
+  NetStream* client_stream_;          // client_socket_, or inner_
   asio::steady_timer deadline_;
   asio::steady_timer lookup_;
   Destination asked_;
@@ -109,6 +132,8 @@ class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection>
   std::string target_;  // for the origin
   std::optional<std::string> normal_path_;
   std::optional<IpAddress> dialled_;
+  bool in_request_ = false;  // of an opened connection: allowed, and not answered to its end
+  std::string untrusted_;    // why the origin's certificate was not taken
   bool opened_ = false;
   bool relaying_ = false;
   bool ended_ = false;  // Abort() was called

@@ -79,7 +79,7 @@ awaitable<bool> ProxiedConnection::AskTransparent() {
 awaitable<bool> ProxiedConnection::AskHttpProxy() {
   spoken_ = Spoken::kHttp;
   request_ = std::make_unique<HttpRequest>();
-  if (!co_await request_->ReadHead(&client_, "")) {
+  if (!co_await request_->ReadHead(&client_socket_, "")) {
     if (!request_->why().empty()) {
       co_return co_await Fail(request_->why());
     }
@@ -187,7 +187,7 @@ awaitable<bool> ProxiedConnection::ReadHello() {
 
 awaitable<bool> ProxiedConnection::ReadHttpHead() {
   request_ = std::make_unique<HttpRequest>();
-  const bool read = co_await request_->ReadHead(&client_, early_);
+  const bool read = co_await request_->ReadHead(&client_socket_, early_);
   early_.clear();
   if (read) {
     spoken_ = Spoken::kHttp;
@@ -217,9 +217,17 @@ awaitable<bool> ProxiedConnection::Examine() {
 }
 
 awaitable<bool> ProxiedConnection::ExamineTls() {
-  if (grant_.tls.empty() || !hello_read_ || hello_.encrypted() ||
-      hello_.server_name() != asked_.name) {
+  // A rule that wants nothing looked at is enough; then it stays closed.
+  const bool opens = grant_.tls.empty() && !grant_.intercept.empty();
+  const bool named = hello_read_ && hello_.server_name() == asked_.name;
+  // What another hello inside names is nobody's secret where TLS ends here: it is not answered.
+  if (!named || (grant_.tls.empty() && !opens) || (hello_.encrypted() && !opens)) {
     co_return co_await Refuse(EgressDenial::kNameMismatch);
+  }
+  if (opens) {
+    way_ = Way::kOpened;
+    rule_ = grant_.intercept;
+    co_return true;
   }
   way_ = Way::kTls;
   rule_ = grant_.tls;
@@ -240,20 +248,26 @@ bool ProxiedConnection::HostFits() const {
   return host.ok() && host->Host() == asked_.Host() && host->port == asked_.port;
 }
 
-// The request that was read, by the rules for the name; grant_.denial says why not.
-bool ProxiedConnection::JudgeHttp() {
+void ProxiedConnection::NoteRequest() {
   method_ = request_->method();
   path_ = target_.substr(0, target_.find('?'));
+  normal_path_.reset();
   if (absl::StatusOr<std::string> path = NormalPath(target_); path.ok()) {
     // What was judged is what is sent.
     target_ = absl::StrCat(*path, target_.substr(std::min(target_.size(), target_.find('?'))));
     normal_path_ = *std::move(path);
   }
+}
+
+// The request that was read, by the rules for the name; grant_.denial says why not.
+bool ProxiedConnection::JudgeHttp() {
+  NoteRequest();
   const bool plain = !target_.empty() && target_[0] == '/';  // no "*", no absolute URI
   if (!plain) {
     grant_.denial = EgressDenial::kRequestNotAllowed;
     return false;
   }
+  if (way_ == Way::kOpened) return JudgeOpened();
   if (way_ == Way::kTcp) {  // of a rule that does not look, or of mode kFull
     way_ = Way::kHttp;
     return true;
@@ -264,6 +278,23 @@ bool ProxiedConnection::JudgeHttp() {
   way_ = Way::kHttp;
   rule_ = judged.rule;
   return judged.denial == EgressDenial::kNone;
+}
+
+// By the rules of now, which may be others than those that it was opened by: a rule that needs none
+// of this allows all but what is never passed on.
+bool ProxiedConnection::JudgeOpened() {
+  const EgressRules& rules = *sandbox_->rules;
+  const EgressGrant now = rules.Judge(*asked_.name, asked_.port);
+  const std::string& unseen = now.tcp.empty() ? now.tls : now.tcp;
+  EgressRequestGrant judged =
+      rules.JudgeRequest(*asked_.name, asked_.port, EgressScheme::kHttps, method_, normal_path_);
+  if (!unseen.empty() && method_ != "CONNECT" && method_ != "TRACE") {
+    judged = {unseen, EgressDenial::kNone};
+  }
+  grant_.denial = judged.denial;
+  if (judged.denial != EgressDenial::kNone) return false;
+  rule_ = judged.rule;
+  return true;
 }
 
 }  // namespace glovebox

@@ -107,8 +107,9 @@ awaitable<void> ProxiedConnection::RelayHttp() {
   const auto count = [this](size_t bytes) { return Count(true, bytes); };
   const auto forward = [](std::shared_ptr<ProxiedConnection> self,
                           auto counter) -> awaitable<void> {
-    const bool sent =
-        co_await self->request_->Forward(&self->client_, &self->upstream_, self->target_, counter);
+    SocketStream origin(&self->upstream_);
+    const bool sent = co_await self->request_->Forward(&self->client_socket_, &origin,
+                                                       self->target_, /*last=*/true, counter);
     boost::system::error_code none;
     // Half of it is no request: the origin must not take it for one.
     if (!sent) (void)self->upstream_.close(none);

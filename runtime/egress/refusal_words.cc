@@ -21,6 +21,8 @@ absl::string_view Because(EgressDenial denial) {
       return "the TLS name, the Host header and the destination do not agree";
     case EgressDenial::kLimit:
       return "a limit of the sandbox is reached";
+    case EgressDenial::kOriginNotTrusted:
+      return "the host's certificate is not valid";
   }
   return "unknown";
 }
@@ -43,11 +45,18 @@ absl::string_view DenialWord(EgressDenial denial) {
       return "NAME_MISMATCH";
     case EgressDenial::kLimit:
       return "LIMIT";
+    case EgressDenial::kOriginNotTrusted:
+      return "ORIGIN_NOT_TRUSTED";
   }
   return "NONE";
 }
 
-std::string RefusalSentence(const Destination& asked, EgressDenial denial) {
+std::string RefusalSentence(const Destination& asked, EgressDenial denial,
+                            absl::string_view detail) {
+  if (denial == EgressDenial::kOriginNotTrusted) {
+    return absl::StrCat("glovebox: the certificate of ", asked.Host(), " port ", asked.port,
+                        " is not one that is trusted for that name: ", detail);
+  }
   return absl::StrCat("glovebox: the policy of this sandbox refuses ", asked.Host(), " port ",
                       asked.port, ": ", Because(denial),
                       ". This is a decision and no fault; another route will be refused as well.");

@@ -14,7 +14,9 @@ namespace glovebox {
 absl::string_view DenialWord(EgressDenial denial);
 
 // One line of printable ASCII: what was refused, why, and that another route is no answer.
-std::string RefusalSentence(const Destination& asked, EgressDenial denial);
+// `detail` of kOriginNotTrusted: what is wrong with the certificate.
+std::string RefusalSentence(const Destination& asked, EgressDenial denial,
+                            absl::string_view detail = "");
 
 }  // namespace glovebox
 

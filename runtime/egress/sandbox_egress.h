@@ -21,12 +21,14 @@
 namespace glovebox {
 
 class ProxiedConnection;
+class TlsEnds;
 
 struct EgressShared {
   asio::io_context* io = nullptr;
   const Clock* clock = nullptr;
   EgressLink* link = nullptr;
   HostResolver* resolver = nullptr;
+  TlsEnds* tls = nullptr;
   EgressSetup setup;
   uint32_t connections = 0;  // of all sandboxes
   uint64_t next_connection = 1;

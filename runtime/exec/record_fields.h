@@ -253,7 +253,7 @@ class RecordReader {
 
   static bool Take(const Json& json, EgressDenial& denial) {
     uint32_t number = 0;
-    if (!Take(json, number) || number > static_cast<uint32_t>(EgressDenial::kLimit)) return false;
+    if (!Take(json, number) || !IsEgressDenial(number)) return false;
     denial = static_cast<EgressDenial>(number);
     return true;
   }

@@ -25,7 +25,10 @@ enum class EgressDenial : uint32_t {
   kPrivateAddress = 4,
   kNameMismatch = 5,
   kLimit = 6,
+  kOriginNotTrusted = 8,  // the certificate of a host whose TLS is opened
 };
+// Numbers from elsewhere; 7 is of v1.DenialReason alone.
+constexpr bool IsEgressDenial(uint32_t number) { return number <= 6 || number == 8; }
 
 // A secret that is added to requests outside of the sandbox. One of `header` and `basic_user`.
 struct EgressCredential {

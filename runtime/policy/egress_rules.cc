@@ -215,15 +215,21 @@ absl::Status EgressRules::Add(const EgressRule& rule, const EgressSupport& suppo
   if (compiled.NeedsInterception() && !support.interception) {
     return DetailedError(
         absl::StatusCode::kUnimplemented,
-        absl::StrCat("methods, paths and credentials of HTTPS need TLS to be opened, which this "
-                     "release does not do; take scheme TLS for all of ",
+        absl::StrCat("methods, paths and credentials of HTTPS need TLS to be opened, which is not "
+                     "done here; take scheme TLS for all of ",
                      host->Text(), ", or scheme HTTP"),
         {"FIELD_NOT_SERVED", {{"field", "scheme"}}});
+  }
+  if (compiled.credential && !support.credentials) {
+    return DetailedError(absl::StatusCode::kUnimplemented,
+                         "credentials are not added to requests by this release; leave them out",
+                         {"FIELD_NOT_SERVED", {{"field", "credential"}}});
   }
   paths_ += compiled.paths.size();
   if (paths_ > kEgressAllPathsMax) {
     return Wrong("paths", absl::StrCat("a policy has at most ", kEgressAllPathsMax));
   }
+  opens_tls_ = opens_tls_ || compiled.NeedsInterception();
   (host->below ? below_ : exact_)[host->name].push_back(static_cast<uint32_t>(rules_.size()));
   rules_.push_back(std::move(compiled));
   return absl::OkStatus();

@@ -22,7 +22,9 @@ namespace glovebox {
 // What the proxy that the rules are for can do.
 struct EgressSupport {
   bool interception = false;  // opens TLS
+  bool credentials = false;   // adds secrets to requests
 };
+inline constexpr EgressSupport kEgressSupport{.interception = true, .credentials = false};
 
 // How a connection may go on, and by which rule each way. Empty: not that way.
 struct EgressGrant {
@@ -78,6 +80,9 @@ class EgressRules {
   // too; with kFull the usual ones. Sorted.
   const std::vector<uint16_t>& ports() const { return ports_; }
 
+  // Whether there is a rule for which TLS is opened.
+  bool opens_tls() const { return opens_tls_; }
+
   // How many rules there are, those of presets too.
   size_t size() const { return rules_.size(); }
 
@@ -111,6 +116,7 @@ class EgressRules {
   Index exact_;  // canonical name to rules, in their order
   Index below_;  // of "*.": the name behind it
   size_t paths_ = 0;
+  bool opens_tls_ = false;
   std::vector<uint16_t> ports_;
 };
 

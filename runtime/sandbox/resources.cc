@@ -40,6 +40,21 @@ absl::StatusOr<LaunchBind> BindHost(const HostBind& bind) {
   return launch;
 }
 
+// The roots that a sandbox with a way out trusts. Where its system is the host's, they take the
+// place of the host's own, which they have; an image's are its own business, and stay.
+absl::Status AddRoots(const SandboxDeps& deps, const SandboxBlueprint& blueprint, PlanInput* plan,
+                      LaunchRequest* request) {
+  if (!blueprint.way_out || deps.egress_roots_path.empty()) return absl::OkStatus();
+  std::vector<std::string> targets = {kEgressRootsFile};
+  if (!blueprint.image.binds.empty()) targets.emplace_back(kSystemRootsFile);
+  for (const std::string& target : targets) {
+    ASSIGN_OR_RETURN(LaunchBind launch, BindHost({deps.egress_roots_path, target}));
+    request->binds.push_back(std::move(launch));
+    plan->binds.push_back({target, /*directory=*/false, /*own_view=*/false});
+  }
+  return absl::OkStatus();
+}
+
 std::vector<const Layer*> LayersOf(const std::vector<Layer>& snapshot, const RootLayers& image) {
   std::vector<const Layer*> layers;
   layers.reserve(snapshot.size() + image.layers.size());
@@ -217,6 +232,7 @@ absl::StatusOr<LaunchRequest> Sandbox::Resources::MakeLaunchRequest(
     request.binds.push_back(std::move(launch));
     plan.binds.push_back({bind.target, directory, /*own_view=*/false});
   }
+  RETURN_IF_ERROR(AddRoots(deps, blueprint, &plan, &request));
   for (const CacheLayers& cache : blueprint.caches) {
     RETURN_IF_ERROR(AddCache(cache, &plan, &request));
   }

@@ -305,7 +305,7 @@ absl::StatusOr<std::shared_ptr<Exec>> Sandbox::Launch(const std::string& exec_id
   RETURN_IF_ERROR(CheckOutputMemory(spec));
   const ChangesStart changes = BeginTracking(before);
   const std::string record = EncodeExecRecord(exec_id, spec, changes);
-  ASSIGN_OR_RETURN(OutputRegion region, OutputRegion::Create(spec, record));
+  ASSIGN_OR_RETURN(OutputRegion region, OutputRegion::Create(WithRoots(spec), record));
   const uint32_t number = next_exec_no_++;
   ASSIGN_OR_RETURN(const UniqueFd log, MakeLog(spec, number));
   ASSIGN_OR_RETURN(const ExecLeaf leaf, resources_->cgroup->CreateExecLeaf(number));

@@ -72,6 +72,7 @@ struct SandboxDeps {
   JournalLimits journal_limits;
   SocketBudget* sockets = nullptr;       // of all sandboxes together; null: there is no limit
   EgressGateway* egress = nullptr;       // null: no sandbox has a way out
+  std::string egress_roots_path;         // what sandboxes with one are to trust, PEM; "": nothing
   ConnectionLog* connections = nullptr;  // null: nobody asks what connections there were
 };
 
@@ -272,6 +273,8 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   absl::Status OpenWayOut() ABSL_LOCKS_EXCLUDED(mutex_);
   void OpenWayOutAgain() ABSL_LOCKS_EXCLUDED(mutex_);
   EgressGateway::TakeRecord RecordTaker();
+  // With the variables of opened TLS before its own, when there is some.
+  ExecSpec WithRoots(const ExecSpec& spec) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TakeConnection(const EgressRecord& record) ABSL_LOCKS_EXCLUDED(mutex_);
   std::shared_ptr<Exec> OnlyCommand() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status StopToBeginAnew() ABSL_LOCKS_EXCLUDED(mutex_);

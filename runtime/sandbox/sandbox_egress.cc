@@ -41,6 +41,16 @@ void Sandbox::OpenWayOutAgain() {
   if (resources_ != nullptr) resources_->way_out = *std::move(way_out);
 }
 
+ExecSpec Sandbox::WithRoots(const ExecSpec& spec) const {
+  const bool opened = resources_->way_out != nullptr && resources_->way_out->opens_tls();
+  if (!opened || spec.replace_environment || deps_.egress_roots_path.empty()) return spec;
+  ExecSpec given = spec;
+  given.environment = EgressRootsVariables();
+  given.environment.insert(given.environment.end(), spec.environment.begin(),
+                           spec.environment.end());
+  return ValidateExecSpec(given).ok() ? given : spec;  // it may have as much as there is room for
+}
+
 EgressGateway::TakeRecord Sandbox::RecordTaker() {
   return [weak = weak_from_this()](const EgressRecord& record) {
     if (const auto self = weak.lock()) self->TakeConnection(record);

@@ -31,7 +31,7 @@ absl::Status EtagMismatch(const std::string& now) {
 }  // namespace
 
 absl::Status SandboxManager::CheckEgress(const EgressPolicy& policy) const {
-  RETURN_IF_ERROR(EgressRules::Compile(policy, EgressSupport{}).status());
+  RETURN_IF_ERROR(EgressRules::Compile(policy, kEgressSupport).status());
   const std::vector<IpRange>& may = limits_.egress_private_ranges;
   for (size_t i = 0; i < policy.private_ranges_allowed.size(); ++i) {
     ASSIGN_OR_RETURN(const IpRange range, IpRange::Parse(policy.private_ranges_allowed[i]));

@@ -64,9 +64,22 @@ struct Asked {
 
 }  // namespace
 
+std::vector<std::string> EgressRootsVariables() {
+  std::vector<std::string> variables;
+  // Of OpenSSL, curl, git, Python's requests, pip, node, cargo, the SDKs of AWS, deno.
+  for (const char* name :
+       {"SSL_CERT_FILE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "REQUESTS_CA_BUNDLE", "PIP_CERT",
+        "NODE_EXTRA_CA_CERTS", "CARGO_HTTP_CAINFO", "AWS_CA_BUNDLE", "DENO_CERT"}) {
+    variables.push_back(absl::StrCat(name, "=", kEgressRootsFile));
+  }
+  return variables;
+}
+
 absl::StatusOr<SandboxWayOut::Made> SandboxWayOut::OpenMissing(const EgressPolicy& policy,
                                                                std::string* problem) {
-  ASSIGN_OR_RETURN(const EgressRules rules, EgressRules::Compile(policy, EgressSupport{}));
+  ASSIGN_OR_RETURN(const EgressRules rules, EgressRules::Compile(policy, kEgressSupport));
+  Made made;
+  made.opens_tls = rules.opens_tls();
   std::set<Place> wanted = {{EgressRole::kDnsUdp, kNamesPort},
                             {EgressRole::kDnsTcp, kNamesPort},
                             {EgressRole::kHttpProxy, kHttpProxyPort},
@@ -89,7 +102,6 @@ absl::StatusOr<SandboxWayOut::Made> SandboxWayOut::OpenMissing(const EgressPolic
                             });
   }
   const absl::Time until = absl::Now() + kSocketTimeout;
-  Made made;
   for (const auto& [place, one] : asked) {
     if (!one->come.WaitForNotificationWithDeadline(until)) {
       return absl::DeadlineExceededError("the sandbox's init does not answer");
@@ -121,6 +133,7 @@ absl::StatusOr<std::shared_ptr<SandboxWayOut>> SandboxWayOut::OpenAgain(
   ASSIGN_OR_RETURN(Made made, way->OpenMissing(policy, problem));
   ASSIGN_OR_RETURN(way->number_, gateway->Add(policy, std::move(made.listeners), std::move(take)));
   way->open_ = std::move(made.places);
+  way->opens_tls_ = made.opens_tls;
   return way;
 }
 
@@ -136,7 +149,9 @@ absl::StatusOr<uint32_t> SandboxWayOut::Replace(const EgressPolicy& policy) {
     RETURN_IF_ERROR(gateway_->Listen(number_, std::move(made.listeners)));
     open_.merge(made.places);
   }
-  return gateway_->Replace(number_, policy);
+  ASSIGN_OR_RETURN(const uint32_t cut, gateway_->Replace(number_, policy));
+  opens_tls_ = made.opens_tls;
+  return cut;
 }
 
 }  // namespace glovebox

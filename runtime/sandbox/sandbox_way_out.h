@@ -2,6 +2,7 @@
 #ifndef GLOVEBOX_SANDBOX_SANDBOX_WAY_OUT_H_
 #define GLOVEBOX_SANDBOX_SANDBOX_WAY_OUT_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <set>
@@ -24,6 +25,15 @@ inline constexpr uint16_t kNamesPort = 53;  // at every address, TCP and UDP
 inline constexpr uint16_t kHttpProxyPort = 3128;
 inline constexpr uint16_t kSocksPort = 1080;
 
+// The host's roots and the authority of opened TLS, in every sandbox with a way out.
+inline constexpr char kEgressRootsFile[] = "/etc/ssl/certs/glovebox.pem";
+// Where the system's are, and those take their place when the system is the host's.
+inline constexpr char kSystemRootsFile[] = "/etc/ssl/certs/ca-certificates.crt";
+
+// By which programs find roots that are not their own, each with kEgressRootsFile: for commands
+// that begin while the policy has a rule for which TLS is opened.
+std::vector<std::string> EgressRootsVariables();
+
 // Thread-safe. Calls wait for the sandbox's init and for the gateway; not on a thread that serves
 // either.
 class SandboxWayOut {
@@ -41,6 +51,9 @@ class SandboxWayOut {
   SandboxWayOut(const SandboxWayOut&) = delete;
   SandboxWayOut& operator=(const SandboxWayOut&) = delete;
 
+  // Whether the policy in force has a rule for which TLS is opened.
+  bool opens_tls() const { return opens_tls_.load(); }
+
   // See EgressGateway.
   void Settle() { gateway_->Settle(); }
 
@@ -57,12 +70,14 @@ class SandboxWayOut {
   struct Made {
     std::set<Place> places;
     std::vector<EgressListener> listeners;
+    bool opens_tls = false;
   };
   absl::StatusOr<Made> OpenMissing(const EgressPolicy& policy, std::string* problem)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   EgressGateway* const gateway_;
   const std::shared_ptr<SandboxSockets> sockets_;
+  std::atomic<bool> opens_tls_ = false;
   absl::Mutex mutex_;                             // one change at a time
   uint64_t number_ ABSL_GUARDED_BY(mutex_) = 0;   // the gateway's; 0: none
   std::set<Place> open_ ABSL_GUARDED_BY(mutex_);  // that the gateway has

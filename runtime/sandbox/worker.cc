@@ -39,6 +39,7 @@ WorkerRefusal RefusalOf(const EgressRecord& record) {
     case EgressDenial::kNoRule:
     case EgressDenial::kRequestNotAllowed:
     case EgressDenial::kNameMismatch:
+    case EgressDenial::kOriginNotTrusted:  // of TLS that is opened, which a reach is not
       return as(Why::kNotItsHost);
     case EgressDenial::kNone:
       break;

@@ -43,6 +43,9 @@ std::string RemedyOf(const RefusedConnection& refused) {
       return "ask for the same host in TLS or in the Host header as the connection is for";
     case EgressDenial::kLimit:
       return "fewer connections or bytes, or higher limits of its egress policy";
+    case EgressDenial::kOriginNotTrusted:
+      return "a valid certificate of the host, or its root among those of the node "
+             "(egress.origin_roots in its configuration)";
     case EgressDenial::kPrivateAddress:
     case EgressDenial::kNone:
       break;

@@ -94,6 +94,8 @@ v1::DenialReason ToProto(EgressDenial denial) {
       return v1::DENIAL_REASON_NAME_MISMATCH;
     case EgressDenial::kLimit:
       return v1::DENIAL_REASON_LIMIT;
+    case EgressDenial::kOriginNotTrusted:
+      return v1::DENIAL_REASON_ORIGIN_NOT_TRUSTED;
   }
   return v1::DENIAL_REASON_UNSPECIFIED;
 }
@@ -174,7 +176,7 @@ absl::StatusOr<EgressPolicy> FromProto(const v1::EgressPolicy& proto, absl::stri
   policy.limits = LimitsFromProto(proto.limits());
   policy.private_ranges_allowed = {proto.private_ranges_allowed().begin(),
                                    proto.private_ranges_allowed().end()};
-  const absl::Status valid = EgressRules::Compile(policy, EgressSupport{}).status();
+  const absl::Status valid = EgressRules::Compile(policy, kEgressSupport).status();
   if (!valid.ok()) return At(field, valid);
   return policy;
 }

@@ -108,6 +108,14 @@ openssl s_client -connect $HOST:443 -servername $HOST -CAfile /tmp/ca.pem -verif
 HELLO = "hello of a host\n"
 
 
+def rust_root():
+    """Where Rust is on this host; None: nowhere."""
+    rustc = shutil.which("rustc")
+    if rustc is None:
+        return None
+    return subprocess.run([rustc, "--print", "sysroot"], check=True, capture_output=True, text=True).stdout.strip()
+
+
 class Tools(EgressCase):
     @classmethod
     def setUpClass(cls):
@@ -216,10 +224,9 @@ class Tools(EgressCase):
     def test_cargo(self):
         """No Debian package of 12 has one that knows sparse registries, and the rest of Rust is of no use here: that of the
         host is copied into each sandbox."""
-        rustc = shutil.which("rustc")
-        if rustc is None:
+        root = rust_root()
+        if root is None:
             self.skipTest("no Rust on this host")
-        root = subprocess.run([rustc, "--print", "sysroot"], check=True, capture_output=True, text=True).stdout.strip()
         self.files["/tmp/cargo"] = pathlib.Path(root, "bin", "cargo")
         self.in_each_mode(CARGO, "pub const ANSWER: u32 = 42;\n")
 

@@ -14,8 +14,7 @@ void CheckRecord(const EgressRecord& record) {
   Demand(IsPrintable(record.host + record.rule + record.method + record.path), "and printable");
   const auto outcome = static_cast<uint32_t>(record.outcome);
   Demand(outcome >= 1 && outcome <= 3, "an outcome that there is");
-  Demand(static_cast<uint32_t>(record.denial) <= static_cast<uint32_t>(EgressDenial::kLimit),
-         "a denial that there is");
+  Demand(IsEgressDenial(static_cast<uint32_t>(record.denial)), "a denial that there is");
   const bool denied = record.denial != EgressDenial::kNone;
   Demand(record.outcome != EgressOutcome::kOpened || !denied, "what was opened was not refused");
   Demand(record.outcome != EgressOutcome::kRefused || denied, "a refusal has its reason");

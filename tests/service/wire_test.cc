@@ -110,10 +110,14 @@ TEST_F(WireTest, FieldThatIsNotServedIsRefused) {
   v1::CreateSandboxRequest request;
   v1::CreateSandboxResponse response;
   request.mutable_egress()->set_mode(v1::EGRESS_MODE_ALLOW_LIST);
-  request.mutable_egress()->add_presets("github-read");  // which needs an opened TLS
+  v1::EgressRule* const rule = request.mutable_egress()->add_rules();
+  rule->set_host("git.example");
+  rule->set_scheme(v1::EGRESS_SCHEME_HTTPS);
+  rule->mutable_credential()->set_secret_name("token");
+  rule->mutable_credential()->set_header("Authorization");
   const grpc::Status status = stub->CreateSandbox(&context, request, &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_EQ(InfoOf(status).metadata().at("field"), "egress.presets[0].scheme");
+  EXPECT_EQ(InfoOf(status).metadata().at("field"), "egress.rules[0].credential");
 }
 
 TEST_F(WireTest, HugeMessageIsRefusedAndTheServerGoesOn) {

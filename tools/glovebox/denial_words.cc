@@ -21,6 +21,8 @@ std::string DenialWords(v1::DenialReason reason, bool name_alone) {
       return "TLS name, Host header and destination do not agree";
     case v1::DENIAL_REASON_LIMIT:
       return "a limit of the sandbox is reached";
+    case v1::DENIAL_REASON_ORIGIN_NOT_TRUSTED:
+      return "the certificate of the host is not valid for it";
     default:
       return absl::StrCat("refused for reason ", static_cast<int>(reason), " of a newer daemon");
   }

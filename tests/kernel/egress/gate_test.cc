@@ -1,8 +1,10 @@
 // The daemon's side of the way out, with the real glovebox-egress: policies and sockets reach it,
 // records come back, and its death ends no sandbox.
 #include <dirent.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,7 +19,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "daemon/egress_authority.h"
 #include "daemon/egress_gate.h"
+#include "linux/file_io.h"
 #include "linux/process.h"
 #include "tests/kernel/egress/gate_world.h"
 #include "tests/support/must_run.h"
@@ -102,7 +106,12 @@ class EgressGateTest : public testing::Test {
     setup.name_server[0].address[0] = 127;
     setup.name_server[0].address[3] = 1;
     setup.name_server[0].port = 53;
-    auto parts = MakeEgressParts(setup);
+    char folder[] = "/tmp/glovebox-gate-XXXXXX";
+    ASSERT_NE(::mkdtemp(folder), nullptr);
+    const auto authority = LoadEgressAuthority(folder);
+    ASSERT_TRUE(RemoveTreeAt(AT_FDCWD, folder).ok());
+    ASSERT_TRUE(authority.ok()) << authority.status();
+    auto parts = MakeEgressParts(setup, *authority, "");
     ASSERT_TRUE(parts.ok()) << parts.status();
     auto gate = EgressGate::Start(*std::move(parts), &log_);
     ASSERT_TRUE(gate.ok()) << gate.status();

@@ -12,10 +12,11 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from authority import Authority
 from case import ALLOWED, EVERYTHING, PROGRAM, EgressCase
 from hello import hello, server_name
 from proxy import (ALLOW_LIST, CLOSED, DNS_UDP, FULL, LIMIT, NO_RULE, NONE, OPENED, REFUSED, REMOVE, TCP, TLS, TRANSPARENT, Proxy,
-                   Sandbox, policy, rule)
+                   Sandbox, policy, rule, set_up)
 from world import DNS4, ORIGIN4, OTHER4, World, names_wire
 
 
@@ -93,7 +94,7 @@ class NeighboursTest(EgressCase):
         self.assertEqual(len(told) + sum(e["lost"] for e in self.proxy.events), asked)
 
     def test_a_policy_that_is_wrong_changes_nothing(self):
-        for wrong in (b"\xff", policy(ALLOW_LIST, [rule("127.0.0.1", TLS)]), policy(ALLOW_LIST, [rule("a.b", 4, (), ["GET"])]),
+        for wrong in (b"\xff", policy(ALLOW_LIST, [rule("127.0.0.1", TLS)]), policy(ALLOW_LIST, [rule("a.b", TLS, (), ["GET"])]),
                       policy(FULL, ranges=["127.0.0.0/8"]), policy(ALLOW_LIST, presets=["none such"])):
             answer = self.sandbox.replace(self.proxy, wrong)
             self.assertTrue(answer["failed"])
@@ -347,7 +348,7 @@ class LifeTest(unittest.TestCase):
         process = subprocess.Popen([PROGRAM], pass_fds=(theirs.fileno(), 3),
                                    preexec_fn=lambda: os.dup2(theirs.fileno(), 3, inheritable=True))
         theirs.close()
-        control.send(struct.pack("<10I", 0x73726765, 1, 0, 64, 100, 1000, 1000, 1000, 0, 0) + b"\0" * 96)
+        set_up(control, Authority("nobody"), 0, 64, 100, 1000, 1000, 1000, 0, 0)
         self.assertEqual(process.wait(timeout=20), 1)
         self.assertIn(b"does not run as root", control.recv(4096))
         control.close()

@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 
+from authority import Authority
 from world import Namespace
 
 MAGIC, VERSION = 0x73726765, 1
@@ -16,7 +17,7 @@ READY, FAILED, ANSWER, EVENT = 1, 2, 3, 4
 OPENED, REFUSED, CLOSED = 1, 2, 3
 NONE, ALLOW_LIST, FULL = 1, 2, 3
 TCP, HTTP, TLS, HTTPS = 1, 2, 3, 4
-NO_EGRESS, NO_RULE, REQUEST, PRIVATE, MISMATCH, LIMIT = 1, 2, 3, 4, 5, 6
+NO_EGRESS, NO_RULE, REQUEST, PRIVATE, MISMATCH, LIMIT, NOT_TRUSTED = 1, 2, 3, 4, 5, 6, 8
 
 MESSAGE = struct.Struct("<8I3QqQQQ2I16s2I256s64s32s512s256s")
 MESSAGE_FIELDS = ("magic", "version", "kind", "event", "sequence", "failed", "cut", "denial", "sandbox", "connection",
@@ -58,10 +59,21 @@ def memfd(data):
     return fd
 
 
+def set_up(control, authority, *numbers, servers=b"", roots=b""):
+    """The first message."""
+    certificate, key = authority.der()
+    message = struct.pack("<10I96s2I1024s256s", MAGIC, VERSION, *numbers, servers, len(certificate), len(key), certificate, key)
+    fd = memfd(roots)
+    socket.send_fds(control, [message], [fd])
+    os.close(fd)
+
+
 class Proxy:
     """One process."""
 
-    def __init__(self, program, name_servers, opening_ms=10000, connect_ms=3000, idle_ms=60000, connections_max=2000):
+    def __init__(self, program, name_servers, opening_ms=10000, connect_ms=3000, idle_ms=60000, connections_max=2000,
+                 roots=b""):
+        self.authority = Authority("Authority of sandboxes")
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.sequence = 0
         self.events = []
@@ -69,8 +81,8 @@ class Proxy:
                                         preexec_fn=lambda: os.dup2(theirs.fileno(), 3, inheritable=True))
         theirs.close()
         servers = b"".join(socket.inet_aton(a).ljust(16, b"\0") + struct.pack("<II", 0, 53) for a in name_servers)
-        self.control.send(struct.pack("<10I", MAGIC, VERSION, 65534, 64, connections_max, opening_ms, connect_ms, idle_ms,
-                                      len(name_servers), 0) + servers.ljust(96, b"\0"))
+        set_up(self.control, self.authority, 65534, 64, connections_max, opening_ms, connect_ms, idle_ms, len(name_servers), 0,
+               servers=servers, roots=roots)
         ready = self.take()
         if ready["kind"] != READY:
             raise RuntimeError(f"glovebox-egress does not start: {ready['text']}")

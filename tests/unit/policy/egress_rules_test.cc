@@ -154,6 +154,8 @@ TEST(EgressInterception, OnlyRulesThatSeeRequestsOpenTls) {
   EXPECT_EQ(Compiled(AllowList({seen}), true).Judge(Host("a.example"), 443).tls, "");
   const EgressRule unseen = Rule("a.example", EgressScheme::kHttps);
   EXPECT_EQ(Compiled(AllowList({unseen})).Judge(Host("a.example"), 443).tls, "a.example");
+  EXPECT_TRUE(Compiled(AllowList({unseen, seen}), true).opens_tls());
+  EXPECT_FALSE(Compiled(AllowList({unseen}), true).opens_tls());
 }
 
 TEST(EgressInterception, ARuleThatNeedsItIsNotServedWithoutIt) {
@@ -170,8 +172,12 @@ TEST(EgressInterception, ARuleThatNeedsItIsNotServedWithoutIt) {
     EXPECT_EQ(FieldOf(status), "rules[0].scheme");
     EXPECT_TRUE(absl::StrContains(status.message(), "scheme TLS"))
         << "says what would do: " << status;
-    EXPECT_TRUE(EgressRules::Compile(AllowList({rule}), {true}).ok());
+    EXPECT_TRUE(EgressRules::Compile(AllowList({rule}), {true, true}).ok());
   }
+  EXPECT_TRUE(EgressRules::Compile(AllowList({methods, paths}), kEgressSupport).ok());
+  const absl::Status unserved = EgressRules::Compile(AllowList({secret}), kEgressSupport).status();
+  EXPECT_TRUE(absl::IsUnimplemented(unserved)) << unserved;
+  EXPECT_EQ(FieldOf(unserved), "rules[0].credential");
 }
 
 struct Fault {

@@ -132,20 +132,19 @@ TEST(EgressFromProto, UnknownValuesAndLongListsAreRefused) {
             invalid + "rules[1].ports");
 }
 
-TEST(EgressFromProto, WhatNeedsAnOpenedTlsIsNotServed) {
+TEST(EgressFromProto, MethodsAndPathsOverTlsAreServedAndCredentialsAreNot) {
   const std::string unserved = "UNIMPLEMENTED FIELD_NOT_SERVED egress.";
   using Policy = v1::EgressPolicy;
   EXPECT_EQ(Refusal([](Policy& p) { p.mutable_rules(1)->set_scheme(v1::EGRESS_SCHEME_HTTPS); }),
-            unserved + "rules[1].scheme");
+            "OK  ");
   EXPECT_EQ(Refusal([](Policy& p) {
               p.mutable_rules(0)->set_scheme(v1::EGRESS_SCHEME_HTTPS);
               p.mutable_rules(0)->mutable_credential()->set_secret_name("token");
               p.mutable_rules(0)->mutable_credential()->set_header("Authorization");
             }),
-            unserved + "rules[0].scheme");
+            unserved + "rules[0].credential");
   ASSERT_NE(FindEgressPreset("github-read"), nullptr);
-  EXPECT_EQ(Refusal([](Policy& p) { p.add_presets("github-read"); }),
-            unserved + "presets[1].scheme");
+  EXPECT_EQ(Refusal([](Policy& p) { p.add_presets("github-read"); }), "OK  ");
 }
 
 TEST(ConnectionToProto, SaysWhatBecameOfAConnection) {
@@ -175,7 +174,8 @@ TEST(ConnectionToProto, SaysWhatBecameOfAConnection) {
   record.address.reset();
   for (const EgressDenial denial :
        {EgressDenial::kNoEgress, EgressDenial::kNoRule, EgressDenial::kRequestNotAllowed,
-        EgressDenial::kPrivateAddress, EgressDenial::kNameMismatch, EgressDenial::kLimit}) {
+        EgressDenial::kPrivateAddress, EgressDenial::kNameMismatch, EgressDenial::kLimit,
+        EgressDenial::kOriginNotTrusted}) {
     record.denial = denial;
     const v1::ConnectionRecord refused = ToProto(logged);
     EXPECT_EQ(refused.state(), v1::CONNECTION_STATE_REFUSED);

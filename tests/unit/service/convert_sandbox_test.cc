@@ -48,9 +48,10 @@ TEST(CreateOptionsFromProto, WhatIsNotServedIsRefusedNeverIgnored) {
   v1::EgressRule& rule = *rules.mutable_egress()->add_rules();
   rule.set_host("a.example");
   rule.set_scheme(v1::EGRESS_SCHEME_HTTPS);
-  rule.add_methods("GET");
+  rule.mutable_credential()->set_secret_name("token");
+  rule.mutable_credential()->set_header("Authorization");
   EXPECT_EQ(RefusalOf(rules).reason, "FIELD_NOT_SERVED");
-  EXPECT_EQ(RefusalOf(rules).metadata["field"], "egress.rules[0].scheme");
+  EXPECT_EQ(RefusalOf(rules).metadata["field"], "egress.rules[0].credential");
 }
 
 TEST(CreateOptionsFromProto, TheWayOutIsTakenOverAndShown) {
