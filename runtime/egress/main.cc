@@ -6,9 +6,8 @@
 //               calls; all of that before the first byte of a payload. It keeps the host's network,
 //               which its connections leave by
 //   channel     descriptor 3, SOCK_SEQPACKET, egress_wire.h; its end is the end of this process
-//   holds       the bytes of connections on their way, closed or, where a rule needs it, opened;
-//   and
-//               the key of the authority that sandboxes trust, which comes over the channel
+//   holds       the bytes of connections on their way, closed or, where a rule needs it, opened,
+//               and the key of the authority that sandboxes trust, which comes over the channel
 //
 // Which sandbox a byte is of is known by the socket that it came from, and by nothing that is said.
 // It has no words of its own for anybody: what is worth knowing goes to gloveboxd, as events.

@@ -15,9 +15,8 @@ namespace glovebox {
 //                        COMMIT_NOT_FOUND
 //   PERMISSION_DENIED    PRIVATE_RANGE_NOT_ALLOWED
 //   FAILED_PRECONDITION  REMOTE_UNREACHABLE, REMOTE_NOT_TRUSTED (its certificate),
-//   REMOTE_REDIRECTED
-//                        (to where the import may not go), REPOSITORY_UNSUPPORTED,
-//                        REPOSITORY_INVALID, HOST_TOOL_MISSING
+//                        REMOTE_REDIRECTED (to where the import may not go),
+//                        REPOSITORY_UNSUPPORTED, REPOSITORY_INVALID, HOST_TOOL_MISSING
 //   RESOURCE_EXHAUSTED   IMPORT_TOO_LARGE
 absl::Status RemoteFailure(const WorkerResult& result, const std::string& url,
                            const WorkerReach& reach, const std::string& revision);
