@@ -169,8 +169,9 @@ void HostResolver::Answered(void* argument, int status, int /*timeouts*/, ares_a
   const std::unique_ptr<std::shared_ptr<Lookup>> mine(
       static_cast<std::shared_ptr<Lookup>*>(argument));
   Lookup& lookup = **mine;
-  if (status == ARES_SUCCESS && found != nullptr)
+  if (status == ARES_SUCCESS && found != nullptr) {
     lookup.name = {AddressesOf(*found), TtlOf(*found)};
+  }
   if (found != nullptr) ares_freeaddrinfo(found);
   lookup.answered = true;
   if (lookup.give_up != nullptr) lookup.give_up->cancel();
