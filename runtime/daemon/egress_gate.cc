@@ -45,10 +45,10 @@ bool IsWhatItsRoleSays(const EgressListener& listener) {
   return false;
 }
 
-// Judged here, where a refusal has its reason; the proxy compiles the same again.
-absl::StatusOr<UniqueFd> PolicyFile(const EgressPolicy& policy) {
-  RETURN_IF_ERROR(EgressRules::Compile(policy, kEgressSupport).status());
-  return MakeSealedMemfd("egress-policy", EncodeEgressPolicy(policy), false);
+bool Names(const EgressPolicy& policy, const std::string& secret) {
+  return std::any_of(policy.rules.begin(), policy.rules.end(), [&](const EgressRule& rule) {
+    return rule.credential.has_value() && rule.credential->secret_name == secret;
+  });
 }
 
 absl::Status CheckListeners(const std::vector<EgressListener>& listeners) {
@@ -66,13 +66,15 @@ absl::Status Disagrees(const EgressReport& answer) {
 
 }  // namespace
 
-EgressGate::EgressGate(EgressParts parts, const Log* log, UniqueFd wake)
-    : parts_(std::move(parts)), log_(log), wake_(std::move(wake)) {}
+EgressGate::EgressGate(EgressParts parts, const Log* log, FindSecrets secrets, UniqueFd wake)
+    : parts_(std::move(parts)), log_(log), secrets_(std::move(secrets)), wake_(std::move(wake)) {}
 
-absl::StatusOr<std::unique_ptr<EgressGate>> EgressGate::Start(EgressParts parts, const Log* log) {
+absl::StatusOr<std::unique_ptr<EgressGate>> EgressGate::Start(EgressParts parts, const Log* log,
+                                                              FindSecrets secrets) {
   UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) return ErrnoError(errno, "eventfd");
-  std::unique_ptr<EgressGate> gate(new EgressGate(std::move(parts), log, std::move(wake)));
+  std::unique_ptr<EgressGate> gate(
+      new EgressGate(std::move(parts), log, std::move(secrets), std::move(wake)));
   absl::Notification started;
   absl::Status first;
   gate->thread_ = std::thread([&, raw = gate.get()] { raw->Run(&started, &first); });
@@ -102,9 +104,21 @@ void EgressGate::Do(absl::FunctionRef<void()> function) {
   work.done.WaitForNotification();
 }
 
-absl::StatusOr<uint64_t> EgressGate::Add(const EgressPolicy& policy,
+// The policy with its secrets, as they are when the proxy is told: a sealed memfd. SecretChanged
+// follows a later change of them.
+absl::StatusOr<UniqueFd> EgressGate::FileOf(const EgressPolicy& policy,
+                                            const std::string& owner) const {
+  const EgressSecrets secrets = secrets_ ? secrets_(owner, policy) : EgressSecrets();
+  std::string bytes = EncodeEgressPolicy(policy, secrets);
+  auto file = MakeSealedMemfd("egress-policy", bytes, false);
+  Wipe(&bytes);
+  return file;
+}
+
+absl::StatusOr<uint64_t> EgressGate::Add(const EgressPolicy& policy, const std::string& owner,
                                          std::vector<EgressListener> listeners, TakeRecord take) {
-  ASSIGN_OR_RETURN(UniqueFd file, PolicyFile(policy));
+  // Here, where a refusal has its reason; the proxy compiles the same again.
+  RETURN_IF_ERROR(EgressRules::Compile(policy).status());
   if (listeners.size() > kEgressSocketsMax) return TooManySockets();
   RETURN_IF_ERROR(CheckListeners(listeners));
   absl::StatusOr<uint64_t> added;
@@ -115,12 +129,12 @@ absl::StatusOr<uint64_t> EgressGate::Add(const EgressPolicy& policy,
     }
     const uint64_t number = next_sandbox_++;
     Sandbox& sandbox = sandboxes_[number];
-    sandbox = {std::move(file), std::move(listeners), std::move(take)};
+    sandbox = {policy, owner, std::move(listeners), std::move(take)};
     const auto answer = AskToAdd(number, sandbox);
     added = number;  // without a proxy: the next one gets it
-    if (!answer.ok() || !answer->failed) return;
+    if (answer.ok() ? !answer->failed : process_ == nullptr) return;
     sandboxes_.erase(number);
-    added = Disagrees(*answer);
+    added = answer.ok() ? Disagrees(*answer) : answer.status();
   });
   return added;
 }
@@ -163,8 +177,21 @@ absl::Status EgressGate::CheckRoom(size_t sandboxes, size_t sockets) const {
       {"HOST_FULL", {{"limit", absl::StrCat(most)}}});
 }
 
+// After an error the one before holds.
+absl::StatusOr<uint32_t> EgressGate::AskToReplace(uint64_t number, const EgressPolicy& policy,
+                                                  const std::string& owner) {
+  ASSIGN_OR_RETURN(const UniqueFd file, FileOf(policy, owner));
+  EgressOrder order;
+  order.kind = EgressOrderKind::kReplacePolicy;
+  order.sandbox = number;
+  const auto answer = Ask(order, {file.get()});
+  if (!answer.ok()) return 0;  // no proxy, no connection: the next one gets the new policy
+  if (answer->failed) return Disagrees(*answer);
+  return answer->connections_cut;
+}
+
 absl::StatusOr<uint32_t> EgressGate::Replace(uint64_t sandbox, const EgressPolicy& policy) {
-  ASSIGN_OR_RETURN(UniqueFd file, PolicyFile(policy));
+  RETURN_IF_ERROR(EgressRules::Compile(policy).status());
   absl::StatusOr<uint32_t> cut = 0;
   Do([&] {
     const auto found = sandboxes_.find(sandbox);
@@ -172,18 +199,21 @@ absl::StatusOr<uint32_t> EgressGate::Replace(uint64_t sandbox, const EgressPolic
       cut = absl::NotFoundError("the sandbox has no way out");
       return;
     }
-    std::swap(found->second.policy, file);
-    EgressOrder order;
-    order.kind = EgressOrderKind::kReplacePolicy;
-    order.sandbox = sandbox;
-    const auto answer = Ask(order, {found->second.policy.get()});
-    if (!answer.ok()) return;  // no proxy, no connection: the next one gets the new policy
-    cut = answer->connections_cut;
-    if (!answer->failed) return;
-    std::swap(found->second.policy, file);
-    cut = Disagrees(*answer);
+    cut = AskToReplace(sandbox, policy, found->second.owner);
+    if (cut.ok()) found->second.policy = policy;
   });
   return cut;
+}
+
+void EgressGate::SecretChanged(const std::string& owner, const std::string& name) {
+  Do([&] {
+    for (const auto& [number, sandbox] : sandboxes_) {
+      if (sandbox.owner != owner || !Names(sandbox.policy, name)) continue;
+      const auto done = AskToReplace(number, sandbox.policy, owner);
+      // It must not go on with what the secret was: a successor gets what is true by then.
+      if (!done.ok() && process_ != nullptr) Lose(done.status());
+    }
+  });
 }
 
 void EgressGate::Settle() {
@@ -255,7 +285,10 @@ void EgressGate::AddAll() {
   for (const auto& [number, sandbox] : sandboxes_) {
     if (ending_.load()) return;
     const auto answer = AskToAdd(number, sandbox, until);
-    if (!answer.ok()) return;
+    if (!answer.ok()) {
+      if (process_ != nullptr) Lose(answer.status());  // it could not be told: once more
+      return;
+    }
     if (answer->failed) {
       log_->Write(LogLevel::kError, "a sandbox has no way out any more", {{"why", answer->text}});
     }
@@ -327,8 +360,8 @@ absl::StatusOr<EgressReport> EgressGate::AskToListen(EgressOrderKind kind, uint6
 
 absl::StatusOr<EgressReport> EgressGate::AskToAdd(uint64_t number, const Sandbox& sandbox,
                                                   absl::Time until) {
-  return AskToListen(EgressOrderKind::kAddSandbox, number, sandbox.listeners,
-                     {sandbox.policy.get()}, until);
+  ASSIGN_OR_RETURN(const UniqueFd file, FileOf(sandbox.policy, sandbox.owner));
+  return AskToListen(EgressOrderKind::kAddSandbox, number, sandbox.listeners, {file.get()}, until);
 }
 
 void EgressGate::Lose(const absl::Status& why) {

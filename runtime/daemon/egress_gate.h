@@ -8,8 +8,10 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -26,6 +28,7 @@
 #include "daemon/restart_delay.h"
 #include "egress/egress_wire.h"
 #include "policy/egress_policy.h"
+#include "policy/secret_value.h"
 #include "sandbox/egress_gateway.h"
 
 namespace glovebox {
@@ -37,21 +40,31 @@ namespace glovebox {
 class EgressGate : public EgressGateway {
  public:
   // Returns when the first proxy takes orders. INTERNAL.
-  static absl::StatusOr<std::unique_ptr<EgressGate>> Start(EgressParts parts, const Log* log);
+  // `secrets`: those of an owner that a policy names, asked on the gate's thread; "": there are
+  // none.
+  using FindSecrets =
+      std::function<EgressSecrets(const std::string& owner, const EgressPolicy& policy)>;
+  static absl::StatusOr<std::unique_ptr<EgressGate>> Start(EgressParts parts, const Log* log,
+                                                           FindSecrets secrets = {});
   ~EgressGate() override;  // ends the proxy, and with it the connections
 
   // While there is no proxy, connections wait in the listeners' backlogs. RESOURCE_EXHAUSTED:
   // beyond setup.sandboxes_max, or the sockets for so many.
-  absl::StatusOr<uint64_t> Add(const EgressPolicy& policy, std::vector<EgressListener> listeners,
-                               TakeRecord take) override;
+  absl::StatusOr<uint64_t> Add(const EgressPolicy& policy, const std::string& owner,
+                               std::vector<EgressListener> listeners, TakeRecord take) override;
   absl::Status Listen(uint64_t sandbox, std::vector<EgressListener> listeners) override;
   absl::StatusOr<uint32_t> Replace(uint64_t sandbox, const EgressPolicy& policy) override;
   void Settle() override;
   void Remove(uint64_t sandbox) override;
 
+  // A secret of `owner` is another one, or gone: from its return on requests of all sandboxes are
+  // judged so. Those that are under way with one that is gone are cut.
+  void SecretChanged(const std::string& owner, const std::string& name);
+
  private:
   struct Sandbox {
-    UniqueFd policy;  // a sealed memfd
+    EgressPolicy policy;
+    std::string owner;
     std::vector<EgressListener> listeners;
     TakeRecord take;
   };
@@ -60,10 +73,13 @@ class EgressGate : public EgressGateway {
     absl::Notification done;
   };
 
-  EgressGate(EgressParts parts, const Log* log, UniqueFd wake);
+  EgressGate(EgressParts parts, const Log* log, FindSecrets secrets, UniqueFd wake);
   void Do(absl::FunctionRef<void()> function) ABSL_LOCKS_EXCLUDED(mutex_);
   void Wake();
   // The rest on the gate's thread.
+  absl::StatusOr<UniqueFd> FileOf(const EgressPolicy& policy, const std::string& owner) const;
+  absl::StatusOr<uint32_t> AskToReplace(uint64_t number, const EgressPolicy& policy,
+                                        const std::string& owner);
   void Run(absl::Notification* started, absl::Status* first);
   absl::Status StartProcess();
   void StartAgain();
@@ -84,6 +100,7 @@ class EgressGate : public EgressGateway {
 
   const EgressParts parts_;
   const Log* const log_;
+  const FindSecrets secrets_;
   const UniqueFd wake_;  // eventfd: there is work, or ending_ has changed
   std::atomic<bool> ending_ = false;
   absl::Mutex mutex_;

@@ -189,7 +189,18 @@ absl::Status Daemon::StartEgress(const Config& config) {
   ASSIGN_OR_RETURN(sandbox_roots_path_, ShowSandboxRoots(state_.Below("egress-roots"), roots,
                                                          authority.certificate_pem));
   ASSIGN_OR_RETURN(EgressParts parts, MakeEgressParts(setup, authority, roots));
-  ASSIGN_OR_RETURN(egress_, EgressGate::Start(std::move(parts), log_));
+  std::vector<std::string> problems;
+  ASSIGN_OR_RETURN(secrets_, SecretBook::Open(state_.Below("secrets"), &clock_, &problems));
+  for (const std::string& problem : problems) {
+    log_->Write(LogLevel::kError, "a secret is not there", {{"what", problem}});
+  }
+  ASSIGN_OR_RETURN(egress_, EgressGate::Start(std::move(parts), log_,
+                                              [book = secrets_.get()](const auto&... asked) {
+                                                return book->Find(asked...);
+                                              }));
+  secrets_->OnChange([gate = egress_.get()](const std::string& owner, const std::string& name) {
+    gate->SecretChanged(owner, name);
+  });
   connections_ = std::make_unique<ConnectionLog>(NewRandomId());
   return absl::OkStatus();
 }
@@ -245,6 +256,7 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
   sockets_ = std::make_unique<SocketBudget>(ForwardsMax());
   deps.sockets = sockets_.get();
   deps.egress = egress_.get();
+  deps.secrets = secrets_.get();
   deps.egress_roots_path = sandbox_roots_path_;
   deps.connections = connections_.get();
   ManagerLimits limits;

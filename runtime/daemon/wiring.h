@@ -27,6 +27,7 @@
 #include "linux/kernel_features.h"
 #include "sandbox/connection_log.h"
 #include "sandbox/sandbox_manager.h"
+#include "sandbox/secret_book.h"
 #include "sandbox/state_db.h"
 #include "sandbox/store_owners.h"
 #include "sandbox/tree_watch.h"
@@ -113,6 +114,7 @@ class Daemon {
   JournalMemory journal_memory_{uint64_t{256} << 20};
   std::unique_ptr<SocketBudget> sockets_;
   std::unique_ptr<ConnectionLog> connections_;
+  std::unique_ptr<SecretBook> secrets_;
   std::unique_ptr<EgressGate> egress_;
   std::unique_ptr<EventLoop> events_;
   std::unique_ptr<WorkQueue> cleanup_;

@@ -1,5 +1,6 @@
 #include "egress/egress_policy_wire.h"
 
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -15,6 +16,7 @@ constexpr uint32_t kRules = 2;
 constexpr uint32_t kPresets = 3;
 constexpr uint32_t kLimits = 4;
 constexpr uint32_t kRanges = 5;
+constexpr uint32_t kSecrets = 6;
 // Of a rule.
 constexpr uint32_t kName = 1;
 constexpr uint32_t kHost = 2;
@@ -31,6 +33,7 @@ std::string EncodeCredential(const EgressCredential& credential) {
   writer.Bytes(1, credential.secret_name);
   writer.Bytes(2, credential.header);
   writer.Bytes(3, credential.basic_user);
+  writer.Bytes(4, credential.prefix);
   return writer.Take();
 }
 
@@ -43,6 +46,13 @@ std::string EncodeRule(const EgressRule& rule) {
   for (const std::string& method : rule.methods) writer.Bytes(kMethods, method);
   for (const std::string& path : rule.paths) writer.Bytes(kPaths, path);
   if (rule.credential) writer.Bytes(kCredential, EncodeCredential(*rule.credential));
+  return writer.Take();
+}
+
+std::string EncodeSecret(const std::string& name, const SecretValue& value) {
+  WireWriter writer;
+  writer.Bytes(1, name);
+  writer.Bytes(2, value.bytes());
   return writer.Take();
 }
 
@@ -71,10 +81,11 @@ bool Append(const WireField& field, std::vector<std::string>* texts) {
 
 bool DecodeCredential(absl::string_view bytes, EgressCredential* credential) {
   std::string* const parts[] = {&credential->secret_name, &credential->header,
-                                &credential->basic_user};
+                                &credential->basic_user, &credential->prefix};
   WireReader reader(bytes);
   for (WireField field; reader.Next(&field);) {
-    if (field.number > 3 || !TakeText(field, parts[field.number - 1])) return false;
+    if (field.number > std::size(parts)) return false;
+    if (!TakeText(field, parts[field.number - 1])) return false;
   }
   return !reader.malformed();
 }
@@ -124,7 +135,18 @@ bool DecodeLimits(absl::string_view bytes, EgressLimits* limits) {
   return !reader.malformed();
 }
 
-bool TakePolicyField(const WireField& field, EgressPolicy* policy) {
+bool DecodeSecret(absl::string_view bytes, EgressSecrets* secrets) {
+  std::string name;
+  std::string value;
+  WireReader reader(bytes);
+  for (WireField field; reader.Next(&field);) {
+    if (field.number > 2 || !TakeText(field, field.number == 1 ? &name : &value)) return false;
+  }
+  secrets->insert_or_assign(std::move(name), SecretValue(std::move(value)));
+  return !reader.malformed();
+}
+
+bool TakePolicyField(const WireField& field, EgressPolicy* policy, EgressSecrets* secrets) {
   uint32_t number = 0;
   switch (field.number) {
     case kMode:
@@ -139,6 +161,8 @@ bool TakePolicyField(const WireField& field, EgressPolicy* policy) {
       return field.is_bytes && DecodeLimits(field.bytes, &policy->limits);
     case kRanges:
       return Append(field, &policy->private_ranges_allowed);
+    case kSecrets:
+      return field.is_bytes && DecodeSecret(field.bytes, secrets);
     default:
       return false;
   }
@@ -146,24 +170,31 @@ bool TakePolicyField(const WireField& field, EgressPolicy* policy) {
 
 }  // namespace
 
-std::string EncodeEgressPolicy(const EgressPolicy& policy) {
+std::string EncodeEgressPolicy(const EgressPolicy& policy, const EgressSecrets& secrets) {
   WireWriter writer;
   writer.Number(kMode, static_cast<uint32_t>(policy.mode));
   for (const EgressRule& rule : policy.rules) writer.Bytes(kRules, EncodeRule(rule));
   for (const std::string& preset : policy.presets) writer.Bytes(kPresets, preset);
   writer.Bytes(kLimits, EncodeLimits(policy.limits));
   for (const std::string& range : policy.private_ranges_allowed) writer.Bytes(kRanges, range);
+  for (const auto& [name, value] : secrets) {
+    std::string secret = EncodeSecret(name, value);
+    writer.Bytes(kSecrets, secret);
+    Wipe(&secret);
+  }
   return writer.Take();
 }
 
-absl::StatusOr<EgressPolicy> DecodeEgressPolicy(absl::string_view bytes) {
+absl::StatusOr<EgressPolicy> DecodeEgressPolicy(absl::string_view bytes, EgressSecrets* secrets) {
   if (bytes.size() > kEgressPolicyBytesMax) return Wrong();
   EgressPolicy policy;
+  EgressSecrets found;
   WireReader reader(bytes);
   for (WireField field; reader.Next(&field);) {
-    if (!TakePolicyField(field, &policy)) return Wrong();
+    if (!TakePolicyField(field, &policy, &found)) return Wrong();
   }
   if (reader.malformed()) return Wrong();
+  if (secrets != nullptr) *secrets = std::move(found);
   return policy;
 }
 

@@ -37,8 +37,11 @@ absl::StatusOr<std::shared_ptr<const EgressRules>> ReadRules(const UniqueFd& mem
   if (::pread(memfd.get(), bytes.data(), bytes.size(), 0) != size) {
     return absl::InvalidArgumentError("a policy that cannot be read");
   }
-  ASSIGN_OR_RETURN(const EgressPolicy policy, DecodeEgressPolicy(bytes));
-  ASSIGN_OR_RETURN(EgressRules rules, EgressRules::Compile(policy, kEgressSupport));
+  EgressSecrets secrets;
+  const auto policy = DecodeEgressPolicy(bytes, &secrets);
+  Wipe(&bytes);
+  RETURN_IF_ERROR(policy.status());
+  ASSIGN_OR_RETURN(EgressRules rules, EgressRules::Compile(*policy, secrets));
   return std::make_shared<const EgressRules>(std::move(rules));
 }
 

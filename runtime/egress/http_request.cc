@@ -136,6 +136,20 @@ void HttpRequest::RemoveHops(bool last) {
   }
 }
 
+// Also "x_api_key" goes for "x-api-key": some programs take either for it.
+void HttpRequest::Add(const CredentialHeader& credential) {
+  auto& request = parts_->parser.get();
+  std::vector<std::string> others;
+  for (const auto& field : request) {
+    const std::string name(field.name_string());
+    if (absl::EqualsIgnoreCase(absl::StrReplaceAll(name, {{"_", "-"}}), credential.name())) {
+      others.push_back(name);
+    }
+  }
+  for (const std::string& name : others) request.erase(name);
+  request.set(credential.name(), credential.value());
+}
+
 awaitable<bool> HttpRequest::Forward(NetStream* client, NetStream* upstream,
                                      const std::string& target, bool last,
                                      std::function<bool(size_t)> count) {

@@ -12,6 +12,7 @@
 #include "egress/destination.h"
 #include "egress/net_io.h"
 #include "egress/net_stream.h"
+#include "policy/credential_header.h"
 
 namespace glovebox {
 
@@ -43,6 +44,9 @@ class HttpRequest {
   bool is_read() const;  // to its end
   // What came behind what was read, which is taken out: of CONNECT, the client's first bytes.
   std::string TakeRest();
+
+  // To be sent with it, in place of what the client gave of that name.
+  void Add(const CredentialHeader& credential);
 
   // Sends the head with `target` and without what concerns one hop alone, then the body.
   // `count(bytes)` is told of each piece before it is sent, and may forbid it. False: it failed.

@@ -4,7 +4,9 @@
 #include <boost/beast/http.hpp>
 #include <limits>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "egress/http_pieces.h"
 
@@ -54,6 +56,24 @@ awaitable<bool> HttpResponse::ReadHead(NetStream* origin, bool of_head) {
     if (status >= 200) co_return true;
   }
   co_return false;
+}
+
+void HttpResponse::Remove(const CredentialHeader& credential) {
+  auto& head = parts_->parser->get();
+  if (credential.IsIn(std::string(head.reason()))) head.reason("");
+  std::vector<std::pair<std::string, std::string>> kept;
+  bool found = false;
+  for (const auto& field : head) {
+    auto& [name, value] = kept.emplace_back(field.name_string(), field.value());
+    const bool in_name = credential.IsIn(name);
+    const bool in_value = credential.IsIn(value);
+    found = found || in_name || in_value;
+    if (in_value) value = credential.WithoutIt(value);
+    if (in_name) kept.pop_back();
+  }
+  if (!found) return;
+  head.clear();
+  for (const auto& [name, value] : kept) head.insert(name, value);
 }
 
 awaitable<bool> HttpResponse::Forward(NetStream* origin, NetStream* client, bool last,

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "egress/net_stream.h"
+#include "policy/credential_header.h"
 
 namespace glovebox {
 
@@ -25,6 +26,8 @@ class HttpResponse {
   // `of_head`: the request was HEAD. False: the origin went away, or speaks something else; also
   // when it changes the protocol (101), which nobody asked for.
   awaitable<bool> ReadHead(NetStream* origin, bool of_head);
+  // From the header fields, where the origin says it back; a body goes on as it is.
+  void Remove(const CredentialHeader& credential);
   // The head without what concerns one hop alone, then the body. `last`: the client is told that no
   // other answer follows. `count`: as of HttpRequest. False: one of the sides failed.
   awaitable<bool> Forward(NetStream* origin, NetStream* client, bool last,

@@ -88,7 +88,7 @@ bool ProxiedConnection::Judge() {
   grant_ = asked_.name.has_value() ? sandbox_->rules->Judge(*asked_.name, asked_.port)
                                    : sandbox_->rules->JudgeNameless(asked_.address, asked_.port);
   allowed_ = grant_.allowed();
-  if (!allowed_ || grant_.tcp.empty()) return allowed_;
+  if (!allowed_ || grant_.tcp.empty() || grant_.opens) return allowed_;
   way_ = Way::kTcp;
   rule_ = grant_.tcp;
   return true;
@@ -107,13 +107,10 @@ bool ProxiedConnection::JudgeAgain() {
   if (now.allowed() && !any_way && way_ == Way::kTls && now.tls.empty()) {
     denial = EgressDenial::kNoRule;
   }
-  if (now.allowed() && !any_way && way_ == Way::kOpened && now.tls.empty()) {
-    denial = now.intercept.empty() ? EgressDenial::kNoRule : EgressDenial::kNone;
-    if (in_request_ && denial == EgressDenial::kNone) {
-      denial =
-          rules.JudgeRequest(*asked_.name, asked_.port, EgressScheme::kHttps, method_, normal_path_)
-              .denial;
-    }
+  if (now.allowed() && way_ == Way::kOpened) {
+    const bool none = !any_way && now.tls.empty() && now.intercept.empty();
+    if (none) denial = EgressDenial::kNoRule;
+    if (in_request_ && !none) denial = OpenedGrant(now).denial;
   }
   if (now.allowed() && !any_way && way_ == Way::kHttp) {
     denial =

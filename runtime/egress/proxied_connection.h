@@ -70,6 +70,7 @@ class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection>
   void NoteRequest();
   bool JudgeHttp();
   bool JudgeOpened();
+  EgressRequestGrant OpenedGrant(const EgressGrant& now) const;
   awaitable<bool> Dial();
   awaitable<std::vector<IpAddress>> Resolve();
   awaitable<bool> Connect(const IpAddress& address);
@@ -131,6 +132,7 @@ class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection>
   std::string path_;    // for events
   std::string target_;  // for the origin
   std::optional<std::string> normal_path_;
+  std::shared_ptr<const CredentialHeader> credential_;  // that the request gets; null: none
   std::optional<IpAddress> dialled_;
   bool in_request_ = false;  // of an opened connection: allowed, and not answered to its end
   std::string untrusted_;    // why the origin's certificate was not taken

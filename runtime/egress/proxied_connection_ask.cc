@@ -217,8 +217,8 @@ awaitable<bool> ProxiedConnection::Examine() {
 }
 
 awaitable<bool> ProxiedConnection::ExamineTls() {
-  // A rule that wants nothing looked at is enough; then it stays closed.
-  const bool opens = grant_.tls.empty() && !grant_.intercept.empty();
+  // A rule that wants nothing looked at is enough, unless a secret may be needed.
+  const bool opens = grant_.opens || (grant_.tls.empty() && !grant_.intercept.empty());
   const bool named = hello_read_ && hello_.server_name() == asked_.name;
   // What another hello inside names is nobody's secret where TLS ends here: it is not answered.
   if (!named || (grant_.tls.empty() && !opens) || (hello_.encrypted() && !opens)) {
@@ -280,20 +280,26 @@ bool ProxiedConnection::JudgeHttp() {
   return judged.denial == EgressDenial::kNone;
 }
 
-// By the rules of now, which may be others than those that it was opened by: a rule that needs none
-// of this allows all but what is never passed on.
-bool ProxiedConnection::JudgeOpened() {
-  const EgressRules& rules = *sandbox_->rules;
-  const EgressGrant now = rules.Judge(*asked_.name, asked_.port);
+// Of a request over opened TLS. A rule that needs none of this allows all but what is never passed
+// on; one with a credential comes before it.
+EgressRequestGrant ProxiedConnection::OpenedGrant(const EgressGrant& now) const {
+  EgressRequestGrant judged = sandbox_->rules->JudgeRequest(
+      *asked_.name, asked_.port, EgressScheme::kHttps, method_, normal_path_);
   const std::string& unseen = now.tcp.empty() ? now.tls : now.tcp;
-  EgressRequestGrant judged =
-      rules.JudgeRequest(*asked_.name, asked_.port, EgressScheme::kHttps, method_, normal_path_);
+  if (judged.credential != nullptr || judged.denial == EgressDenial::kSecretMissing) return judged;
   if (!unseen.empty() && method_ != "CONNECT" && method_ != "TRACE") {
-    judged = {unseen, EgressDenial::kNone};
+    judged = {unseen, EgressDenial::kNone, nullptr};
   }
+  return judged;
+}
+
+// By the rules of now, which may be others than those that it was opened by.
+bool ProxiedConnection::JudgeOpened() {
+  EgressRequestGrant judged = OpenedGrant(sandbox_->rules->Judge(*asked_.name, asked_.port));
   grant_.denial = judged.denial;
   if (judged.denial != EgressDenial::kNone) return false;
   rule_ = judged.rule;
+  credential_ = std::move(judged.credential);
   return true;
 }
 

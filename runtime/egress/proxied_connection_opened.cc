@@ -136,6 +136,7 @@ awaitable<bool> ProxiedConnection::Exchange() {
 
 awaitable<void> ProxiedConnection::SendRequest(Turn* turn) {
   const auto count = [this](size_t bytes) { return Count(true, bytes); };
+  if (credential_ != nullptr) request_->Add(*credential_);
   turn->sent = co_await request_->Forward(client_stream_, outer_.get(), target_,
                                           /*last=*/false, count);
   if (turn->sent) co_return;
@@ -153,6 +154,7 @@ awaitable<void> ProxiedConnection::TakeResponse(Turn* turn) {
     const bool keeps = request_->keeps_connection() && response.keeps_connection();
     // Of a request that is still on its way nobody wants the rest.
     const bool last = !keeps || !request_->is_read();
+    if (credential_ != nullptr) response.Remove(*credential_);
     turn->answered = co_await response.Forward(outer_.get(), client_stream_, last, count);
     if (!turn->answered) co_return Abort(EgressDenial::kNone);
     turn->keeps = !last && !response.has_rest();

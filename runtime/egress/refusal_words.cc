@@ -23,6 +23,8 @@ absl::string_view Because(EgressDenial denial) {
       return "a limit of the sandbox is reached";
     case EgressDenial::kOriginNotTrusted:
       return "the host's certificate is not valid";
+    case EgressDenial::kSecretMissing:
+      return "the secret that its rule adds is not there any more";
   }
   return "unknown";
 }
@@ -47,6 +49,8 @@ absl::string_view DenialWord(EgressDenial denial) {
       return "LIMIT";
     case EgressDenial::kOriginNotTrusted:
       return "ORIGIN_NOT_TRUSTED";
+    case EgressDenial::kSecretMissing:
+      return "SECRET_MISSING";
   }
   return "NONE";
 }

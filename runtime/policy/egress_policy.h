@@ -26,15 +26,18 @@ enum class EgressDenial : uint32_t {
   kNameMismatch = 5,
   kLimit = 6,
   kOriginNotTrusted = 8,  // the certificate of a host whose TLS is opened
+  kSecretMissing = 9,     // of the rule's credential
 };
 // Numbers from elsewhere; 7 is of v1.DenialReason alone.
-constexpr bool IsEgressDenial(uint32_t number) { return number <= 6 || number == 8; }
+constexpr bool IsEgressDenial(uint32_t number) { return number <= 9 && number != 7; }
 
-// A secret that is added to requests outside of the sandbox. One of `header` and `basic_user`.
+// A secret that is added to requests outside of the sandbox: as the value of `header`, behind
+// `prefix`, or as the password of `basic_user`. The policy has its name alone.
 struct EgressCredential {
   std::string secret_name;
   std::string header;
   std::string basic_user;
+  std::string prefix;
   friend bool operator==(const EgressCredential&, const EgressCredential&) = default;
 };
 
@@ -76,6 +79,7 @@ inline constexpr size_t kEgressMethodsMax = 16;
 inline constexpr size_t kEgressPathsMax = 64;
 inline constexpr size_t kEgressAllPathsMax = 2048;  // of a policy
 inline constexpr size_t kEgressRuleNameBytesMax = 63;
+inline constexpr size_t kEgressSecretsMax = 32;          // different ones, of a policy
 inline constexpr uint32_t kEgressConnectionsMax = 4096;  // that connections_max may be
 
 }  // namespace glovebox

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "policy/egress_presets.h"
+#include "policy/field_error.h"
 
 namespace glovebox {
 namespace {
@@ -21,14 +22,9 @@ constexpr size_t kTextBytesMax = size_t{128} << 10;
 // so there are no others without a rule.
 constexpr std::array<uint16_t, 4> kFullPorts = {22, 80, 443, 9418};
 
-absl::Status Wrong(absl::string_view field, absl::string_view why) {
-  return DetailedError(absl::StatusCode::kInvalidArgument, absl::StrCat(field, ": ", why),
-                       {"INVALID_FIELD", {{"field", std::string(field)}}});
-}
-
 // `status` of a part, as an error of the field that it is in.
 absl::Status In(absl::string_view field, const absl::Status& status) {
-  return status.ok() ? status : Wrong(field, status.message());
+  return status.ok() ? status : WrongField(field, status.message());
 }
 
 // The same error with `prefix` before its field.
@@ -42,10 +38,10 @@ absl::Status Within(absl::string_view prefix, const absl::Status& status) {
 
 absl::Status CheckLimits(const EgressLimits& limits) {
   if (limits.connections_max < 1 || limits.connections_max > kEgressConnectionsMax) {
-    return Wrong("limits.connections_max", absl::StrCat("is 1 to ", kEgressConnectionsMax));
+    return WrongField("limits.connections_max", absl::StrCat("is 1 to ", kEgressConnectionsMax));
   }
   if (limits.connections_per_second < 1 || limits.connections_per_second > 10'000) {
-    return Wrong("limits.connections_per_second", "is 1 to 10000");
+    return WrongField("limits.connections_per_second", "is 1 to 10000");
   }
   return absl::OkStatus();
 }
@@ -60,10 +56,19 @@ absl::Status CheckTextBytes(const EgressPolicy& policy) {
   size_t bytes = BytesOf(policy.presets) + BytesOf(policy.private_ranges_allowed);
   for (const EgressRule& rule : policy.rules) {
     bytes += rule.name.size() + rule.host.size() + BytesOf(rule.methods) + BytesOf(rule.paths);
+    if (!rule.credential.has_value()) continue;
+    const EgressCredential& use = *rule.credential;
+    bytes += use.secret_name.size() + use.header.size() + use.basic_user.size() + use.prefix.size();
   }
   if (bytes <= kTextBytesMax) return absl::OkStatus();
-  return Wrong("rules", absl::StrCat("all texts of a policy have at most ", kTextBytesMax,
-                                     " bytes; these have ", bytes));
+  return WrongField("rules", absl::StrCat("all texts of a policy have at most ", kTextBytesMax,
+                                          " bytes; these have ", bytes));
+}
+
+bool AreForSecretsAlone(const EgressPolicy& policy) {
+  return std::all_of(policy.rules.begin(), policy.rules.end(), [&](const EgressRule& rule) {
+    return policy.mode == EgressMode::kFull && rule.credential.has_value();
+  });
 }
 
 absl::Status CheckSizes(const EgressPolicy& policy) {
@@ -71,23 +76,24 @@ absl::Status CheckSizes(const EgressPolicy& policy) {
   switch (policy.mode) {
     case EgressMode::kNone:
     case EgressMode::kFull:
-      if (!policy.rules.empty() || !policy.presets.empty()) {
-        return Wrong("mode", "rules and presets need ALLOW_LIST");
+      if (!policy.presets.empty() || !AreForSecretsAlone(policy)) {
+        return WrongField(
+            "mode", "rules and presets need ALLOW_LIST; those with a credential go with FULL");
       }
       break;
     case EgressMode::kAllowList:
       break;
     default:
-      return Wrong("mode", "is NONE, ALLOW_LIST or FULL");
+      return WrongField("mode", "is NONE, ALLOW_LIST or FULL");
   }
   if (policy.rules.size() > kEgressRulesMax) {
-    return Wrong("rules", absl::StrCat("at most ", kEgressRulesMax, "; \"*.\" joins many"));
+    return WrongField("rules", absl::StrCat("at most ", kEgressRulesMax, "; \"*.\" joins many"));
   }
   if (policy.presets.size() > kEgressPresetsMax) {
-    return Wrong("presets", absl::StrCat("at most ", kEgressPresetsMax));
+    return WrongField("presets", absl::StrCat("at most ", kEgressPresetsMax));
   }
   if (policy.private_ranges_allowed.size() > kEgressRangesMax) {
-    return Wrong("private_ranges_allowed", absl::StrCat("at most ", kEgressRangesMax));
+    return WrongField("private_ranges_allowed", absl::StrCat("at most ", kEgressRangesMax));
   }
   return CheckTextBytes(policy);
 }
@@ -109,26 +115,28 @@ bool IsMethod(absl::string_view method) {
 
 absl::Status CheckPorts(const EgressRule& rule) {
   if (rule.ports.size() > kEgressPortsMax) {
-    return Wrong("ports", absl::StrCat("a rule has at most ", kEgressPortsMax));
+    return WrongField("ports", absl::StrCat("a rule has at most ", kEgressPortsMax));
   }
   if (rule.ports.empty() && rule.scheme == EgressScheme::kTcp) {
-    return Wrong("ports", "a TCP rule names its ports; or take scheme TLS (443) or HTTP (80)");
+    return WrongField("ports", "a TCP rule names its ports; or take scheme TLS (443) or HTTP (80)");
   }
   for (const uint32_t port : rule.ports) {
-    if (port < 1 || port > UINT16_MAX) return Wrong("ports", "a port is 1 to 65535");
+    if (port < 1 || port > UINT16_MAX) return WrongField("ports", "a port is 1 to 65535");
   }
   return absl::OkStatus();
 }
 
 absl::Status CheckMethods(const EgressRule& rule) {
   if (rule.methods.size() > kEgressMethodsMax) {
-    return Wrong("methods", absl::StrCat("a rule has at most ", kEgressMethodsMax));
+    return WrongField("methods", absl::StrCat("a rule has at most ", kEgressMethodsMax));
   }
   for (const std::string& method : rule.methods) {
-    if (!IsMethod(method)) return Wrong("methods", "a method is capital letters, as in \"GET\"");
+    if (!IsMethod(method)) {
+      return WrongField("methods", "a method is capital letters, as in \"GET\"");
+    }
     // A tunnel through the origin, and an echo of the request with what was added to it.
     if (method == "CONNECT" || method == "TRACE") {
-      return Wrong("methods", "CONNECT and TRACE are never passed on; leave them out");
+      return WrongField("methods", "CONNECT and TRACE are never passed on; leave them out");
     }
   }
   return absl::OkStatus();
@@ -137,13 +145,9 @@ absl::Status CheckMethods(const EgressRule& rule) {
 absl::Status CheckCredential(const EgressRule& rule) {
   if (!rule.credential.has_value()) return absl::OkStatus();
   if (rule.scheme != EgressScheme::kHttps) {
-    return Wrong("credential", "a secret goes over TLS alone; take scheme HTTPS");
+    return WrongField("credential", "a secret goes over TLS alone; take scheme HTTPS");
   }
-  if (rule.credential->secret_name.empty() ||
-      rule.credential->header.empty() == rule.credential->basic_user.empty()) {
-    return Wrong("credential", "has secret_name and one of header and basic_user");
-  }
-  return absl::OkStatus();
+  return CheckCredentialForm(*rule.credential);
 }
 
 absl::Status CheckScheme(const EgressRule& rule) {
@@ -151,12 +155,12 @@ absl::Status CheckScheme(const EgressRule& rule) {
     case EgressScheme::kTcp:
     case EgressScheme::kTls:
       if (rule.methods.empty() && rule.paths.empty()) return absl::OkStatus();
-      return Wrong("scheme", "methods and paths need scheme HTTP or HTTPS");
+      return WrongField("scheme", "methods and paths need scheme HTTP or HTTPS");
     case EgressScheme::kHttp:
     case EgressScheme::kHttps:
       return absl::OkStatus();
   }
-  return Wrong("scheme", "is TCP, HTTP, TLS or HTTPS");
+  return WrongField("scheme", "is TCP, HTTP, TLS or HTTPS");
 }
 
 }  // namespace
@@ -166,7 +170,7 @@ bool EgressRules::Rule::HasPort(uint16_t port) const {
 }
 
 bool EgressRules::Rule::NeedsInterception() const {
-  return scheme == EgressScheme::kHttps && (!methods.empty() || !paths.empty() || credential);
+  return scheme == EgressScheme::kHttps && (!methods.empty() || !paths.empty() || needs_secret);
 }
 
 bool EgressRules::Rule::AllowsRequest(absl::string_view method,
@@ -179,26 +183,34 @@ bool EgressRules::Rule::AllowsRequest(absl::string_view method,
           }));
 }
 
-absl::StatusOr<EgressRules::Rule> EgressRules::CompileRule(const EgressRule& rule) {
+absl::StatusOr<EgressRules::Rule> EgressRules::CompileRule(const EgressRule& rule,
+                                                           const EgressSecrets& secrets) {
   RETURN_IF_ERROR(CheckScheme(rule));
   RETURN_IF_ERROR(CheckPorts(rule));
   RETURN_IF_ERROR(CheckMethods(rule));
   RETURN_IF_ERROR(CheckCredential(rule));
   if (!IsRuleName(rule.name)) {
-    return Wrong("name", absl::StrCat("is letters, digits and -_.:*/, at most ",
-                                      kEgressRuleNameBytesMax, " bytes"));
+    return WrongField("name", absl::StrCat("is letters, digits and -_.:*/, at most ",
+                                           kEgressRuleNameBytesMax, " bytes"));
   }
   Rule compiled;
   compiled.name = rule.name.empty() ? rule.host.substr(0, kEgressRuleNameBytesMax) : rule.name;
   compiled.scheme = rule.scheme;
   compiled.methods = rule.methods;
-  compiled.credential = rule.credential.has_value();
+  compiled.needs_secret = rule.credential.has_value();
+  if (compiled.needs_secret) {
+    const auto secret = secrets.find(rule.credential->secret_name);
+    if (secret != secrets.end() && CheckSecretBytes(secret->second.bytes()).ok()) {
+      compiled.credential =
+          std::make_shared<const CredentialHeader>(*rule.credential, secret->second);
+    }
+  }
   for (const uint32_t port : rule.ports) compiled.ports.push_back(static_cast<uint16_t>(port));
   if (compiled.ports.empty()) {
     compiled.ports = {rule.scheme == EgressScheme::kHttp ? uint16_t{80} : uint16_t{443}};
   }
   if (rule.paths.size() > kEgressPathsMax) {
-    return Wrong("paths", absl::StrCat("a rule has at most ", kEgressPathsMax));
+    return WrongField("paths", absl::StrCat("a rule has at most ", kEgressPathsMax));
   }
   for (const std::string& path : rule.paths) {
     absl::StatusOr<PathPattern> pattern = PathPattern::Parse(path);
@@ -208,26 +220,22 @@ absl::StatusOr<EgressRules::Rule> EgressRules::CompileRule(const EgressRule& rul
   return compiled;
 }
 
-absl::Status EgressRules::Add(const EgressRule& rule, const EgressSupport& support) {
+absl::Status EgressRules::Add(const EgressRule& rule, const EgressSecrets& secrets) {
   const absl::StatusOr<HostPattern> host = HostPattern::Parse(rule.host);
   if (!host.ok()) return In("host", host.status());
-  ASSIGN_OR_RETURN(Rule compiled, CompileRule(rule));
-  if (compiled.NeedsInterception() && !support.interception) {
-    return DetailedError(
-        absl::StatusCode::kUnimplemented,
-        absl::StrCat("methods, paths and credentials of HTTPS need TLS to be opened, which is not "
-                     "done here; take scheme TLS for all of ",
-                     host->Text(), ", or scheme HTTP"),
-        {"FIELD_NOT_SERVED", {{"field", "scheme"}}});
-  }
-  if (compiled.credential && !support.credentials) {
-    return DetailedError(absl::StatusCode::kUnimplemented,
-                         "credentials are not added to requests by this release; leave them out",
-                         {"FIELD_NOT_SERVED", {{"field", "credential"}}});
+  ASSIGN_OR_RETURN(Rule compiled, CompileRule(rule, secrets));
+  if (compiled.needs_secret) {
+    // Below a name may be hosts of others.
+    if (host->below) return WrongField("host", "a secret goes to one host; name it without \"*.\"");
+    secret_names_.insert(rule.credential->secret_name);
+    if (secret_names_.size() > kEgressSecretsMax) {
+      return WrongField("credential",
+                        absl::StrCat("a policy has at most ", kEgressSecretsMax, " secrets"));
+    }
   }
   paths_ += compiled.paths.size();
   if (paths_ > kEgressAllPathsMax) {
-    return Wrong("paths", absl::StrCat("a policy has at most ", kEgressAllPathsMax));
+    return WrongField("paths", absl::StrCat("a policy has at most ", kEgressAllPathsMax));
   }
   opens_tls_ = opens_tls_ || compiled.NeedsInterception();
   (host->below ? below_ : exact_)[host->name].push_back(static_cast<uint32_t>(rules_.size()));
@@ -236,7 +244,7 @@ absl::Status EgressRules::Add(const EgressRule& rule, const EgressSupport& suppo
 }
 
 absl::StatusOr<EgressRules> EgressRules::Compile(const EgressPolicy& policy,
-                                                 const EgressSupport& support) {
+                                                 const EgressSecrets& secrets) {
   RETURN_IF_ERROR(CheckSizes(policy));
   EgressRules rules;
   rules.mode_ = policy.mode;
@@ -249,16 +257,16 @@ absl::StatusOr<EgressRules> EgressRules::Compile(const EgressPolicy& policy,
     rules.allowed_ranges_.push_back(*range);
   }
   for (size_t i = 0; i < policy.rules.size(); ++i) {
-    RETURN_IF_ERROR(Within(absl::StrCat("rules[", i, "]."), rules.Add(policy.rules[i], support)));
+    RETURN_IF_ERROR(Within(absl::StrCat("rules[", i, "]."), rules.Add(policy.rules[i], secrets)));
   }
   for (size_t i = 0; i < policy.presets.size(); ++i) {
     const std::string field = absl::StrCat("presets[", i, "]");
     const EgressPreset* const preset = FindEgressPreset(policy.presets[i]);
     if (preset == nullptr) {
-      return Wrong(field, absl::StrCat("no such preset; there are ", EgressPresetNames()));
+      return WrongField(field, absl::StrCat("no such preset; there are ", EgressPresetNames()));
     }
     for (const EgressRule& rule : preset->rules) {
-      RETURN_IF_ERROR(Within(absl::StrCat(field, "."), rules.Add(rule, support)));
+      RETURN_IF_ERROR(Within(absl::StrCat(field, "."), rules.Add(rule, secrets)));
     }
   }
   RETURN_IF_ERROR(rules.CollectPorts());
@@ -270,8 +278,8 @@ absl::Status EgressRules::CollectPorts() {
   if (mode_ == EgressMode::kFull) ports.insert(kFullPorts.begin(), kFullPorts.end());
   for (const Rule& rule : rules_) ports.insert(rule.ports.begin(), rule.ports.end());
   if (ports.size() > kEgressAllPortsMax) {
-    return Wrong("rules", absl::StrCat("name ", ports.size(), " different ports; at most ",
-                                       kEgressAllPortsMax));
+    return WrongField("rules", absl::StrCat("name ", ports.size(), " different ports; at most ",
+                                            kEgressAllPortsMax));
   }
   ports_.assign(ports.begin(), ports.end());
   return absl::OkStatus();
@@ -303,8 +311,10 @@ bool EgressRules::Knows(const HostName& host) const {
 EgressGrant EgressRules::Judge(const HostName& host, uint16_t port) const {
   EgressGrant grant;
   if (mode_ == EgressMode::kFull) grant.tcp = kFullRule;
-  if (mode_ == EgressMode::kNone) grant.denial = EgressDenial::kNoEgress;
-  if (mode_ != EgressMode::kAllowList) return grant;
+  if (mode_ == EgressMode::kNone) {
+    grant.denial = EgressDenial::kNoEgress;
+    return grant;
+  }
   ForEachRule(host, [&](const Rule& rule) {
     if (!rule.HasPort(port)) return true;
     std::string* way = nullptr;
@@ -321,11 +331,12 @@ EgressGrant EgressRules::Judge(const HostName& host, uint16_t port) const {
         break;
     }
     if (way->empty()) *way = rule.name;
+    grant.opens = grant.opens || rule.needs_secret;
     return true;
   });
   const bool any =
       !grant.tcp.empty() || !grant.tls.empty() || !grant.http.empty() || !grant.intercept.empty();
-  grant.denial = any ? EgressDenial::kNone : EgressDenial::kNoRule;
+  if (!any) grant.denial = EgressDenial::kNoRule;
   return grant;
 }
 
@@ -350,17 +361,25 @@ EgressDenial EgressRules::JudgeAddress(const IpAddress& address) const {
 EgressRequestGrant EgressRules::JudgeRequest(const HostName& host, uint16_t port,
                                              EgressScheme scheme, absl::string_view method,
                                              const std::optional<std::string>& normal_path) const {
-  if (method == "CONNECT" || method == "TRACE") return {"", EgressDenial::kRequestNotAllowed};
-  if (mode_ == EgressMode::kFull) return {kFullRule, EgressDenial::kNone};
-  if (mode_ == EgressMode::kNone) return {"", EgressDenial::kNoEgress};
-  EgressRequestGrant grant{"", EgressDenial::kNoRule};
+  if (method == "CONNECT" || method == "TRACE") {
+    return {"", EgressDenial::kRequestNotAllowed, nullptr};
+  }
+  if (mode_ == EgressMode::kNone) return {"", EgressDenial::kNoEgress, nullptr};
+  EgressRequestGrant grant{"", EgressDenial::kNoRule, nullptr};
+  if (mode_ == EgressMode::kFull) grant = {kFullRule, EgressDenial::kNone, nullptr};
   ForEachRule(host, [&](const Rule& rule) {
     if (rule.scheme != scheme || !rule.HasPort(port)) return true;
-    if (rule.AllowsRequest(method, normal_path)) {
-      grant = {rule.name, EgressDenial::kNone};
+    if (!rule.AllowsRequest(method, normal_path)) {
+      if (grant.rule.empty()) grant.denial = EgressDenial::kRequestNotAllowed;
+      return true;
+    }
+    if (rule.needs_secret) {
+      const bool has = rule.credential != nullptr;
+      grant = has ? EgressRequestGrant{rule.name, EgressDenial::kNone, rule.credential}
+                  : EgressRequestGrant{"", EgressDenial::kSecretMissing, nullptr};
       return false;
     }
-    grant.denial = EgressDenial::kRequestNotAllowed;
+    if (grant.rule.empty()) grant = {rule.name, EgressDenial::kNone, nullptr};
     return true;
   });
   return grant;

@@ -4,7 +4,9 @@
 #define GLOVEBOX_POLICY_EGRESS_RULES_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -12,19 +14,14 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "policy/credential_header.h"
 #include "policy/egress_policy.h"
 #include "policy/host_name.h"
 #include "policy/ip_address.h"
 #include "policy/path_pattern.h"
+#include "policy/secret_value.h"
 
 namespace glovebox {
-
-// What the proxy that the rules are for can do.
-struct EgressSupport {
-  bool interception = false;  // opens TLS
-  bool credentials = false;   // adds secrets to requests
-};
-inline constexpr EgressSupport kEgressSupport{.interception = true, .credentials = false};
 
 // How a connection may go on, and by which rule each way. Empty: not that way.
 struct EgressGrant {
@@ -32,6 +29,7 @@ struct EgressGrant {
   std::string tls;                            // unopened, with the TLS name that is the host
   std::string http;                           // request by request: JudgeRequest
   std::string intercept;                      // TLS is opened, request by request
+  bool opens = false;                         // TLS is opened in any case: a secret may be needed
   EgressDenial denial = EgressDenial::kNone;  // set when there is no way at all
 
   bool allowed() const { return denial == EgressDenial::kNone; }
@@ -41,6 +39,7 @@ struct EgressGrant {
 struct EgressRequestGrant {
   std::string rule;  // empty when refused
   EgressDenial denial = EgressDenial::kNone;
+  std::shared_ptr<const CredentialHeader> credential;  // the request gets it; null: none
 };
 
 // Immutable; any thread.
@@ -50,9 +49,10 @@ class EgressRules {
   EgressRules() = default;
 
   // INVALID_ARGUMENT, INVALID_FIELD: metadata field is "rules[3].host" or the like, the message
-  // says what would be right. UNIMPLEMENTED, FIELD_NOT_SERVED: a rule needs what `support` lacks.
+  // says what would be right. A secret that rules need and `secrets` lacks is no error: requests
+  // that those rules allow are refused.
   static absl::StatusOr<EgressRules> Compile(const EgressPolicy& policy,
-                                             const EgressSupport& support);
+                                             const EgressSecrets& secrets = {});
 
   EgressMode mode() const { return mode_; }
   const EgressLimits& limits() const { return limits_; }
@@ -71,7 +71,8 @@ class EgressRules {
   EgressDenial JudgeAddress(const IpAddress& address) const;
 
   // One request over plain or opened HTTP (`scheme` kHttp or kHttps). `normal_path`: of
-  // NormalPath; absent where it refuses the path, which then fits rules without paths alone.
+  // NormalPath; absent where it refuses the path, which then fits rules without paths alone. Of
+  // the rules that allow it the first with a credential counts, else the first.
   EgressRequestGrant JudgeRequest(const HostName& host, uint16_t port, EgressScheme scheme,
                                   absl::string_view method,
                                   const std::optional<std::string>& normal_path) const;
@@ -93,7 +94,8 @@ class EgressRules {
     EgressScheme scheme = EgressScheme::kTcp;
     std::vector<std::string> methods;
     std::vector<PathPattern> paths;
-    bool credential = false;
+    bool needs_secret = false;
+    std::shared_ptr<const CredentialHeader> credential;  // null: it has none, or misses it
 
     bool HasPort(uint16_t port) const;
     bool NeedsInterception() const;
@@ -102,9 +104,9 @@ class EgressRules {
   };
   using Index = std::unordered_map<std::string, std::vector<uint32_t>>;
 
-  absl::Status Add(const EgressRule& rule, const EgressSupport& support);
+  absl::Status Add(const EgressRule& rule, const EgressSecrets& secrets);
   absl::Status CollectPorts();
-  static absl::StatusOr<Rule> CompileRule(const EgressRule& rule);
+  static absl::StatusOr<Rule> CompileRule(const EgressRule& rule, const EgressSecrets& secrets);
   // Calls visit(rule) for each rule that has the host, until it answers false.
   template <typename Visit>
   void ForEachRule(const HostName& host, Visit visit) const;
@@ -116,6 +118,7 @@ class EgressRules {
   Index exact_;  // canonical name to rules, in their order
   Index below_;  // of "*.": the name behind it
   size_t paths_ = 0;
+  std::set<std::string> secret_names_;
   bool opens_tls_ = false;
   std::vector<uint16_t> ports_;
 };

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -29,11 +30,12 @@ class EgressGateway {
 
   virtual ~EgressGateway() = default;
 
-  // From its return on the sandbox's connections are judged by `policy`. Returns the number that
-  // stands for the sandbox, never used twice. What EgressRules::Compile returns; INVALID_ARGUMENT
+  // From its return on the sandbox's connections are judged by `policy`, with the secrets that
+  // `owner` has of those that it names. Returns the number that stands for the sandbox, never used
+  // twice. What EgressRules::Compile returns; INVALID_ARGUMENT
   // for a socket that is not what its role says, or too many; RESOURCE_EXHAUSTED beyond what there
   // is room for; INTERNAL.
-  virtual absl::StatusOr<uint64_t> Add(const EgressPolicy& policy,
+  virtual absl::StatusOr<uint64_t> Add(const EgressPolicy& policy, const std::string& owner,
                                        std::vector<EgressListener> listeners, TakeRecord take) = 0;
 
   // More sockets of it. NOT_FOUND; else as Add.

@@ -53,7 +53,8 @@ Json FormatRule(const EgressRule& rule) {
   if (rule.credential.has_value()) {
     json["credential"] = {{"secret_name", rule.credential->secret_name},
                           {"header", rule.credential->header},
-                          {"basic_user", rule.credential->basic_user}};
+                          {"basic_user", rule.credential->basic_user},
+                          {"prefix", rule.credential->prefix}};
   }
   return json;
 }
@@ -78,6 +79,7 @@ absl::StatusOr<EgressRule> ParseRule(const Json& json) {
     RETURN_IF_ERROR(Take(*credential, "secret_name", &rule.credential->secret_name));
     RETURN_IF_ERROR(Take(*credential, "header", &rule.credential->header));
     RETURN_IF_ERROR(Take(*credential, "basic_user", &rule.credential->basic_user));
+    RETURN_IF_ERROR(Take(*credential, "prefix", &rule.credential->prefix));
   }
   return rule;
 }

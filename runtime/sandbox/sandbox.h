@@ -44,6 +44,8 @@
 
 namespace glovebox {
 
+class SecretBook;
+
 // What sandboxes are made with; all outlive every sandbox.
 struct SandboxDeps {
   Launcher* launcher = nullptr;
@@ -72,6 +74,7 @@ struct SandboxDeps {
   JournalLimits journal_limits;
   SocketBudget* sockets = nullptr;       // of all sandboxes together; null: there is no limit
   EgressGateway* egress = nullptr;       // null: no sandbox has a way out
+  SecretBook* secrets = nullptr;         // null: there are none
   std::string egress_roots_path;         // what sandboxes with one are to trust, PEM; "": nothing
   ConnectionLog* connections = nullptr;  // null: nobody asks what connections there were
 };

@@ -112,7 +112,7 @@ absl::Status SandboxManager::CheckOptions(const CreateOptions& options) const {
         {"INVALID_FIELD", {}});
   }
   RETURN_IF_ERROR(CheckCacheMounts(options.caches));
-  RETURN_IF_ERROR(CheckEgress(options.egress));
+  RETURN_IF_ERROR(CheckEgress(options.egress, options.owner));
   return Validate(options.limits);
 }
 

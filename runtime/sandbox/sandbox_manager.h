@@ -227,6 +227,8 @@ class SandboxManager {
                                       const ImportProgressCallback& progress);
   // Names of caches: what they mean is up to whoever asks for them.
   CacheBook* caches() { return &caches_; }
+  // The deps'.
+  SecretBook* secrets() const { return deps_.secrets; }
   SnapshotStore* snapshots() const { return snapshots_; }
   ImageStore* images() const { return images_; }
 
@@ -294,7 +296,7 @@ class SandboxManager {
   absl::Status Record(const Entry& entry) const;
   absl::Status RecordOrEnd(const Entry& entry) const;
   absl::Status CheckOptions(const CreateOptions& options) const;
-  absl::Status CheckEgress(const EgressPolicy& policy) const;
+  absl::Status CheckEgress(const EgressPolicy& policy, const std::string& owner) const;
   void OpenLog(const std::string& id, const CreateOptions& options) const;
   // Null, the deps' own, when no tiers were configured.
   absl::StatusOr<const SeccompPrograms*> FiltersOf(std::optional<SeccompTier> asked) const;

@@ -9,6 +9,7 @@
 #include "sandbox/egress_json.h"
 #include "sandbox/sandbox_errors.h"
 #include "sandbox/sandbox_manager.h"
+#include "sandbox/secret_book.h"
 
 namespace glovebox {
 namespace {
@@ -30,8 +31,9 @@ absl::Status EtagMismatch(const std::string& now) {
 
 }  // namespace
 
-absl::Status SandboxManager::CheckEgress(const EgressPolicy& policy) const {
-  RETURN_IF_ERROR(EgressRules::Compile(policy, kEgressSupport).status());
+absl::Status SandboxManager::CheckEgress(const EgressPolicy& policy,
+                                         const std::string& owner) const {
+  RETURN_IF_ERROR(EgressRules::Compile(policy).status());
   const std::vector<IpRange>& may = limits_.egress_private_ranges;
   for (size_t i = 0; i < policy.private_ranges_allowed.size(); ++i) {
     ASSIGN_OR_RETURN(const IpRange range, IpRange::Parse(policy.private_ranges_allowed[i]));
@@ -45,7 +47,7 @@ absl::Status SandboxManager::CheckEgress(const EgressPolicy& policy) const {
         {"PRIVATE_RANGE_NOT_ALLOWED",
          {{"field", absl::StrCat("private_ranges_allowed[", i, "]")}, {"range", range.Text()}}});
   }
-  return absl::OkStatus();
+  return deps_.secrets == nullptr ? absl::OkStatus() : deps_.secrets->CheckThere(owner, policy);
 }
 
 void SandboxManager::OpenLog(const std::string& id, const CreateOptions& options) const {
@@ -57,8 +59,8 @@ absl::StatusOr<EgressUpdate> SandboxManager::UpdateEgress(absl::string_view id,
                                                           const EgressPolicy& policy,
                                                           const std::optional<std::string>& etag,
                                                           const Viewer& viewer) {
-  RETURN_IF_ERROR(CheckEgress(policy));
   ASSIGN_OR_RETURN(const Entry before, CopyEntry(id, viewer));
+  RETURN_IF_ERROR(CheckEgress(policy, before.options.owner));
   if (!before.egress_turn->Take(kTurnTimeout)) return TakesLong();
   const absl::Cleanup given = [&] { before.egress_turn->Give(); };
   ASSIGN_OR_RETURN(const Entry entry, CopyEntry(id, viewer));

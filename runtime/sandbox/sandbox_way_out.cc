@@ -77,7 +77,7 @@ std::vector<std::string> EgressRootsVariables() {
 
 absl::StatusOr<SandboxWayOut::Made> SandboxWayOut::OpenMissing(const EgressPolicy& policy,
                                                                std::string* problem) {
-  ASSIGN_OR_RETURN(const EgressRules rules, EgressRules::Compile(policy, kEgressSupport));
+  ASSIGN_OR_RETURN(const EgressRules rules, EgressRules::Compile(policy));
   Made made;
   made.opens_tls = rules.opens_tls();
   std::set<Place> wanted = {{EgressRole::kDnsUdp, kNamesPort},
@@ -121,17 +121,18 @@ absl::StatusOr<SandboxWayOut::Made> SandboxWayOut::OpenMissing(const EgressPolic
 
 absl::StatusOr<std::shared_ptr<SandboxWayOut>> SandboxWayOut::Open(
     EgressGateway* gateway, std::shared_ptr<SandboxSockets> sockets, const EgressPolicy& policy,
-    EgressGateway::TakeRecord take) {
-  return OpenAgain(gateway, std::move(sockets), policy, std::move(take), nullptr);
+    const std::string& owner, EgressGateway::TakeRecord take) {
+  return OpenAgain(gateway, std::move(sockets), policy, owner, std::move(take), nullptr);
 }
 
 absl::StatusOr<std::shared_ptr<SandboxWayOut>> SandboxWayOut::OpenAgain(
     EgressGateway* gateway, std::shared_ptr<SandboxSockets> sockets, const EgressPolicy& policy,
-    EgressGateway::TakeRecord take, std::string* problem) {
+    const std::string& owner, EgressGateway::TakeRecord take, std::string* problem) {
   std::shared_ptr<SandboxWayOut> way(new SandboxWayOut(gateway, std::move(sockets)));
   absl::MutexLock lock(&way->mutex_);
   ASSIGN_OR_RETURN(Made made, way->OpenMissing(policy, problem));
-  ASSIGN_OR_RETURN(way->number_, gateway->Add(policy, std::move(made.listeners), std::move(take)));
+  ASSIGN_OR_RETURN(way->number_,
+                   gateway->Add(policy, owner, std::move(made.listeners), std::move(take)));
   way->open_ = std::move(made.places);
   way->opens_tls_ = made.opens_tls;
   return way;

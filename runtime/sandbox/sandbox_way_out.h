@@ -38,15 +38,15 @@ std::vector<std::string> EgressRootsVariables();
 // either.
 class SandboxWayOut {
  public:
-  // For a sandbox in which nothing ran yet. Any socket that cannot be had is an error.
+  // For a sandbox of `owner` in which nothing ran yet. Any socket that cannot be had is an error.
   static absl::StatusOr<std::shared_ptr<SandboxWayOut>> Open(
       EgressGateway* gateway, std::shared_ptr<SandboxSockets> sockets, const EgressPolicy& policy,
-      EgressGateway::TakeRecord take);
+      const std::string& owner, EgressGateway::TakeRecord take);
   // For one whose commands run: one of them may have taken a port since the daemon before ended. It
   // has what was left then, and `*problem` says what was not.
   static absl::StatusOr<std::shared_ptr<SandboxWayOut>> OpenAgain(
       EgressGateway* gateway, std::shared_ptr<SandboxSockets> sockets, const EgressPolicy& policy,
-      EgressGateway::TakeRecord take, std::string* problem);
+      const std::string& owner, EgressGateway::TakeRecord take, std::string* problem);
   ~SandboxWayOut();  // connections end
   SandboxWayOut(const SandboxWayOut&) = delete;
   SandboxWayOut& operator=(const SandboxWayOut&) = delete;

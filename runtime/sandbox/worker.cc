@@ -40,6 +40,7 @@ WorkerRefusal RefusalOf(const EgressRecord& record) {
     case EgressDenial::kRequestNotAllowed:
     case EgressDenial::kNameMismatch:
     case EgressDenial::kOriginNotTrusted:  // of TLS that is opened, which a reach is not
+    case EgressDenial::kSecretMissing:     // likewise
       return as(Why::kNotItsHost);
     case EgressDenial::kNone:
       break;

@@ -46,6 +46,8 @@ std::string RemedyOf(const RefusedConnection& refused) {
     case EgressDenial::kOriginNotTrusted:
       return "a valid certificate of the host, or its root among those of the node "
              "(egress.origin_roots in its configuration)";
+    case EgressDenial::kSecretMissing:
+      return "create the secret that the rule of its egress policy names";
     case EgressDenial::kPrivateAddress:
     case EgressDenial::kNone:
       break;

@@ -96,6 +96,8 @@ v1::DenialReason ToProto(EgressDenial denial) {
       return v1::DENIAL_REASON_LIMIT;
     case EgressDenial::kOriginNotTrusted:
       return v1::DENIAL_REASON_ORIGIN_NOT_TRUSTED;
+    case EgressDenial::kSecretMissing:
+      return v1::DENIAL_REASON_SECRET_MISSING;
   }
   return v1::DENIAL_REASON_UNSPECIFIED;
 }
@@ -122,7 +124,8 @@ absl::StatusOr<EgressRule> RuleFromProto(const v1::EgressRule& proto, absl::stri
   rule.paths = {proto.paths().begin(), proto.paths().end()};
   if (proto.has_credential()) {
     const v1::CredentialUse& use = proto.credential();
-    rule.credential = EgressCredential{use.secret_name(), use.header(), use.basic_user()};
+    rule.credential =
+        EgressCredential{use.secret_name(), use.header(), use.basic_user(), use.prefix()};
   }
   return rule;
 }
@@ -149,6 +152,7 @@ v1::EgressRule ToProto(const EgressRule& rule) {
   if (rule.credential.has_value()) {
     v1::CredentialUse& use = *proto.mutable_credential();
     use.set_secret_name(rule.credential->secret_name);
+    use.set_prefix(rule.credential->prefix);
     if (!rule.credential->header.empty()) {
       use.set_header(rule.credential->header);
     } else {
@@ -176,7 +180,7 @@ absl::StatusOr<EgressPolicy> FromProto(const v1::EgressPolicy& proto, absl::stri
   policy.limits = LimitsFromProto(proto.limits());
   policy.private_ranges_allowed = {proto.private_ranges_allowed().begin(),
                                    proto.private_ranges_allowed().end()};
-  const absl::Status valid = EgressRules::Compile(policy, kEgressSupport).status();
+  const absl::Status valid = EgressRules::Compile(policy).status();
   if (!valid.ok()) return At(field, valid);
   return policy;
 }

@@ -1,5 +1,4 @@
-// NetworkService: the ways into a sandbox and out of it (proto/glovebox/v1/network.proto). RPCs
-// that are not overridden are not served by this release.
+// NetworkService: the ways into a sandbox and out of it (proto/glovebox/v1/network.proto).
 #ifndef GLOVEBOX_SERVICE_NETWORK_SERVICE_H_
 #define GLOVEBOX_SERVICE_NETWORK_SERVICE_H_
 
@@ -27,12 +26,24 @@ class NetworkService final : public v1::NetworkService::CallbackService {
   grpc::ServerUnaryReactor* WaitForPort(grpc::CallbackServerContext* context,
                                         const v1::WaitForPortRequest* request,
                                         v1::WaitForPortResponse* response) override;
+  // secret_calls.cc
+  grpc::ServerUnaryReactor* CreateSecret(grpc::CallbackServerContext* context,
+                                         const v1::CreateSecretRequest* request,
+                                         v1::CreateSecretResponse* response) override;
+  grpc::ServerUnaryReactor* ListSecrets(grpc::CallbackServerContext* context,
+                                        const v1::ListSecretsRequest* request,
+                                        v1::ListSecretsResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteSecret(grpc::CallbackServerContext* context,
+                                         const v1::DeleteSecretRequest* request,
+                                         v1::DeleteSecretResponse* response) override;
 
  private:
   absl::Status Update(const UnaryCall& call, const v1::UpdateEgressRequest& request,
                       v1::UpdateEgressResponse* response) const;
   absl::Status List(const UnaryCall& call, const v1::ListListeningPortsRequest& request,
                     v1::ListListeningPortsResponse* response) const;
+  absl::Status ListSecretsOf(const Caller& caller, const v1::ListSecretsRequest& request,
+                             v1::ListSecretsResponse* response) const;
 
   const ServiceDeps& deps_;
 };

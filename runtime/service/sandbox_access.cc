@@ -385,4 +385,20 @@ absl::Status SandboxAccess::DeleteCache(const Caller& caller, const std::string&
   return caches.Remove(owner, name, shared);
 }
 
+absl::StatusOr<SecretInfo> SandboxAccess::CreateSecret(const Caller& caller,
+                                                       const std::string& name,
+                                                       std::string value) const {
+  return manager_->secrets()->Create(caller.principal, name, std::move(value));
+}
+
+std::vector<SecretInfo> SandboxAccess::ListSecrets(const Caller& caller) const {
+  return manager_->secrets()->List(caller.View());
+}
+
+absl::Status SandboxAccess::DeleteSecret(const Caller& caller, const std::string& name,
+                                         const std::string& owner) const {
+  if (owner != caller.principal && !caller.admin) return AdminRequired();
+  return manager_->secrets()->Delete(owner, name);
+}
+
 }  // namespace glovebox

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "policy/client_quota.h"
 #include "sandbox/sandbox_manager.h"
+#include "sandbox/secret_book.h"
 #include "sandbox/store_owners.h"
 #include "service/caller.h"
 #include "service/client_book.h"
@@ -120,6 +121,13 @@ class SandboxAccess {
   const ImageStore* images() const { return manager_->images(); }
 
   // Names of caches: an owner's own, or shared, which administrators alone set and delete:
+  // PERMISSION_DENIED, ADMIN_REQUIRED. Else as SecretBook's.
+  absl::StatusOr<SecretInfo> CreateSecret(const Caller& caller, const std::string& name,
+                                          std::string value) const;
+  std::vector<SecretInfo> ListSecrets(const Caller& caller) const;
+  absl::Status DeleteSecret(const Caller& caller, const std::string& name,
+                            const std::string& owner) const;
+
   // PERMISSION_DENIED, ADMIN_REQUIRED. Else as CacheBook's.
   absl::StatusOr<CacheInfo> SetCache(const Caller& caller, const std::string& name,
                                      const std::string& digest, bool shared) const;

@@ -193,6 +193,42 @@ class OwnersSuite(ClientsCase):
         for uid in (OWNER, OTHER):
             apis[0].call("Sandbox", "DeleteSandbox", sandbox_id=made[uid])
 
+    def test_secrets_are_their_owners(self):
+        apis = {uid: self.api(uid) for uid in (OWNER, OTHER, 0)}
+        for uid in (OWNER, OTHER):
+            made = apis[uid].call("Network", "CreateSecret", name="token", value=f"value-of-{uid}".encode()).secret
+            self.assertEqual((made.name, made.owner), ("token", f"uid:{uid}"))
+        apis[OTHER].call("Network", "CreateSecret", name="other", value=b"value-of-another")
+        self.assertEqual([s.name for s in apis[OWNER].call("Network", "ListSecrets").secrets], ["token"])
+        self.assertEqual([(s.name, s.owner) for s in apis[0].call("Network", "ListSecrets").secrets], [
+            ("other", f"uid:{OTHER}"), ("token", f"uid:{OWNER}"), ("token", f"uid:{OTHER}")])
+
+        def policy(secret):
+            return {"mode": 2, "rules": [{"host": "a.example", "scheme": 4, "credential": {"secret_name": secret, "header": "X-Key"}}]}
+
+        own = apis[OWNER].call("Sandbox", "CreateSandbox", egress=policy("token")).sandbox.id
+        foreign = self.answers(apis[OWNER], "Sandbox", "CreateSandbox", egress=policy("other"))
+        self.assertEqual(foreign, self.answers(apis[OWNER], "Sandbox", "CreateSandbox", egress=policy("other")))
+        self.assertEqual(foreign[0], grpc.StatusCode.NOT_FOUND)
+        # Whoever changes the policy: it is the sandbox's owner whose secrets are meant.
+        code, _ = self.answers(apis[0], "Network", "UpdateEgress", sandbox_id=own, policy=policy("other"))
+        self.assertEqual(code, grpc.StatusCode.NOT_FOUND)
+        self.assertEqual(self.answers(apis[OWNER], "Network", "DeleteSecret", name="other")[0], grpc.StatusCode.NOT_FOUND)
+        for name in ("other", "nosuch"):
+            code, _ = self.answers(apis[OWNER], "Network", "DeleteSecret", name=name, owner=f"uid:{OTHER}")
+            self.assertEqual(code, grpc.StatusCode.PERMISSION_DENIED)
+        apis[0].call("Network", "DeleteSecret", name="other", owner=f"uid:{OTHER}")
+        self.assertEqual([s.name for s in apis[OTHER].call("Network", "ListSecrets").secrets], ["token"])
+        lines = (self.daemon.state / "audit.log").read_text()
+        self.assertIn("NetworkService/CreateSecret", lines)
+        self.assertNotIn("value-of-", lines)
+
+    def answers(self, api, service, method, **fields):
+        """The code and the message of an error."""
+        with self.assertRaises(grpc.RpcError) as caught:
+            api.call(service, method, **fields)
+        return caught.exception.code(), caught.exception.details()
+
     def test_a_request_id_is_its_owners_own(self):
         owner, other = self.api(OWNER), self.api(OTHER)
         first = owner.call("Sandbox", "CreateSandbox", request_id="same").sandbox.id

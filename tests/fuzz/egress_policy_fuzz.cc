@@ -16,7 +16,7 @@ void FuzzEgressPolicy(absl::string_view input) {
   }
   const auto again = DecodeEgressPolicy(EncodeEgressPolicy(*policy));
   Demand(again.ok() && *again == *policy, "what was read is written as it was");
-  const auto rules = EgressRules::Compile(*policy, kEgressSupport);
+  const auto rules = EgressRules::Compile(*policy);
   if (!rules.ok()) {
     Demand(GetErrorDetail(rules.status()).has_value(), "a policy that is wrong has a reason");
     return;

@@ -105,19 +105,17 @@ TEST_F(WireTest, AForkHasItsParentsDiskAndACountWithinTheLimit) {
 }
 
 TEST_F(WireTest, FieldThatIsNotServedIsRefused) {
-  auto stub = v1::SandboxService::NewStub(Connect());
+  auto stub = v1::SnapshotService::NewStub(Connect());
   grpc::ClientContext context;
-  v1::CreateSandboxRequest request;
-  v1::CreateSandboxResponse response;
-  request.mutable_egress()->set_mode(v1::EGRESS_MODE_ALLOW_LIST);
-  v1::EgressRule* const rule = request.mutable_egress()->add_rules();
-  rule->set_host("git.example");
-  rule->set_scheme(v1::EGRESS_SCHEME_HTTPS);
-  rule->mutable_credential()->set_secret_name("token");
-  rule->mutable_credential()->set_header("Authorization");
-  const grpc::Status status = stub->CreateSandbox(&context, request, &response);
+  v1::ImportImageRequest request;
+  v1::ImportImageResponse response;
+  request.set_name("debian");
+  request.set_reference("registry.example/debian:12");
+  const auto reader = stub->ImportImage(&context, request);
+  EXPECT_FALSE(reader->Read(&response));
+  const grpc::Status status = reader->Finish();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_EQ(InfoOf(status).metadata().at("field"), "egress.rules[0].credential");
+  EXPECT_EQ(InfoOf(status).metadata().at("field"), "reference");
 }
 
 TEST_F(WireTest, HugeMessageIsRefusedAndTheServerGoesOn) {

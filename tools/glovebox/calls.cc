@@ -90,6 +90,9 @@ GLOVEBOX_CALL(network, NetworkService, ListListeningPorts)
 GLOVEBOX_CALL(network, NetworkService, WaitForPort)
 GLOVEBOX_CALL(network, NetworkService, UpdateEgress)
 GLOVEBOX_CALL(snapshots, SnapshotService, DeleteCache)
+GLOVEBOX_CALL(network, NetworkService, CreateSecret)
+GLOVEBOX_CALL(network, NetworkService, ListSecrets)
+GLOVEBOX_CALL(network, NetworkService, DeleteSecret)
 GLOVEBOX_CALL(node, NodeService, GetNode)
 #undef GLOVEBOX_CALL
 

@@ -23,6 +23,8 @@ std::string DenialWords(v1::DenialReason reason, bool name_alone) {
       return "a limit of the sandbox is reached";
     case v1::DENIAL_REASON_ORIGIN_NOT_TRUSTED:
       return "the certificate of the host is not valid for it";
+    case v1::DENIAL_REASON_SECRET_MISSING:
+      return "the secret that its rule adds is not there any more";
     default:
       return absl::StrCat("refused for reason ", static_cast<int>(reason), " of a newer daemon");
   }

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "policy/host_name.h"
 #include "policy/ip_address.h"
+#include "tools/glovebox/egress_rule_argument.h"
 #include "tools/glovebox/port_argument.h"
 #include "tools/glovebox/sizes.h"
 
@@ -71,6 +72,17 @@ void AddEgressOptions(Verb verb, const EgressOptionNames& names, EgressOptions& 
                  "repeated, implies allow-list")
       .TypeName("HOST[:PORT[,PORT]]")
       .Repeated();
+  verb.AddOption("--allow-request", options.requests,
+                 "Requests that commands may make: TLS is opened for them; ** is any path, * one "
+                 "segment; may be repeated, implies allow-list")
+      .TypeName("[METHOD[,METHOD] ]URL")
+      .Repeated();
+  verb.AddOption("--credential", options.credentials,
+                 "Requests that get a secret outside of the sandbox: with user=USER as the "
+                 "password of basic authentication, with header=NAME[,prefix=TEXT] in that; may "
+                 "be repeated, implies allow-list")
+      .TypeName("secret=NAME,url=URL,…")
+      .Repeated();
   verb.AddOption(names.preset, options.presets,
                  "Hosts of a reviewed list, e.g. pypi, npm, debian; may be repeated, implies "
                  "allow-list")
@@ -124,7 +136,8 @@ absl::StatusOr<std::vector<v1::EgressRule>> ParseAllow(absl::string_view text) {
 
 absl::StatusOr<std::optional<v1::EgressPolicy>> BuildEgress(const EgressOptions& options,
                                                             EgressUse use) {
-  const bool list = !options.allow.empty() || !options.presets.empty();
+  const bool list = !options.allow.empty() || !options.presets.empty() ||
+                    !options.requests.empty() || !options.credentials.empty();
   if (options.mode.empty() && !list && options.private_ranges.empty()) {
     if (options.limits.empty()) return std::optional<v1::EgressPolicy>();
     if (use == EgressUse::kWhole) {
@@ -144,6 +157,12 @@ absl::StatusOr<std::optional<v1::EgressPolicy>> BuildEgress(const EgressOptions&
   for (const std::string& text : options.allow) {
     ASSIGN_OR_RETURN(std::vector<v1::EgressRule> rules, ParseAllow(text));
     for (v1::EgressRule& rule : rules) *policy.add_rules() = std::move(rule);
+  }
+  for (const std::string& text : options.requests) {
+    ASSIGN_OR_RETURN(*policy.add_rules(), ParseAllowRequest(text));
+  }
+  for (const std::string& text : options.credentials) {
+    ASSIGN_OR_RETURN(*policy.add_rules(), ParseCredential(text));
   }
   for (const std::string& name : options.presets) policy.add_presets(name);
   for (const std::string& range : options.private_ranges) {

@@ -17,6 +17,8 @@ namespace glovebox {
 struct EgressOptions {
   std::string mode = {};                         // none, allow-list, full
   std::vector<std::string> allow = {};           // HOST[:PORT[,PORT]]
+  std::vector<std::string> requests = {};        // egress_rule_argument.h
+  std::vector<std::string> credentials = {};     // likewise
   std::vector<std::string> presets = {};         // NAME
   std::vector<std::string> private_ranges = {};  // CIDR
   std::vector<std::string> limits = {};          // NAME=VALUE

@@ -103,6 +103,7 @@ void AddAllVerbs(Verb app, Invocation& invocation) {
   AddImage(app, invocation);
   AddSnapshot(app, invocation);
   AddCache(app, invocation);
+  AddSecret(app, invocation);
   AddPreflight(app, invocation);
   AddSeccomp(app, invocation);
   AddVersion(app, invocation);

@@ -52,6 +52,7 @@ void AddNet(Verb app, Invocation& invocation);
 void AddRm(Verb app, Invocation& invocation);
 void AddImage(Verb app, Invocation& invocation);
 void AddCache(Verb app, Invocation& invocation);
+void AddSecret(Verb app, Invocation& invocation);
 void AddSnapshot(Verb app, Invocation& invocation);
 // Of the group "snapshot".
 void AddSnapshotStore(Verb snapshot, Invocation& invocation);

@@ -6,13 +6,21 @@ namespace {
 
 Json TextOrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
+Json CredentialJson(const v1::CredentialUse& use) {
+  return {{"secret_name", use.secret_name()},
+          {"header", TextOrNull(use.header())},
+          {"prefix", TextOrNull(use.prefix())},
+          {"basic_user", TextOrNull(use.basic_user())}};
+}
+
 Json RuleJson(const v1::EgressRule& rule) {
   return {{"name", TextOrNull(rule.name())},
           {"host", rule.host()},
           {"ports", rule.ports()},
           {"scheme", EnumWord(v1::EgressScheme_Name(rule.scheme()), "EGRESS_SCHEME_")},
           {"methods", rule.methods()},
-          {"paths", rule.paths()}};
+          {"paths", rule.paths()},
+          {"credential", rule.has_credential() ? CredentialJson(rule.credential()) : nullptr}};
 }
 
 }  // namespace
@@ -32,6 +40,12 @@ Json EgressJson(const v1::EgressPolicy& policy) {
             {"received_bytes_max",
              limits.has_received_bytes_max() ? Json(limits.received_bytes_max()) : Json(nullptr)}}},
           {"private_ranges_allowed", policy.private_ranges_allowed()}};
+}
+
+Json SecretJson(const v1::Secret& secret) {
+  return {{"name", secret.name()},
+          {"owner", TextOrNull(secret.owner())},
+          {"create_time", TextOrNull(TimeText(secret.create_time()))}};
 }
 
 Json ConnectionJson(const v1::ConnectionRecord& record) {

@@ -36,6 +36,7 @@ Json CacheJson(const v1::Cache& cache);
 Json ImageJson(const v1::Image& image);
 Json SnapshotJson(const v1::Snapshot& snapshot);
 Json EgressJson(const v1::EgressPolicy& policy);
+Json SecretJson(const v1::Secret& secret);
 Json ConnectionJson(const v1::ConnectionRecord& record);
 Json CapabilityJson(const v1::Capability& capability);
 Json NodeJson(const v1::Node& node);

@@ -105,6 +105,13 @@ absl::StatusOr<std::vector<v1::Cache>> AllCaches(Connection& connection) {
   return out;
 }
 
+absl::StatusOr<std::vector<v1::Secret>> AllSecrets(Connection& connection) {
+  std::vector<v1::Secret> out;
+  RETURN_IF_ERROR((AllPages<v1::ListSecretsRequest, v1::ListSecretsResponse>(
+      connection, {}, [](auto& response) { return response.mutable_secrets(); }, &out)));
+  return out;
+}
+
 absl::StatusOr<std::vector<v1::Snapshot>> AllSnapshots(Connection& connection) {
   std::vector<v1::Snapshot> out;
   RETURN_IF_ERROR((AllPages<v1::ListSnapshotsRequest, v1::ListSnapshotsResponse>(

@@ -29,6 +29,7 @@ absl::StatusOr<std::vector<v1::Sandbox>> AllSandboxes(Connection& connection,
                                                       const v1::ListSandboxesRequest& filter);
 absl::StatusOr<std::vector<v1::Image>> AllImages(Connection& connection);
 absl::StatusOr<std::vector<v1::Cache>> AllCaches(Connection& connection);
+absl::StatusOr<std::vector<v1::Secret>> AllSecrets(Connection& connection);
 absl::StatusOr<std::vector<v1::Snapshot>> AllSnapshots(Connection& connection);
 
 }  // namespace glovebox

@@ -161,12 +161,14 @@ std::string PolicyText(const v1::EgressPolicy& policy) {
   absl::StrAppend(&text, "\n");
   if (policy.rules_size() == 0) return text;
   std::vector<std::vector<std::string>> rows = {
-      {"HOST", "PORTS", "SCHEME", "METHODS", "PATHS", "NAME"}};
+      {"HOST", "PORTS", "SCHEME", "METHODS", "PATHS", "SECRET", "NAME"}};
   for (const v1::EgressRule& rule : policy.rules()) {
     rows.push_back({Escaped(rule.host()), PortsText(rule),
                     EnumWord(v1::EgressScheme_Name(rule.scheme()), "EGRESS_SCHEME_"),
                     rule.methods_size() == 0 ? "all" : Words(rule.methods()),
-                    rule.paths_size() == 0 ? "all" : Words(rule.paths()), Escaped(rule.name())});
+                    rule.paths_size() == 0 ? "all" : Words(rule.paths()),
+                    rule.has_credential() ? Escaped(rule.credential().secret_name()) : "-",
+                    Escaped(rule.name())});
   }
   return absl::StrCat(text, FormatTable(rows, false));
 }

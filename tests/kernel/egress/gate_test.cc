@@ -118,7 +118,7 @@ class EgressGateTest : public testing::Test {
     gate_ = *std::move(gate);
   }
   uint64_t Add(const GateSandbox& sandbox, const EgressPolicy& policy, Records* records) {
-    const auto number = gate_->Add(policy, sandbox.Listeners(), records->Taker());
+    const auto number = gate_->Add(policy, "", sandbox.Listeners(), records->Taker());
     EXPECT_TRUE(number.ok()) << number.status();
     return number.value_or(0);
   }
@@ -244,7 +244,7 @@ TEST_F(EgressGateTest, PoliciesThatAreWrongAreRefusedWithTheirReason) {
   Records records;
   EgressPolicy wrong = Everything();
   wrong.private_ranges_allowed = {"127.0.0.0/8"};
-  const auto refused = gate_->Add(wrong, sandbox.Listeners(), records.Taker());
+  const auto refused = gate_->Add(wrong, "", sandbox.Listeners(), records.Taker());
   EXPECT_TRUE(absl::IsInvalidArgument(refused.status())) << refused.status();
   const uint64_t number = Add(sandbox, Everything(), &records);
   EXPECT_TRUE(absl::IsInvalidArgument(gate_->Replace(number, wrong).status()));
@@ -257,7 +257,7 @@ TEST_F(EgressGateTest, ASocketThatIsNotWhatItsRoleSaysIsRefused) {
   const auto add = [&](EgressRole role, UniqueFd socket) {
     std::vector<EgressListener> listeners;
     listeners.push_back({role, std::move(socket)});
-    return gate_->Add(Everything(), std::move(listeners), records.Taker()).status();
+    return gate_->Add(Everything(), "", std::move(listeners), records.Taker()).status();
   };
   EXPECT_TRUE(absl::IsInvalidArgument(add(EgressRole::kDnsUdp, sandbox.space.Listen(53))));
   EXPECT_TRUE(absl::IsInvalidArgument(add(EgressRole::kDnsTcp, sandbox.space.BindUdp(53))));
@@ -281,7 +281,7 @@ TEST_F(EgressGateTest, ThereIsAnEndToSandboxesAndTheirSockets) {
     return many;
   };
   const auto add = [&](std::vector<EgressListener> listeners) {
-    return gate_->Add(Everything(), std::move(listeners), records.Taker());
+    return gate_->Add(Everything(), "", std::move(listeners), records.Taker());
   };
   EXPECT_TRUE(absl::IsInvalidArgument(add(sockets(kEgressSocketsMax + 1)).status()));
   const auto full = add(sockets(kEgressSocketsMax));

@@ -73,6 +73,8 @@ class Origin:
         plain = b"Content-Length: %d\r\n\r\n%s" % (len(told), told)
         if path == "/chunked":
             plain = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n3;x=y\r\nend\r\n0\r\nT: t\r\n\r\n" % (len(told), told)
+        if path.endswith("/echo"):
+            plain = b"X-Echo: %s\r\n" % headers["Authorization"].encode() + plain
         if path == "/close":
             plain = b"\r\n" + told
         if path == "/more":

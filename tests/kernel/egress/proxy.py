@@ -17,7 +17,7 @@ READY, FAILED, ANSWER, EVENT = 1, 2, 3, 4
 OPENED, REFUSED, CLOSED = 1, 2, 3
 NONE, ALLOW_LIST, FULL = 1, 2, 3
 TCP, HTTP, TLS, HTTPS = 1, 2, 3, 4
-NO_EGRESS, NO_RULE, REQUEST, PRIVATE, MISMATCH, LIMIT, NOT_TRUSTED = 1, 2, 3, 4, 5, 6, 8
+NO_EGRESS, NO_RULE, REQUEST, PRIVATE, MISMATCH, LIMIT, NOT_TRUSTED, SECRET_MISSING = 1, 2, 3, 4, 5, 6, 8, 9
 
 MESSAGE = struct.Struct("<8I3QqQQQ2I16s2I256s64s32s512s256s")
 MESSAGE_FIELDS = ("magic", "version", "kind", "event", "sequence", "failed", "cut", "denial", "sandbox", "connection",
@@ -42,15 +42,21 @@ def text(field, value):
     return varint(field << 3 | 2) + varint(len(value)) + value
 
 
-def rule(host, scheme, ports=(), methods=(), paths=(), name=""):
+def credential_of(secret, header="", user="", prefix=""):
+    return text(7, text(1, secret) + text(2, header) + text(3, user) + text(4, prefix))
+
+
+def rule(host, scheme, ports=(), methods=(), paths=(), name="", credential=None):
     return (text(1, name) + text(2, host) + b"".join(number(3, p) for p in ports) + number(4, scheme)
-            + b"".join(text(5, m) for m in methods) + b"".join(text(6, p) for p in paths))
+            + b"".join(text(5, m) for m in methods) + b"".join(text(6, p) for p in paths)
+            + (credential_of(**credential) if credential else b""))
 
 
-def policy(mode, rules=(), ranges=(), limits=None, presets=()):
+def policy(mode, rules=(), ranges=(), limits=None, presets=(), secrets=None):
     given = {1: 256, 2: 1000, 3: 2 ** 64 - 1, 4: 2 ** 64 - 1, **(limits or {})}
     return (number(1, mode) + b"".join(text(2, r) for r in rules) + b"".join(text(3, p) for p in presets)
-            + text(4, b"".join(number(k, v) for k, v in given.items())) + b"".join(text(5, r) for r in ranges))
+            + text(4, b"".join(number(k, v) for k, v in given.items())) + b"".join(text(5, r) for r in ranges)
+            + b"".join(text(6, text(1, name) + text(2, value)) for name, value in (secrets or {}).items()))
 
 
 def memfd(data):

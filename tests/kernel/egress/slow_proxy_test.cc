@@ -98,7 +98,7 @@ class SlowProxyTest : public testing::Test {
     ASSERT_TRUE(gate.ok()) << gate.status();
     gate_ = *std::move(gate);
     for (Seen& seen : seen_) {
-      const auto number = gate_->Add(EgressPolicy(), {}, seen.Taker());
+      const auto number = gate_->Add(EgressPolicy(), "", {}, seen.Taker());
       ASSERT_TRUE(number.ok()) << number.status();
       numbers_.push_back(*number);
     }

@@ -20,7 +20,7 @@ EgressPolicy Full() {
   rule.scheme = EgressScheme::kHttp;
   rule.methods = {"GET", "HEAD"};
   rule.paths = {"/a/*", "/b/**"};
-  rule.credential = EgressCredential{"token", "Authorization", "user"};
+  rule.credential = EgressCredential{"token", "Authorization", "user", "Bearer "};
   policy.rules = {rule, EgressRule{}};
   policy.rules[1].host = "git.example";
   policy.rules[1].ports = {22};
@@ -40,6 +40,18 @@ TEST(EgressPolicyWire, WhatIsWrittenIsRead) {
     ASSERT_TRUE(read.ok()) << read.status();
     EXPECT_EQ(*read, policy);
   }
+}
+
+TEST(EgressPolicyWire, SecretsGoBesideThePolicy) {
+  const std::string bytes = EncodeEgressPolicy(
+      Full(), {{"token", SecretValue("s3cr3t-1")}, {"other", SecretValue("s3cr3t-2")}});
+  EgressSecrets secrets;
+  const auto read = DecodeEgressPolicy(bytes, &secrets);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(*read, Full());
+  ASSERT_EQ(secrets.size(), 2u);
+  EXPECT_TRUE(secrets["token"].Is("s3cr3t-1"));
+  EXPECT_TRUE(secrets["other"].Is("s3cr3t-2"));
 }
 
 TEST(EgressPolicyWire, NothingIsAPolicyThatAllowsNothing) {
@@ -76,7 +88,7 @@ TEST(EgressPolicyWire, WhatIsOfAnotherFormIsRefused) {
   rule.Number(2, 1);
   ExpectWrong(rule.Take(), "a rule that is a number");
   WireWriter credential, in_rule, in_policy;
-  credential.Bytes(4, "x");
+  credential.Bytes(5, "x");
   in_rule.Bytes(7, credential.Take());
   in_policy.Bytes(2, in_rule.Take());
   ExpectWrong(in_policy.Take(), "a field that no credential has");

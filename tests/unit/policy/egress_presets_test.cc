@@ -11,18 +11,18 @@
 namespace glovebox {
 namespace {
 
-absl::StatusOr<EgressRules> With(const std::string& preset, bool interception) {
+absl::StatusOr<EgressRules> With(const std::string& preset) {
   EgressPolicy policy;
   policy.mode = EgressMode::kAllowList;
   policy.presets = {preset};
-  return EgressRules::Compile(policy, {interception});
+  return EgressRules::Compile(policy);
 }
 
 TEST(EgressPresets, EachCompilesAndEachRuleHasAReason) {
   std::set<std::string> names;
   for (const EgressPreset& preset : EgressPresets()) {
     names.insert(preset.name);
-    const auto rules = With(preset.name, true);
+    const auto rules = With(preset.name);
     ASSERT_TRUE(rules.ok()) << preset.name << rules.status();
     EXPECT_EQ(rules->size(), preset.rules.size());
     ASSERT_EQ(preset.reasons.size(), preset.rules.size());
@@ -37,17 +37,14 @@ TEST(EgressPresets, EachCompilesAndEachRuleHasAReason) {
 
 TEST(EgressPresets, OnlyThoseThatLookIntoTlsNeedInterception) {
   for (const EgressPreset& preset : EgressPresets()) {
-    const absl::Status status = With(preset.name, false).status();
-    if (preset.name == "github-read") {
-      EXPECT_EQ(GetErrorDetail(status)->reason, "FIELD_NOT_SERVED");
-    } else {
-      EXPECT_TRUE(status.ok()) << preset.name << status;
-    }
+    const auto rules = With(preset.name);
+    ASSERT_TRUE(rules.ok()) << preset.name << rules.status();
+    EXPECT_EQ(rules->opens_tls(), preset.name == "github-read") << preset.name;
   }
 }
 
 TEST(EgressPresets, AReadingPresetRefusesAPush) {
-  const auto rules = With("github-read", true);
+  const auto rules = With("github-read");
   ASSERT_TRUE(rules.ok()) << rules.status();
   const HostName host = HostName::Parse("github.com").value();
   const auto post = [&](const char* path) {
@@ -59,7 +56,7 @@ TEST(EgressPresets, AReadingPresetRefusesAPush) {
 }
 
 TEST(EgressPresets, AnUnknownOneIsRefusedWithThoseThatThereAre) {
-  const absl::Status status = With("pipy", false).status();
+  const absl::Status status = With("pipy").status();
   EXPECT_TRUE(absl::IsInvalidArgument(status));
   EXPECT_TRUE(absl::StrContains(status.message(), "pypi")) << status;
   EXPECT_EQ(GetErrorDetail(status)->metadata.at("field"), "presets[0]");

@@ -26,8 +26,8 @@ EgressPolicy AllowList(std::vector<EgressRule> rules) {
   return policy;
 }
 
-EgressRules Compiled(const EgressPolicy& policy, bool interception = false) {
-  auto rules = EgressRules::Compile(policy, {interception});
+EgressRules Compiled(const EgressPolicy& policy, const EgressSecrets& secrets = {}) {
+  auto rules = EgressRules::Compile(policy, secrets);
   EXPECT_TRUE(rules.ok()) << rules.status();
   return rules.ok() ? *std::move(rules) : EgressRules();
 }
@@ -71,11 +71,11 @@ TEST(EgressModes, RulesNeedTheAllowList) {
   for (const EgressMode mode : {EgressMode::kNone, EgressMode::kFull}) {
     EgressPolicy policy = AllowList({Rule("a.example", EgressScheme::kTls)});
     policy.mode = mode;
-    EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "mode");
+    EXPECT_EQ(FieldOf(EgressRules::Compile(policy).status()), "mode");
     policy.rules.clear();
-    EXPECT_TRUE(EgressRules::Compile(policy, {}).ok());
+    EXPECT_TRUE(EgressRules::Compile(policy).ok());
     policy.presets = {"pypi"};
-    EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "mode");
+    EXPECT_EQ(FieldOf(EgressRules::Compile(policy).status()), "mode");
   }
 }
 
@@ -117,7 +117,7 @@ TEST(EgressJudgements, APrivateAddressIsRefusedUnlessItsRangeIsNamed) {
   EXPECT_EQ(Compiled(policy).JudgeAddress(IpAddress::V4(0x0a020203)),
             EgressDenial::kPrivateAddress);
   policy.private_ranges_allowed = {"10.1.0.0/16", "127.0.0.0/8"};
-  EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "private_ranges_allowed[1]");
+  EXPECT_EQ(FieldOf(EgressRules::Compile(policy).status()), "private_ranges_allowed[1]");
 }
 
 TEST(EgressJudgements, RequestsAreJudgedByMethodAndPath) {
@@ -150,34 +150,89 @@ TEST(EgressJudgements, RequestsAreJudgedByMethodAndPath) {
 TEST(EgressInterception, OnlyRulesThatSeeRequestsOpenTls) {
   EgressRule seen = Rule("a.example", EgressScheme::kHttps);
   seen.methods = {"GET"};
-  EXPECT_EQ(Compiled(AllowList({seen}), true).Judge(Host("a.example"), 443).intercept, "a.example");
-  EXPECT_EQ(Compiled(AllowList({seen}), true).Judge(Host("a.example"), 443).tls, "");
+  EXPECT_EQ(Compiled(AllowList({seen})).Judge(Host("a.example"), 443).intercept, "a.example");
+  EXPECT_EQ(Compiled(AllowList({seen})).Judge(Host("a.example"), 443).tls, "");
   const EgressRule unseen = Rule("a.example", EgressScheme::kHttps);
   EXPECT_EQ(Compiled(AllowList({unseen})).Judge(Host("a.example"), 443).tls, "a.example");
-  EXPECT_TRUE(Compiled(AllowList({unseen, seen}), true).opens_tls());
-  EXPECT_FALSE(Compiled(AllowList({unseen}), true).opens_tls());
+  EXPECT_TRUE(Compiled(AllowList({unseen, seen})).opens_tls());
+  EXPECT_FALSE(Compiled(AllowList({unseen})).opens_tls());
 }
 
-TEST(EgressInterception, ARuleThatNeedsItIsNotServedWithoutIt) {
-  EgressRule methods = Rule("a.example", EgressScheme::kHttps);
-  methods.methods = {"GET"};
-  EgressRule paths = Rule("a.example", EgressScheme::kHttps);
-  paths.paths = {"/x"};
-  EgressRule secret = Rule("a.example", EgressScheme::kHttps);
-  secret.credential = EgressCredential{"token", "authorization", ""};
-  for (const EgressRule& rule : {methods, paths, secret}) {
-    const absl::Status status = EgressRules::Compile(AllowList({rule}), {}).status();
-    EXPECT_TRUE(absl::IsUnimplemented(status)) << status;
-    EXPECT_EQ(GetErrorDetail(status)->reason, "FIELD_NOT_SERVED");
-    EXPECT_EQ(FieldOf(status), "rules[0].scheme");
-    EXPECT_TRUE(absl::StrContains(status.message(), "scheme TLS"))
-        << "says what would do: " << status;
-    EXPECT_TRUE(EgressRules::Compile(AllowList({rule}), {true, true}).ok());
+EgressRule WithSecret(const std::string& host, std::vector<std::string> paths = {}) {
+  EgressRule rule = Rule(host, EgressScheme::kHttps);
+  rule.name = "secret";
+  rule.paths = std::move(paths);
+  rule.credential = EgressCredential{"token", "Authorization", "", "Bearer "};
+  return rule;
+}
+
+EgressSecrets Token() { return {{"token", SecretValue("s3cr3t-token")}}; }
+
+TEST(EgressSecret, GoesToRequestsThatItsRuleAllowsAndToNoOthers) {
+  EgressRule open = Rule("a.example", EgressScheme::kTls);
+  const EgressRules rules =
+      Compiled(AllowList({open, Rule("a.example", EgressScheme::kHttps, {8443}),
+                          WithSecret("a.example", {"/mine/**"}), WithSecret("b.example")}),
+               Token());
+  const auto judge = [&](const char* host, uint16_t port, EgressScheme scheme, const char* path) {
+    return rules.JudgeRequest(Host(host), port, scheme, "GET", path);
+  };
+  const EgressRequestGrant mine = judge("a.example", 443, EgressScheme::kHttps, "/mine/x");
+  EXPECT_EQ(mine.rule, "secret");
+  ASSERT_NE(mine.credential, nullptr);
+  EXPECT_EQ(mine.credential->name(), "Authorization");
+  EXPECT_EQ(mine.credential->value(), "Bearer s3cr3t-token");
+  EXPECT_NE(judge("b.example", 443, EgressScheme::kHttps, "/any").credential, nullptr);
+  EXPECT_EQ(judge("a.example", 443, EgressScheme::kHttps, "/other").credential, nullptr);
+  EXPECT_EQ(judge("a.example", 8443, EgressScheme::kHttps, "/mine/x").credential, nullptr);
+  EXPECT_EQ(judge("a.example", 443, EgressScheme::kHttp, "/mine/x").credential, nullptr);
+  EXPECT_EQ(judge("c.example", 443, EgressScheme::kHttps, "/mine/x").credential, nullptr);
+  EXPECT_EQ(judge("x.b.example", 443, EgressScheme::kHttps, "/").denial, EgressDenial::kNoRule);
+}
+
+TEST(EgressSecret, OpensTlsWhateverElseAllowsTheHost) {
+  const EgressRules rules =
+      Compiled(AllowList({Rule("a.example", EgressScheme::kTls),
+                          Rule("a.example", EgressScheme::kTcp, {443}), WithSecret("a.example")}),
+               Token());
+  EXPECT_TRUE(rules.Judge(Host("a.example"), 443).opens);
+  EXPECT_TRUE(rules.opens_tls());
+  EXPECT_FALSE(Compiled(AllowList({Rule("a.example", EgressScheme::kTls)}))
+                   .Judge(Host("a.example"), 443)
+                   .opens);
+}
+
+TEST(EgressSecret, OneThatIsMissingRefusesWhatWouldNeedIt) {
+  EgressRule all = Rule("a.example", EgressScheme::kHttps);
+  all.methods = {"GET"};
+  for (const EgressSecrets& secrets :
+       {EgressSecrets(), EgressSecrets{{"other", SecretValue("s3cr3t-token")}},
+        EgressSecrets{{"token", SecretValue("two\r\nlines")}}}) {
+    const EgressRules rules =
+        Compiled(AllowList({all, WithSecret("a.example", {"/mine"})}), secrets);
+    const auto judge = [&](const char* path) {
+      return rules.JudgeRequest(Host("a.example"), 443, EgressScheme::kHttps, "GET", path).denial;
+    };
+    EXPECT_EQ(judge("/mine"), EgressDenial::kSecretMissing);
+    EXPECT_EQ(judge("/other"), EgressDenial::kNone);
   }
-  EXPECT_TRUE(EgressRules::Compile(AllowList({methods, paths}), kEgressSupport).ok());
-  const absl::Status unserved = EgressRules::Compile(AllowList({secret}), kEgressSupport).status();
-  EXPECT_TRUE(absl::IsUnimplemented(unserved)) << unserved;
-  EXPECT_EQ(FieldOf(unserved), "rules[0].credential");
+}
+
+TEST(EgressSecret, GoesWithModeFull) {
+  EgressPolicy policy = AllowList({WithSecret("a.example", {"/mine"})});
+  policy.mode = EgressMode::kFull;
+  const EgressRules rules = Compiled(policy, Token());
+  EXPECT_TRUE(rules.Judge(Host("a.example"), 443).opens);
+  EXPECT_FALSE(rules.Judge(Host("a.example"), 22).opens);
+  EXPECT_FALSE(rules.Judge(Host("b.example"), 443).opens);
+  const auto judge = [&](const char* path) {
+    return rules.JudgeRequest(Host("a.example"), 443, EgressScheme::kHttps, "GET", path);
+  };
+  EXPECT_NE(judge("/mine").credential, nullptr);
+  EXPECT_EQ(judge("/other").rule, "full");
+  EXPECT_EQ(judge("/other").credential, nullptr);
+  policy.rules.push_back(Rule("b.example", EgressScheme::kTls));
+  EXPECT_EQ(FieldOf(EgressRules::Compile(policy).status()), "mode");
 }
 
 struct Fault {
@@ -205,19 +260,32 @@ TEST(EgressFaults, TheRuleAndTheFieldAreNamed) {
       {"rules[1].paths", [](EgressRule* r) { r->paths.assign(65, "/x"); }},
       {"rules[1].credential",
        [](EgressRule* r) {
-         r->credential = EgressCredential{"s", "h", ""};
+         r->credential = EgressCredential{"s", "h", "", ""};
        }},
       {"rules[1].credential",
+       [](EgressRule* r) { *r = WithSecret("b.example"), r->credential->basic_user = "u"; }},
+      {"rules[1].credential",
+       [](EgressRule* r) { *r = WithSecret("b.example"), r->credential->header = ""; }},
+      {"rules[1].credential.secret_name",
+       [](EgressRule* r) { *r = WithSecret("b.example"), r->credential->secret_name = "../x"; }},
+      {"rules[1].credential.header",
+       [](EgressRule* r) { *r = WithSecret("b.example"), r->credential->header = "Host"; }},
+      {"rules[1].credential.header",
+       [](EgressRule* r) { *r = WithSecret("b.example"), r->credential->header = "a\r\nb"; }},
+      {"rules[1].credential.prefix",
+       [](EgressRule* r) { *r = WithSecret("b.example"), r->credential->prefix = "a\r\nb"; }},
+      {"rules[1].credential.basic_user",
        [](EgressRule* r) {
-         r->scheme = EgressScheme::kHttps, r->credential = EgressCredential{"s", "h", "u"};
+         *r = WithSecret("b.example"), r->credential = EgressCredential{"s", "", "a:b", ""};
        }},
+      {"rules[1].host", [](EgressRule* r) { *r = WithSecret("*.b.example"); }},
   };
   for (const Fault& fault : faults) {
     EgressPolicy policy =
         AllowList({Rule("a.example", EgressScheme::kHttp), Rule("b.example", EgressScheme::kHttp)});
-    EXPECT_TRUE(EgressRules::Compile(policy, {}).ok());
+    EXPECT_TRUE(EgressRules::Compile(policy).ok());
     fault.make(&policy.rules[1]);
-    const absl::Status status = EgressRules::Compile(policy, {true}).status();
+    const absl::Status status = EgressRules::Compile(policy).status();
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << fault.field << status;
     EXPECT_EQ(FieldOf(status), fault.field) << status;
     EXPECT_EQ(GetErrorDetail(status)->reason, "INVALID_FIELD");
@@ -227,46 +295,52 @@ TEST(EgressFaults, TheRuleAndTheFieldAreNamed) {
 TEST(EgressFaults, EverythingThatCanGrowHasALimit) {
   const EgressRule rule = Rule("a.example", EgressScheme::kHttp);
   EgressPolicy policy = AllowList(std::vector<EgressRule>(kEgressRulesMax, rule));
-  EXPECT_TRUE(EgressRules::Compile(policy, {}).ok());
+  EXPECT_TRUE(EgressRules::Compile(policy).ok());
   policy.rules.push_back(rule);
-  EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "rules");
+  EXPECT_EQ(FieldOf(EgressRules::Compile(policy).status()), "rules");
   policy = AllowList({});
   policy.presets.assign(kEgressPresetsMax + 1, "pypi");
-  EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "presets");
+  EXPECT_EQ(FieldOf(EgressRules::Compile(policy).status()), "presets");
   policy = AllowList({});
   policy.private_ranges_allowed.assign(kEgressRangesMax + 1, "10.0.0.0/8");
-  EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "private_ranges_allowed");
+  EXPECT_EQ(FieldOf(EgressRules::Compile(policy).status()), "private_ranges_allowed");
   policy = AllowList(std::vector<EgressRule>(33, rule));
   for (EgressRule& one : policy.rules) one.paths.assign(kEgressPathsMax, "/x");
-  EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "rules[32].paths");
+  EXPECT_EQ(FieldOf(EgressRules::Compile(policy).status()), "rules[32].paths");
   for (const uint32_t connections : {0u, kEgressConnectionsMax + 1}) {
     policy = AllowList({});
     policy.limits.connections_max = connections;
-    EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "limits.connections_max");
+    EXPECT_EQ(FieldOf(EgressRules::Compile(policy).status()), "limits.connections_max");
   }
   policy = AllowList(std::vector<EgressRule>(kEgressRulesMax, rule));
   for (EgressRule& one : policy.rules) one.paths = {"/" + std::string(140, 'x')};
-  EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "rules") << "its bytes";
+  EXPECT_EQ(FieldOf(EgressRules::Compile(policy).status()), "rules") << "its bytes";
   policy.rules.resize(kEgressRulesMax / 2);
-  EXPECT_TRUE(EgressRules::Compile(policy, {}).ok());
+  EXPECT_TRUE(EgressRules::Compile(policy).ok());
+  policy = AllowList(std::vector<EgressRule>(kEgressSecretsMax, WithSecret("a.example")));
+  for (EgressRule& one : policy.rules)
+    one.credential->secret_name += absl::StrCat(&one - &policy.rules[0]);
+  EXPECT_TRUE(EgressRules::Compile(policy).ok());
+  policy.rules.push_back(WithSecret("a.example"));
+  EXPECT_EQ(FieldOf(EgressRules::Compile(policy).status()), "rules[32].credential");
   policy = AllowList({rule, rule});
   policy.rules[0].ports.assign(kEgressPortsMax, 1000);
   policy.rules[1].ports.clear();
   for (uint32_t port = 1; port <= kEgressPortsMax; ++port) policy.rules[1].ports.push_back(port);
-  EXPECT_TRUE(EgressRules::Compile(policy, {}).ok()) << "the same one often is one";
+  EXPECT_TRUE(EgressRules::Compile(policy).ok()) << "the same one often is one";
   for (uint32_t i = 0; i < kEgressPortsMax; ++i) policy.rules[0].ports[i] = 2000 + i;
-  EXPECT_EQ(FieldOf(EgressRules::Compile(policy, {}).status()), "rules");
+  EXPECT_EQ(FieldOf(EgressRules::Compile(policy).status()), "rules");
 }
 
 TEST(EgressPorts, AreThoseOfRulesAndPresetsAndTheUsualOnesOfFull) {
   EgressPolicy policy = AllowList({Rule("a.example", EgressScheme::kHttp),
                                    {"", "b.example", {5432, 22}, EgressScheme::kTcp, {}, {}, {}}});
   policy.presets = {"pypi"};
-  EXPECT_EQ(EgressRules::Compile(policy, {})->ports(), (std::vector<uint16_t>{22, 80, 443, 5432}));
+  EXPECT_EQ(EgressRules::Compile(policy)->ports(), (std::vector<uint16_t>{22, 80, 443, 5432}));
   policy = {};
-  EXPECT_TRUE(EgressRules::Compile(policy, {})->ports().empty());
+  EXPECT_TRUE(EgressRules::Compile(policy)->ports().empty());
   policy.mode = EgressMode::kFull;
-  EXPECT_EQ(EgressRules::Compile(policy, {})->ports(), (std::vector<uint16_t>{22, 80, 443, 9418}));
+  EXPECT_EQ(EgressRules::Compile(policy)->ports(), (std::vector<uint16_t>{22, 80, 443, 9418}));
 }
 
 }  // namespace

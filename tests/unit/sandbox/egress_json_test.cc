@@ -15,7 +15,7 @@ EgressPolicy Unusual() {
   policy.rules = {
       {"read", "*.example", {80, 8080}, EgressScheme::kHttp, {"GET"}, {"/a/**"}, {}},
       {"", "db.example", {5432}, EgressScheme::kTcp, {}, {}, {}},
-      {"api", "api.example", {}, EgressScheme::kHttps, {}, {}, {{"token", "X-Key", ""}}}};
+      {"api", "api.example", {}, EgressScheme::kHttps, {}, {}, {{"token", "X-Key", "", "Key "}}}};
   policy.presets = {"pypi"};
   policy.private_ranges_allowed = {"10.0.0.0/8"};
   policy.limits = {7, 9, 1 << 20, UINT64_MAX};

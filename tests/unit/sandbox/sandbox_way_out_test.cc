@@ -21,11 +21,14 @@
 namespace glovebox {
 namespace {
 
+constexpr char kOwner[] = "uid:1000";
+
 // Notes what it is asked.
 class Gateway : public EgressGateway {
  public:
-  absl::StatusOr<uint64_t> Add(const EgressPolicy&, std::vector<EgressListener> listeners,
-                               TakeRecord) override {
+  absl::StatusOr<uint64_t> Add(const EgressPolicy&, const std::string& owner,
+                               std::vector<EgressListener> listeners, TakeRecord) override {
+    EXPECT_EQ(owner, kOwner);
     for (const EgressListener& one : listeners) roles.push_back(one.role);
     return 7;
   }
@@ -111,7 +114,7 @@ class SandboxWayOutTest : public ::testing::Test {
     }
   }
   absl::StatusOr<std::shared_ptr<SandboxWayOut>> Open(const EgressPolicy& policy) {
-    return SandboxWayOut::Open(&gateway_, sockets_, policy, nullptr);
+    return SandboxWayOut::Open(&gateway_, sockets_, policy, kOwner, nullptr);
   }
 
   TemporaryDirectory directory_;
@@ -160,7 +163,7 @@ TEST_F(SandboxWayOutTest, ASandboxThatIsTakenOverHasWhatItsCommandsLeft) {
   in_use_ = 80;
   std::string problem;
   const auto way =
-      SandboxWayOut::OpenAgain(&gateway_, sockets_, Ports({22, 80}), nullptr, &problem);
+      SandboxWayOut::OpenAgain(&gateway_, sockets_, Ports({22, 80}), kOwner, nullptr, &problem);
   ASSERT_TRUE(way.ok()) << way.status();
   EXPECT_EQ(gateway_.roles.size(), 5u);
   EXPECT_NE(problem.find("listens at port 80"), std::string::npos) << problem;

@@ -132,17 +132,24 @@ TEST(EgressFromProto, UnknownValuesAndLongListsAreRefused) {
             invalid + "rules[1].ports");
 }
 
-TEST(EgressFromProto, MethodsAndPathsOverTlsAreServedAndCredentialsAreNot) {
-  const std::string unserved = "UNIMPLEMENTED FIELD_NOT_SERVED egress.";
+TEST(EgressFromProto, MethodsPathsAndCredentialsOverTlsAreServed) {
   using Policy = v1::EgressPolicy;
   EXPECT_EQ(Refusal([](Policy& p) { p.mutable_rules(1)->set_scheme(v1::EGRESS_SCHEME_HTTPS); }),
             "OK  ");
   EXPECT_EQ(Refusal([](Policy& p) {
+              p.mutable_rules(0)->set_host("a.example");
               p.mutable_rules(0)->set_scheme(v1::EGRESS_SCHEME_HTTPS);
               p.mutable_rules(0)->mutable_credential()->set_secret_name("token");
               p.mutable_rules(0)->mutable_credential()->set_header("Authorization");
             }),
-            unserved + "rules[0].credential");
+            "OK  ");
+  EXPECT_EQ(Refusal([](Policy& p) {
+              p.mutable_rules(0)->set_host("a.example");
+              p.mutable_rules(0)->set_scheme(v1::EGRESS_SCHEME_HTTPS);
+              p.mutable_rules(0)->mutable_credential()->set_secret_name("token");
+              p.mutable_rules(0)->mutable_credential()->set_header("Host");
+            }),
+            "INVALID_ARGUMENT INVALID_FIELD egress.rules[0].credential.header");
   ASSERT_NE(FindEgressPreset("github-read"), nullptr);
   EXPECT_EQ(Refusal([](Policy& p) { p.add_presets("github-read"); }), "OK  ");
 }
@@ -175,7 +182,7 @@ TEST(ConnectionToProto, SaysWhatBecameOfAConnection) {
   for (const EgressDenial denial :
        {EgressDenial::kNoEgress, EgressDenial::kNoRule, EgressDenial::kRequestNotAllowed,
         EgressDenial::kPrivateAddress, EgressDenial::kNameMismatch, EgressDenial::kLimit,
-        EgressDenial::kOriginNotTrusted}) {
+        EgressDenial::kOriginNotTrusted, EgressDenial::kSecretMissing}) {
     record.denial = denial;
     const v1::ConnectionRecord refused = ToProto(logged);
     EXPECT_EQ(refused.state(), v1::CONNECTION_STATE_REFUSED);

@@ -42,18 +42,6 @@ TEST(CreateOptionsFromProto, FieldsAreTakenOver) {
   EXPECT_EQ(options->seccomp, SeccompTier::kStrict);
 }
 
-TEST(CreateOptionsFromProto, WhatIsNotServedIsRefusedNeverIgnored) {
-  v1::CreateSandboxRequest rules;
-  rules.mutable_egress()->set_mode(v1::EGRESS_MODE_ALLOW_LIST);
-  v1::EgressRule& rule = *rules.mutable_egress()->add_rules();
-  rule.set_host("a.example");
-  rule.set_scheme(v1::EGRESS_SCHEME_HTTPS);
-  rule.mutable_credential()->set_secret_name("token");
-  rule.mutable_credential()->set_header("Authorization");
-  EXPECT_EQ(RefusalOf(rules).reason, "FIELD_NOT_SERVED");
-  EXPECT_EQ(RefusalOf(rules).metadata["field"], "egress.rules[0].credential");
-}
-
 TEST(CreateOptionsFromProto, TheWayOutIsTakenOverAndShown) {
   v1::CreateSandboxRequest request;
   EXPECT_EQ(FromProto(request, Bounds())->egress.mode, EgressMode::kNone);

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "tools/glovebox/create_options.h"
+#include "tools/glovebox/egress_rule_argument.h"
 
 namespace glovebox {
 namespace {
@@ -52,6 +53,43 @@ TEST(EgressOptionsTest, WhatIsNoNameOrPortIsRefusedWithWhatWouldBeRight) {
     EXPECT_EQ(rules.status().message().find('\x1b'), absl::string_view::npos);
   }
   EXPECT_NE(Rules("https://pypi.org").find("pypi.org:443"), std::string::npos);
+}
+
+TEST(EgressOptionsTest, RequestsAreRulesWithMethodsAndPaths) {
+  const auto rule = ParseAllowRequest("GET,HEAD https://pypi.org:8443/simple/**");
+  ASSERT_TRUE(rule.ok()) << rule.status();
+  EXPECT_EQ(rule->ShortDebugString(),
+            "host: \"pypi.org\" ports: 8443 scheme: EGRESS_SCHEME_HTTPS methods: \"GET\" "
+            "methods: \"HEAD\" paths: \"/simple/**\"");
+  EXPECT_EQ(ParseAllowRequest("http://*.debian.org")->ShortDebugString(),
+            "host: \"*.debian.org\" scheme: EGRESS_SCHEME_HTTP");
+  for (const char* text : {"", "GET", "GET pypi.org", "ftp://pypi.org", "https://", "https://a@b.c",
+                           "https://10.0.0.1/", "https://pypi.org:0/"}) {
+    const auto wrong = ParseAllowRequest(text);
+    EXPECT_TRUE(absl::IsInvalidArgument(wrong.status())) << text;
+    EXPECT_NE(wrong.status().message().find("--allow-request"), absl::string_view::npos) << text;
+  }
+}
+
+TEST(EgressOptionsTest, CredentialsAreRulesWithASecret) {
+  const auto basic = ParseCredential("secret=gh,url=https://github.com/me/**,user=x-access-token");
+  ASSERT_TRUE(basic.ok()) << basic.status();
+  EXPECT_EQ(basic->ShortDebugString(),
+            "host: \"github.com\" scheme: EGRESS_SCHEME_HTTPS paths: \"/me/**\" "
+            "credential { secret_name: \"gh\" basic_user: \"x-access-token\" }");
+  const auto bearer =
+      ParseCredential("secret=gh,url=https://api.github.com,header=Authorization,prefix=Bearer ");
+  ASSERT_TRUE(bearer.ok()) << bearer.status();
+  EXPECT_EQ(bearer->credential().ShortDebugString(),
+            "secret_name: \"gh\" header: \"Authorization\" prefix: \"Bearer \"");
+  for (const char* text :
+       {"", "gh", "secret=gh", "secret=gh,url=https://a.example", "url=github.com,user=x",
+        "secret=gh,url=http://a.example,user=x", "secret=gh,url=https://a.example,user=x,header=y",
+        "secret=gh,url=https://a.example,user=x,more=y"}) {
+    const auto wrong = ParseCredential(text);
+    EXPECT_TRUE(absl::IsInvalidArgument(wrong.status())) << text;
+    EXPECT_NE(wrong.status().message().find("--credential"), absl::string_view::npos) << text;
+  }
 }
 
 TEST(EgressOptionsTest, HostsAndPresetsMakeItAnAllowList) {

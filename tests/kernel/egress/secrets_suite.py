@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""Secrets that the proxy puts into requests: into which, in place of what, and where they never come."""
+
+import base64
+import os
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from opened_case import OpenedCase
+from proxy import ALLOW_LIST, CLOSED, FULL, HTTP, HTTPS, MISMATCH, NOT_TRUSTED, REFUSED, SECRET_MISSING, TLS, policy, rule
+
+TOKEN = "s3cr3t-token-of-nobody"
+BEARER = {"secret": "token", "header": "Authorization", "prefix": "Bearer "}
+KEY = {"secret": "key", "header": "X-Api-Key"}
+BASIC = {"secret": "token", "user": "git"}
+RULES = [
+    rule("any.example", HTTPS, paths=["/mine/**"], name="mine", credential=BEARER), rule("any.example", HTTPS, methods=["GET"]),
+    rule("git.example", HTTPS, name="git", credential=BASIC), rule("closed.example", TLS, name="closed"),
+    rule("closed.example", HTTPS, paths=["/key"], name="key", credential=KEY), rule("any.example", HTTP),
+    rule("wrong.example", HTTPS, credential=BEARER)]
+SECRETS = {"token": TOKEN, "key": "k3y-of-nobody"}
+
+
+class SecretsTest(OpenedCase):
+    policy = policy(ALLOW_LIST, RULES, secrets=SECRETS)
+
+    def sent(self, name="authorization"):
+        """Of each request that came to an origin: its header fields of that name."""
+        return [[line.partition(b":")[2].strip().decode() for line in head.splitlines()
+                 if line.partition(b":")[0].decode().lower().replace("_", "-") == name] for head in self.origin.heads]
+
+    def replace(self, rules, secrets=SECRETS, mode=ALLOW_LIST):
+        answer = self.sandbox.replace(self.proxy, policy(mode, rules, secrets=secrets))
+        self.assertFalse(answer["failed"], answer["text"])
+        return answer["cut"]
+
+    # ---- into which requests
+
+    def test_requests_of_its_rule_get_it_and_no_others(self):
+        _, connection = self.ask_for("any.example", "/mine/x")
+        for method, path in (("GET", "/x"), ("POST", "/mine/y?z"), ("GET", "/minex")):
+            self.ask_for("any.example", path, method, b"body" if method == "POST" else None, connection=connection)
+        self.assertEqual(self.sent(), [[f"Bearer {TOKEN}"], [], [f"Bearer {TOKEN}"], []])
+        self.assertEqual([body for body in self.origin.bodies if body], [b"body"])
+        for path in ("/mine/../x", "/mine/%2e%2e/x", "/./mine/x", "//mine/x"):
+            self.say("any.example", f"GET {path} HTTP/1.1\r\nHost: any.example\r\nConnection: close\r\n\r\n".encode())
+        self.assertEqual([one for one in self.sent()[4:] if one], [], "a path that is read in two ways is no path of it")
+
+    def test_basic_authentication(self):
+        self.ask_for("git.example", "/r/info/refs", headers={"Authorization": "Basic bWU6bWluZQ=="})
+        told = base64.b64encode(f"git:{TOKEN}".encode()).decode()
+        self.assertEqual(self.sent(), [[f"Basic {told}"]])
+
+    def test_what_the_client_sends_in_its_place_goes_nowhere(self):
+        head = ("GET /key HTTP/1.1\r\nHost: closed.example\r\nX-Api-Key: mine\r\nx-api-key: more\r\nX_Api_Key: other\r\n"
+                "Connection: X-Api-Key, close\r\nX-Kept: yes\r\n\r\n")
+        self.assertIn(b" 200 ", self.say("closed.example", head.encode()))
+        self.assertEqual(self.sent("x-api-key"), [["k3y-of-nobody"]])
+        self.assertIn(b"X-Kept: yes", self.origin.heads[0])
+
+    def test_it_opens_a_connection_that_another_rule_would_leave_closed(self):
+        answer, connection = self.ask_for("closed.example", "/other", "DELETE")
+        self.assertEqual(answer.status, 200)
+        self.ask_for("closed.example", "/key", connection=connection)
+        self.assertEqual(self.sent("x-api-key"), [[], ["k3y-of-nobody"]])
+        connection.close()
+        event = self.proxy.wait_event(lambda e: e["event"] == CLOSED and e["host"] == "closed.example")
+        self.assertEqual(event["rule"], "key")
+
+    def test_mode_full_with_a_secret(self):
+        self.replace([rule("any.example", HTTPS, paths=["/mine/**"], credential=BEARER)], mode=FULL)
+        self.ask_for("any.example", "/mine/x")
+        self.ask_for("any.example", "/x")
+        self.assertEqual(self.sent(), [[f"Bearer {TOKEN}"], []])
+        with self.secure("read.example", self.roots.client()) as client:
+            self.assertIn((("commonName", "Authority of the internet"),), client.getpeercert()["issuer"], "stays closed")
+
+    # ---- where it never comes
+
+    def test_never_in_the_clear(self):
+        with self.by_name("any.example", 80) as client:
+            client.sendall(b"GET /mine/x HTTP/1.1\r\nHost: any.example\r\n\r\n")
+            self.assertIn(b" 200 ", self.until_end(client, b"|0\n"), "a rule allows it")
+        requests = b"".join(bytes(note[2]) for note in self.world.http.seen)
+        self.assertIn(b"/mine/x", requests)
+        self.assertNotIn(TOKEN.encode(), requests)
+
+    def test_never_to_an_origin_that_is_not_the_host(self):
+        answer, _ = self.ask_for("wrong.example", "/mine/x")
+        self.assertEqual(answer.status, 502)
+        self.refused(NOT_TRUSTED, "wrong.example")
+        self.assertEqual(self.origin.heads, [])
+
+    def test_never_for_another_host_of_the_same_connection(self):
+        for head in ("GET /mine/x HTTP/1.1\r\nHost: closed.example\r\n\r\n",
+                     "GET https://closed.example/key HTTP/1.1\r\nHost: any.example\r\n\r\n",
+                     "GET /mine/x HTTP/1.1\r\nHost: any.example\r\nHost: closed.example\r\n\r\n"):
+            self.assertRegex(self.say("any.example", head.encode()), rb" (421|403|400) ")
+        self.refused(MISMATCH, "any.example")
+        self.assertEqual(self.origin.heads, [])
+
+    def test_an_answer_that_says_it_back_says_it_to_nobody(self):
+        _, connection = self.ask_for("any.example", "/mine/echo")
+        answer, _ = self.ask_for("any.example", "/mine/echo", connection=connection)
+        self.assertEqual(answer.getheader("X-Echo"), "Bearer [secret]")
+        self.assertEqual(answer.status, 200)
+        told = self.say("git.example", b"GET /echo HTTP/1.1\r\nHost: git.example\r\nConnection: close\r\n\r\n")
+        head = told.partition(b"\r\n\r\n")[0]
+        self.assertIn(b"X-Echo: Basic [secret]", head)
+        for part in (TOKEN.encode(), base64.b64encode(f"git:{TOKEN}".encode())):
+            self.assertNotIn(part, head)
+
+    def test_nothing_that_is_told_has_it(self):
+        self.ask_for("any.example", f"/mine/{TOKEN[:4]}")
+        self.replace(RULES, {})
+        self.ask_for("any.example", "/mine/x")
+        for event in self.proxy.events:
+            for text in ("host", "rule", "method", "path", "text"):
+                self.assertNotIn(TOKEN, event[text])
+
+    # ---- when it changes
+
+    def test_one_that_is_gone_refuses_what_needs_it_at_once(self):
+        _, connection = self.ask_for("any.example", "/mine/x")
+        self.assertEqual(self.replace(RULES, {"key": "k3y-of-nobody"}), 0, "nothing was under way")
+        answer, _ = self.ask_for("any.example", "/x")
+        self.assertEqual(answer.status, 200, "what needs none goes on")
+        answer, _ = self.ask_for("any.example", "/mine/x", connection=connection)
+        self.assertEqual((answer.status, answer.getheader("X-Glovebox-Policy")), (403, "SECRET_MISSING"))
+        event = self.proxy.wait_event(lambda e: e["event"] == REFUSED and e["denial"] == SECRET_MISSING)
+        self.assertEqual((event["host"], event["path"]), ("any.example", "/mine/x"))
+        self.assertEqual(self.sent(), [[f"Bearer {TOKEN}"], []])
+
+    def test_a_request_under_way_with_one_that_is_gone_is_cut(self):
+        with self.secure("any.example") as client:
+            client.sendall(b"POST /mine/x HTTP/1.1\r\nHost: any.example\r\nContent-Length: 10\r\n\r\nhalf")
+            while not self.origin.heads:
+                self.proxy.wait_event(lambda e: e["host"] == "any.example")
+            self.assertEqual(self.replace(RULES, {}), 1)
+            with self.assertRaises(OSError):
+                client.sendall(b"more")
+                if client.recv(1) == b"":
+                    raise ConnectionResetError
+        event = self.proxy.wait_event(lambda e: e["event"] == CLOSED and e["denial"] == SECRET_MISSING)
+        self.assertEqual(event["host"], "any.example")
+        self.assertEqual(self.origin.bodies, [])
+
+    def test_another_value_is_used_from_the_next_request_on(self):
+        _, connection = self.ask_for("any.example", "/mine/x")
+        self.replace(RULES, {**SECRETS, "token": "an0ther-token"})
+        self.ask_for("any.example", "/mine/x", connection=connection)
+        self.assertEqual(self.sent(), [[f"Bearer {TOKEN}"], ["Bearer an0ther-token"]])
+
+    def test_one_that_fits_into_no_header_is_none(self):
+        self.replace(RULES, {"token": "two\r\nX-Lines: of"})
+        answer, _ = self.ask_for("any.example", "/mine/x")
+        self.assertEqual(answer.getheader("X-Glovebox-Policy"), "SECRET_MISSING")
+        self.assertEqual(self.origin.heads, [])
+
+
+if __name__ == "__main__":
+    unittest.main()
