@@ -96,7 +96,7 @@ struct CacheLayers {
 // Everything decided, nothing made yet.
 struct SandboxBlueprint {
   std::string id;
-  std::string owner;  // sandbox/owner.h; "": a worker's
+  std::string owner;  // sandbox/owner.h; "": a worker's that needs no secret
   SandboxLimits limits;
   RootLayers image;
   std::vector<Layer> snapshot;  // uppermost first; none: it is of an image alone

@@ -17,6 +17,7 @@
 #include "sandbox/cache_mounts.h"
 #include "sandbox/egress_json.h"
 #include "sandbox/sandbox_errors.h"
+#include "sandbox/secret_book.h"
 
 namespace glovebox {
 namespace {
@@ -415,12 +416,21 @@ absl::StatusOr<SnapshotInfo> SandboxManager::ImportRepository(
 }
 
 absl::StatusOr<SnapshotInfo> SandboxManager::ImportRemote(const RemoteSource& source,
+                                                          const std::string& owner,
                                                           const ImportProgressCallback& progress,
                                                           const std::function<bool()>& gone) {
   const RepositoryUrl& url = source.url;
   const bool https = url.scheme == RepositoryUrl::Scheme::kHttps;
   ImportRequest request{.path = url.text, .revision = source.revision, .history = source.history};
   request.remote = RemoteRepository{{url.host.value(), url.port, https}, https ? "https" : "git"};
+  if (!source.secret_name.empty()) {
+    if (deps_.secrets != nullptr) {
+      RETURN_IF_ERROR(deps_.secrets->CheckThere(owner, source.secret_name));
+    }
+    request.remote->reach.secret_name = source.secret_name;
+    request.remote->reach.user = source.user;
+    request.remote->reach.owner = owner;
+  }
   request.room = [this] { return CheckStoreRoom(); };
   request.gone = gone;
   const absl::Time begin = deps_.clock->Now();

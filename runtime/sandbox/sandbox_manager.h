@@ -212,9 +212,9 @@ class SandboxManager {
   // although all was removed that nobody uses; else errors of GitImporter::Import.
   absl::StatusOr<SnapshotInfo> ImportRepository(const RepositorySource& source,
                                                 const ImportProgressCallback& progress);
-  // `gone`: whether the caller has; see ImportRequest. CAPABILITY_MISSING on a node without a way
-  // out.
-  absl::StatusOr<SnapshotInfo> ImportRemote(const RemoteSource& source,
+  // `owner`: whose secret it is. `gone`: whether the caller has; see ImportRequest.
+  // CAPABILITY_MISSING on a node without a way out; SECRET_NOT_FOUND.
+  absl::StatusOr<SnapshotInfo> ImportRemote(const RemoteSource& source, const std::string& owner,
                                             const ImportProgressCallback& progress,
                                             const std::function<bool()>& gone);
   absl::StatusOr<SnapshotInfo> ImportTree(TreeImportRequest::Kind kind, const std::string& path,

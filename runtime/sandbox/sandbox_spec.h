@@ -36,6 +36,8 @@ struct RemoteSource {
   RepositoryUrl url;
   std::string revision;  // "": HEAD
   History history = History::kFull;
+  std::string secret_name = {};  // "": none
+  std::string user = {};         // whose password it is
 };
 
 inline constexpr size_t kCacheMountsMax = 8;

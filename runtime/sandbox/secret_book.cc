@@ -225,6 +225,11 @@ absl::Status SecretBook::CheckThere(const std::string& owner, const EgressPolicy
   return absl::OkStatus();
 }
 
+absl::Status SecretBook::CheckThere(const std::string& owner, const std::string& name) const {
+  absl::MutexLock lock(&mutex_);
+  return entries_.contains({name, owner}) ? absl::OkStatus() : NotFound(name);
+}
+
 EgressSecrets SecretBook::Find(const std::string& owner, const EgressPolicy& policy) const {
   EgressSecrets secrets;
   absl::MutexLock lock(&mutex_);

@@ -64,6 +64,9 @@ class SecretBook {
   // "rules[3].credential.secret_name".
   absl::Status CheckThere(const std::string& owner, const EgressPolicy& policy) const
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same for one. NOT_FOUND with reason SECRET_NOT_FOUND.
+  absl::Status CheckThere(const std::string& owner, const std::string& name) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // Those that the rules name and `owner` has.
   EgressSecrets Find(const std::string& owner, const EgressPolicy& policy) const
       ABSL_LOCKS_EXCLUDED(mutex_);

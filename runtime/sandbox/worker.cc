@@ -39,9 +39,11 @@ WorkerRefusal RefusalOf(const EgressRecord& record) {
     case EgressDenial::kNoRule:
     case EgressDenial::kRequestNotAllowed:
     case EgressDenial::kNameMismatch:
-    case EgressDenial::kOriginNotTrusted:  // of TLS that is opened, which a reach is not
-    case EgressDenial::kSecretMissing:     // likewise
       return as(Why::kNotItsHost);
+    case EgressDenial::kOriginNotTrusted:
+      return as(Why::kNotTrusted);
+    case EgressDenial::kSecretMissing:
+      return as(Why::kNoSecret);
     case EgressDenial::kNone:
       break;
   }
@@ -79,6 +81,10 @@ EgressPolicy PolicyOf(const WorkerReach& reach, uint64_t bytes_max,
   rule.host = reach.host;
   rule.ports = {reach.port};
   rule.scheme = reach.tls ? EgressScheme::kTls : EgressScheme::kTcp;
+  if (!reach.secret_name.empty()) {
+    rule.scheme = EgressScheme::kHttps;
+    rule.credential = EgressCredential{reach.secret_name, "", reach.user, ""};
+  }
   EgressPolicy policy;
   policy.mode = EgressMode::kAllowList;
   policy.rules = {rule};
@@ -231,6 +237,7 @@ absl::StatusOr<WorkerResult> SandboxWorkerRunner::RunToTheEnd(const WorkerJob& j
   if (job.reach.has_value()) {
     if (deps_.egress == nullptr) return NoWayOut();
     blueprint.way_out = true;
+    blueprint.owner = job.reach->owner;
     blueprint.egress = PolicyOf(*job.reach, job.disk_bytes, private_ranges_);
     blueprint.on_connection = [refusals](const EgressRecord& record) { refusals->Take(record); };
   }

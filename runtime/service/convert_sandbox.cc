@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/ids.h"
 #include "base/status.h"
+#include "policy/credential_header.h"
 #include "sandbox/cache_mounts.h"
 #include "service/convert_egress.h"
 #include "service/convert_time.h"
@@ -146,6 +147,27 @@ absl::StatusOr<History> HistoryFromProto(v1::RepositoryHistory history, absl::st
   return history == v1::REPOSITORY_HISTORY_NONE ? History::kNone : History::kFull;
 }
 
+// Taken with a token by hosts of many, whatever the user is called.
+constexpr char kTokenUser[] = "x-access-token";
+
+std::string UserOf(const v1::RemoteRepository& repository) {
+  return repository.user().empty() ? kTokenUser : repository.user();
+}
+
+absl::Status CheckSecretUse(const v1::RemoteRepository& repository, RepositoryUrl::Scheme scheme,
+                            absl::string_view field) {
+  if (!repository.has_secret_name()) {
+    if (repository.user().empty()) return absl::OkStatus();
+    return FieldError(absl::StrCat(field, ".user"), "goes with a secret");
+  }
+  if (scheme != RepositoryUrl::Scheme::kHttps) {
+    return FieldError(absl::StrCat(field, ".secret_name"), "a secret goes over https alone");
+  }
+  absl::Status fits = CheckCredentialForm({repository.secret_name(), "", UserOf(repository), ""});
+  if (fits.ok()) return fits;
+  return FieldError(absl::StrCat(field, ".secret_name"), fits.message());
+}
+
 }  // namespace
 
 absl::StatusOr<RepositorySource> FromProto(const v1::Repository& repository,
@@ -161,12 +183,13 @@ absl::StatusOr<RepositorySource> FromProto(const v1::Repository& repository,
 
 absl::StatusOr<RemoteSource> FromProto(const v1::RemoteRepository& repository,
                                        absl::string_view field) {
-  if (repository.has_secret_name()) return FieldNotServed(absl::StrCat(field, ".secret_name"));
   ASSIGN_OR_RETURN(RepositoryUrl url,
                    RepositoryUrl::Parse(repository.url(), absl::StrCat(field, ".url")));
+  RETURN_IF_ERROR(CheckSecretUse(repository, url.scheme, field));
   RETURN_IF_ERROR(CheckCommit(repository.commit(), field));
   ASSIGN_OR_RETURN(const History history, HistoryFromProto(repository.history(), field));
-  return RemoteSource{std::move(url), repository.commit(), history};
+  return RemoteSource{std::move(url), repository.commit(), history, repository.secret_name(),
+                      UserOf(repository)};
 }
 
 absl::StatusOr<CreateOptions> FromProto(const v1::CreateSandboxRequest& request,

@@ -189,7 +189,7 @@ absl::StatusOr<SnapshotInfo> SandboxAccess::ImportRemote(const Caller& caller,
                                                          const ImportProgressCallback& progress,
                                                          const std::function<bool()>& gone) const {
   RETURN_IF_ERROR(CheckImportQuota(caller));
-  return NoteImporter(caller, manager_->ImportRemote(source, progress, gone));
+  return NoteImporter(caller, manager_->ImportRemote(source, caller.principal, progress, gone));
 }
 
 absl::StatusOr<SnapshotInfo> SandboxAccess::ImportTree(

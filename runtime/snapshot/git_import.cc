@@ -48,10 +48,17 @@ struct Wanted {
   const std::optional<RemoteRepository>& remote;
 };
 
-absl::StatusOr<ImportSource> SourceOf(const std::string& url) {
+// With a secret another source: what it brought is neither known nor a base to who does not have
+// it.
+absl::StatusOr<ImportSource> SourceOf(const std::string& url, const WorkerReach& reach) {
   Sha256 key;
   key.UpdateField("remote");
   key.UpdateField(url);
+  if (!reach.secret_name.empty()) {
+    for (const std::string& part : {reach.owner, reach.secret_name, reach.user}) {
+      key.UpdateField(part);
+    }
+  }
   return ImportSource{.path = url, .is_directory = true, .key = key.FinishHex(), .pinned = nullptr};
 }
 
@@ -248,7 +255,7 @@ absl::StatusOr<SnapshotInfo> GitImporter::Import(const ImportRequest& request,
   ASSIGN_OR_RETURN(const std::string revision, ParseRevision(request.revision));
   ASSIGN_OR_RETURN(const ImportSource source,
                    request.remote.has_value()
-                       ? SourceOf(request.path)
+                       ? SourceOf(request.path, request.remote->reach)
                        : IdentifySource(request.path, kMissing, request.allowed));
   if (IsLowerHex(revision, 40)) {
     const std::optional<SnapshotInfo> info =

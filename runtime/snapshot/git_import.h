@@ -34,8 +34,8 @@
 
 namespace glovebox {
 
-// Over the network, with the repository's URL as the path. What is there is of everybody who can
-// name the URL: nothing that asks who wants it is fetched.
+// Over the network, with the repository's URL as the path. What is there without a secret is of
+// everybody who can name the URL; what comes with one is of its owner, and of nobody else.
 struct RemoteRepository {
   WorkerReach reach;
   std::string protocol;  // as git calls it

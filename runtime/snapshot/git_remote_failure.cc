@@ -47,6 +47,12 @@ absl::Status OfRefusal(const WorkerRefusal& refusal, const std::string& url,
     case Why::kNoAnswer:
       return Failure(kPrecondition, "REMOTE_UNREACHABLE", reach,
                      absl::StrCat(host, " does not answer at port ", reach.port));
+    case Why::kNotTrusted:
+      return Failure(kPrecondition, "REMOTE_NOT_TRUSTED", reach,
+                     absl::StrCat(url, ": this host does not trust the certificate of ", host));
+    case Why::kNoSecret:
+      return Failure(absl::StatusCode::kNotFound, "SECRET_NOT_FOUND", reach,
+                     absl::StrCat("the secret ", reach.secret_name, " was deleted meanwhile"));
     case Why::kNotItsHost:
       break;
   }
@@ -84,9 +90,12 @@ absl::Status OfWords(const WorkerResult& result, const std::string& url, const W
   if (HasAny(own, {"could not read username", "authentication failed", "error: 401", "error: 403",
                    "error: 404", "' not found", "repository not exported"})) {
     return Failure(absl::StatusCode::kNotFound, "REPOSITORY_NOT_FOUND", reach,
-                   absl::StrCat(url,
-                                " does not exist, or needs a password or token, of which this "
-                                "release has none to give"));
+                   reach.secret_name.empty()
+                       ? absl::StrCat(url,
+                                      " does not exist, or needs a password or token: give the "
+                                      "name of a secret")
+                       : absl::StrCat(url, " does not exist, or does not take the secret ",
+                                      reach.secret_name, " as the password of ", reach.user));
   }
   if (HasAny(own, {"is this a git repository", "invalid server response"})) {
     return Failure(absl::StatusCode::kNotFound, "REPOSITORY_NOT_FOUND", reach,

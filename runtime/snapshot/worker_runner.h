@@ -35,6 +35,10 @@ struct WorkerReach {
   std::string host;  // a name
   uint16_t port = 0;
   bool tls = false;  // TLS that names the host and nothing else; else any bytes
+  // A secret of this owner is the password of `user` in every request; "": none. With TLS.
+  std::string secret_name = {};
+  std::string user = {};
+  std::string owner = {};
 };
 
 // Of a worker with a reach: a connection that went nowhere.
@@ -43,6 +47,8 @@ struct WorkerRefusal {
     kNotItsHost,      // another host or port, or other bytes than the reach has
     kPrivateAddress,  // which the operator does not let policies allow
     kTooMuch,         // more bytes or connections than it may have
+    kNotTrusted,      // the certificate, where requests get a secret
+    kNoSecret,        // it is gone
     kNoAddress,       // the name has none
     kNoAnswer,
   };

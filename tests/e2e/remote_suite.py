@@ -2,6 +2,7 @@
 """Repositories that are fetched over the network: what comes of them, how little travels, and where an import does not go,
 whatever their servers say."""
 
+import base64
 import contextlib
 import json
 import os
@@ -21,6 +22,8 @@ from egress_case import ORIGIN4, EgressCase, egress_world
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"  # of authorities that the image `host` trusts
 PROJECT = "https://good.example/git/project"
 BALLAST = 300_000
+TOKEN = "t0ken-of-nobody"
+SAFE = [f"Basic {base64.b64encode(f'{user}:{TOKEN}'.encode()).decode()}" for user in ("x-access-token", "me")]
 FULL, SHALLOW, NONE = 1, 2, 3
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + 64 * "0" + "\nsize 5\n"
 GIT_ENVIRONMENT = {**os.environ, "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a",
@@ -79,6 +82,8 @@ class Requests(egress_origins.Requests):
     servers that are up to something."""
 
     def do_GET(self):
+        if not self.is_let_in():
+            return
         self.find_git()
         act = getattr(self, f"get_{self.path.split('/')[1]}", super().do_GET)
         if act != super().do_GET:
@@ -86,15 +91,26 @@ class Requests(egress_origins.Requests):
         act()
 
     def do_POST(self):
-        self.find_git()
-        super().do_POST()
+        if self.is_let_in():
+            self.find_git()
+            super().do_POST()
+
+    def is_let_in(self):
+        """Below /safe, who has a token for a user."""
+        if not self.path.startswith("/safe/") or self.headers.get("Authorization") in SAFE:
+            return True
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", 'Basic realm="safe"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        return False
 
     def find_git(self):
         if self.path.startswith("/old/"):
             del self.headers["Git-Protocol"]
         if self.path.startswith("/held/"):
             self.origins.released.wait(daemon.DEADLINE_S)
-        self.path = self.path.removeprefix("/old").removeprefix("/held")
+        self.path = self.path.removeprefix("/old").removeprefix("/held").removeprefix("/safe")
 
     def leads_to(self, url):
         self.send_response(302)
@@ -459,7 +475,11 @@ class Refused(RemoteCase):
                 self.refused("INVALID_FIELD", invalid, url)
         for url in ("ssh://git@good.example/project", "git@good.example:project"):
             self.assertIn("https://", self.refused("FIELD_NOT_SERVED", grpc.StatusCode.UNIMPLEMENTED, url))
-        self.refused("FIELD_NOT_SERVED", grpc.StatusCode.UNIMPLEMENTED, PROJECT, secret_name="token")
+        self.refused("SECRET_NOT_FOUND", grpc.StatusCode.NOT_FOUND, PROJECT, secret_name="token")
+        self.refused("INVALID_FIELD", invalid, "git://good.example/project", secret_name="token")
+        self.refused("INVALID_FIELD", invalid, PROJECT, secret_name="../token")
+        self.refused("INVALID_FIELD", invalid, PROJECT, secret_name="token", user="a:b")
+        self.refused("INVALID_FIELD", invalid, PROJECT, user="me")
         self.refused("REVISION_INVALID", invalid, PROJECT, "--upload-pack=id")
         done = self.daemon.cli("snapshot", "import", "--", "--upload-pack=x://good.example/project")
         self.assertEqual(done.returncode, 1)
@@ -479,6 +499,54 @@ class Refused(RemoteCase):
                 self.assertNotIn(b"hunter2", path.read_bytes(), path)
         self.assertLessEqual({"log", "audit.log"}, set(looked_at))
         self.assertEqual(self.origins.hosts, [])
+
+
+    def keep(self, name, value=TOKEN):
+        self.ok("secret", "create", name, input=value.encode())
+        self.addCleanup(self.daemon.cli, "secret", "rm", name)
+
+    def test_a_private_repository_with_a_secret(self):
+        url = "https://good.example/safe/git/project"
+        self.keep("token")
+        self.refused("REPOSITORY_NOT_FOUND", grpc.StatusCode.NOT_FOUND, url)
+        brought = list(self.begin(url, secret_name="token"))[-1].snapshot
+        self.assertEqual((brought.commit, brought.source), (self.project.commits[-1], url))
+        again = list(self.begin(url, history=SHALLOW, secret_name="token", user="me"))[-1].snapshot
+        self.assertEqual(again.commit, brought.commit)
+        digest = self.told("snapshot", "import", url, "--secret", "token", "--user", "x-access-token").strip()
+        self.assertEqual(digest, brought.digest)
+        self.keep("stranger", "t0ken-of-a-stranger")
+        said = self.refused("REPOSITORY_NOT_FOUND", grpc.StatusCode.NOT_FOUND, url, secret_name="stranger")
+        self.assertIn("does not take the secret stranger as the password of x-access-token", said)
+        having = [path.parent.name for path in self.daemon.root.rglob("*")
+                  if path.is_file() and path.stat().st_size < 1 << 20
+                  and any(one in path.read_bytes() for one in (TOKEN.encode(), SAFE[0][6:].encode()))]
+        self.assertEqual(having, [], "secrets are kept in Base64, and as nothing else")
+        sandbox = self.create("--snapshot", digest)
+        seen = self.run_in(sandbox, "sh", "-c", "cat .git/config; grep -r t0ken . ; git log --format=%s | head -1").stdout.decode()
+        self.assertNotIn("t0ken", seen)
+        self.assertNotIn("good.example", seen)
+
+    def test_what_a_secret_brought_is_its_owners(self):
+        url = "https://good.example/safe/git/project"
+        self.keep("token")
+        commit = self.project.commits[-1]
+        list(self.begin(url, commit, secret_name="token"))
+        asked = self.origins.git_bytes
+        again = list(self.begin(url, commit, secret_name="token"))[-1].snapshot
+        self.assertEqual((again.commit, self.origins.git_bytes), (commit, asked), "it is in the store")
+        self.refused("REPOSITORY_NOT_FOUND", grpc.StatusCode.NOT_FOUND, url, commit)
+        self.ok("secret", "rm", "token")
+        self.refused("SECRET_NOT_FOUND", grpc.StatusCode.NOT_FOUND, url, commit, secret_name="token")
+
+    def test_a_secret_goes_to_no_other_host(self):
+        self.keep("token")
+        for place in ("away", "down"):
+            self.refused("REMOTE_REDIRECTED" if place == "away" else "REMOTE_UNREACHABLE", grpc.StatusCode.FAILED_PRECONDITION,
+                         f"https://good.example/{place}/project", secret_name="token")
+        self.assertEqual(set(self.origins.hosts), {"good.example"})
+        near = list(self.begin("https://good.example/near/project", secret_name="token"))[-1].snapshot
+        self.assertEqual(near.commit, self.project.commits[-1])
 
 
 class Private(RemoteCase):

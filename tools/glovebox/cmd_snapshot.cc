@@ -146,6 +146,7 @@ void AddSnapshot(Verb app, Invocation& invocation) {
       "Make a snapshot of a repository at a commit, a tar file or a directory; print its digest",
       "  glovebox snapshot import ~/src/zlib@v1.3\n"
       "  glovebox snapshot import https://git.example.org/zlib.git --commit v1.3\n"
+      "  glovebox snapshot import https://github.com/me/private --secret github\n"
       "  glovebox snapshot import --tar zlib_1.3.orig.tar.xz\n"
       "  glovebox snapshot import --directory ~/data\n"
       "  glovebox snapshot import --upload ~/data",
@@ -158,6 +159,14 @@ void AddSnapshot(Verb app, Invocation& invocation) {
                  "Branch, tag or commit id of the repository; of a URL the only way")
       .TypeName("REV");
   AddHistoryOption(import, source->history);
+  import
+      .AddOption("--secret", source->secret,
+                 "Secret (glovebox secret create) that a URL's host takes as a password or token")
+      .TypeName("NAME");
+  import
+      .AddOption("--user", source->user,
+                 "User whose password the secret is; x-access-token unless told otherwise")
+      .TypeName("USER");
   import.AddOption("--tar", source->tar, "Tar file (plain, gzip, xz, zstd)").TypeName("FILE");
   import.AddOption("--directory", source->directory, "Directory, as it is").TypeName("DIR");
   import

@@ -78,6 +78,10 @@ absl::StatusOr<v1::ImportSnapshotRequest> ParseSource(const ImportArgument& argu
   if (absl::StrContains(argument.source, "://")) {
     request.mutable_remote_repository()->set_url(argument.source);
     request.mutable_remote_repository()->set_commit(argument.commit);
+    if (!argument.secret.empty()) {
+      request.mutable_remote_repository()->set_secret_name(argument.secret);
+    }
+    request.mutable_remote_repository()->set_user(argument.user);
     return request;
   }
   RepositoryArgument repository;
@@ -108,6 +112,9 @@ absl::StatusOr<v1::ImportSnapshotRequest> ParseSource(const ImportArgument& argu
 
 absl::StatusOr<v1::ImportSnapshotRequest> ParseImportArgument(const ImportArgument& argument) {
   ASSIGN_OR_RETURN(v1::ImportSnapshotRequest request, ParseSource(argument));
+  if (!request.has_remote_repository() && !(argument.secret.empty() && argument.user.empty())) {
+    return absl::InvalidArgumentError("--secret and --user are for https:// URLs; this is none");
+  }
   RETURN_IF_ERROR(CheckHistory(argument, request));
   ASSIGN_OR_RETURN(const v1::RepositoryHistory history, ParseHistoryArgument(argument.history));
   if (request.has_repository()) request.mutable_repository()->set_history(history);

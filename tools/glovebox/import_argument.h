@@ -16,6 +16,8 @@ struct ImportArgument {
   std::string upload;     // --upload: of this host, not the daemon's
   std::string commit;     // --commit, of a repository: instead of @COMMIT
   std::string history;    // --history, of a repository
+  std::string secret;     // --secret, of a URL
+  std::string user;       // --user, with it
 };
 
 // The request. What has "://" in it is a URL, which the daemon judges: nothing of it is split off

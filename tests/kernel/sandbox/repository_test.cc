@@ -167,7 +167,7 @@ TEST_F(RepositoryTest, WithoutAWayOutNothingIsFetched) {
   const auto url = RepositoryUrl::Parse("https://git.example/a", "url");
   ASSERT_TRUE(url.ok()) << url.status();
   const absl::Status status =
-      world_->manager().ImportRemote({*url, "main"}, nullptr, nullptr).status();
+      world_->manager().ImportRemote({*url, "main"}, "", nullptr, nullptr).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(ReasonOf(status), "CAPABILITY_MISSING");
   EXPECT_THAT(std::string(status.message()), HasSubstr("network"));
