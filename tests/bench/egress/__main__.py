@@ -22,11 +22,13 @@ import daemon  # noqa: E402
 import world as egress_world  # noqa: E402
 
 import costs  # noqa: E402
+import tls_ways  # noqa: E402
 import ways  # noqa: E402
 
 COUNTS = {"connect": 300, "ping": 3000, "receive": 512 << 20}
 CONGESTION_CONTROL = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control")
 SHORT = {"connect": 5, "ping": 5, "receive": 1 << 20}
+TLS_COUNTS = {"connect": 100, "ping": 2000, "receive": 256 << 20}
 
 
 def end(process):
@@ -41,9 +43,9 @@ def begin_origin(ends, world, *arguments):
     assert server.stdout.readline() == b"serves\n"
 
 
-def begin_daemon(ends, root):
+def begin_daemon(ends, root, authority):
     config = root / "gloveboxd.toml"
-    config.write_text(f'[egress]\nname_servers = ["{ways.NAME_SERVER}"]\n')
+    config.write_text(f'[egress]\nname_servers = ["{ways.NAME_SERVER}"]\norigin_roots = "{authority.certificate}"\n')
     gloveboxd = daemon.Daemon(root / "state")
     gloveboxd.start("--config", config)
     ends.callback(end_daemon, gloveboxd)
@@ -62,7 +64,7 @@ def choose(path, congestion_control):
     namespace.close()
 
 
-def measure(world, gloveboxd, options):
+def measure(world, gloveboxd, authority, options):
     api = api_client.Api(gloveboxd.socket)
     costs.measure_memory(gloveboxd, api, world, 2 if options.short else 50)
     costs.measure_times(api, options.rounds * (1 if options.short else 4))
@@ -73,6 +75,7 @@ def measure(world, gloveboxd, options):
     ways.compare(world, gloveboxd, sandboxes, options.rounds, SHORT if options.short else COUNTS)
     for sandbox in sandboxes:
         costs.delete(api, sandbox)
+    tls_ways.compare(world, gloveboxd, api, authority, options.rounds, SHORT if options.short else TLS_COUNTS)
     api.close()
 
 
@@ -98,10 +101,13 @@ def main():
             choose(f"/proc/self/fd/{one.fd}", options.congestion_control)
         root = pathlib.Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="glovebox-bench-", dir="/tmp")))
         begin_origin(ends, world, "tcp", egress_world.ORIGIN4, str(ways.PORT))
-        begin_origin(ends, world, "names", ways.NAME_SERVER, ways.NAME, egress_world.ORIGIN4)
-        gloveboxd = begin_daemon(ends, root)
+        authority = tls_ways.make_authority()
+        world.echo.pop(tls_ways.PORT).close()
+        begin_origin(ends, world, "tls", egress_world.ORIGIN4, str(tls_ways.PORT), str(authority.folder))
+        begin_origin(ends, world, "names", ways.NAME_SERVER, egress_world.ORIGIN4, ways.NAME, *tls_ways.NAMES.values())
+        gloveboxd = begin_daemon(ends, root, authority)
         print_load(options)
-        measure(world, gloveboxd, options)
+        measure(world, gloveboxd, authority, options)
         print_load(options)
 
 

@@ -24,23 +24,24 @@ PEERS = {"slirp4netns": ["--configure", "--mtu=65520", "--disable-host-loopback"
                    "-T", "none", "-U", "none", "--netns", "/proc/self/fd/{fd}"]}
 
 
-def client(what, host, proxy, count):
-    return ["-c", CLIENT, what, host, str(PORT), str(proxy), str(count)]
-
-
 def number(done):
     if done.returncode != 0:
         raise AssertionError(done.stderr.decode(errors="replace"))
     return float(done.stdout)
 
 
-def run(*prefix):
-    return lambda *measure: number(
-        subprocess.run([*prefix, "/usr/bin/python3", *client(*measure)], capture_output=True, timeout=300))
+def run_client(*prefix):
+    return lambda arguments: number(
+        subprocess.run([*prefix, "/usr/bin/python3", *arguments], capture_output=True, timeout=300))
 
 
-def run_in(gloveboxd, sandbox):
-    return lambda *measure: number(gloveboxd.cli("exec", sandbox, "--", "/usr/bin/python3", *client(*measure), timeout=300))
+def run_client_in(gloveboxd, sandbox):
+    return lambda arguments: number(gloveboxd.cli("exec", sandbox, "--", "/usr/bin/python3", *arguments, timeout=300))
+
+
+def to(host, proxy, act):
+    """A way of `act`, which runs a client."""
+    return lambda what, count: act(["-c", CLIENT, what, host, str(PORT), str(proxy), str(count)])
 
 
 @contextlib.contextmanager
@@ -75,7 +76,7 @@ def peer(name, arguments):
         try:
             daemon.wait_until(is_up, f"{name} makes a way")
             if running.poll() is None:
-                yield run(*enter), ""
+                yield run_client(*enter), ""
             else:
                 yield None, "did not start: " + running.stderr.read().decode(errors="replace").strip().replace("\n", "; ")
         finally:
@@ -98,16 +99,16 @@ def translated():
                       ["nft", "add table ip benchmark; add chain ip benchmark out { type nat hook postrouting priority 100; }; "
                        "add rule ip benchmark out ip saddr 10.77.0.0/30 masquerade"]):
             subprocess.run(words, check=True)
-        yield run(*enter), ""
+        yield run_client(*enter), ""
 
 
-def measure(ways, rounds, counts):
-    """A value of each round: {(way, what): values}. `ways`: (function, host, proxy) by name."""
+def measure(ways, measures, rounds, counts):
+    """A value of each round: {(way, what): values}. `ways`: by name, functions of what and how often."""
     taken = {}
     for _ in range(rounds):
-        for what in MEASURES:
-            for name, (act, host, proxy) in ways.items():
-                taken.setdefault((name, what), []).append(act(what, host, proxy, counts[what]))
+        for what in measures:
+            for name, act in ways.items():
+                taken.setdefault((name, what), []).append(act(what, counts[what]))
     return taken
 
 
@@ -129,28 +130,31 @@ def verdict(key, ratio):
     return f" (target {wanted}: {'missed' if missed else 'met'})"
 
 
-def print_table(title, ways, absent, taken, pick):
-    print(f"\n{title}\n\n| way |" + "".join(f" {what} | × direct |" for what in MEASURES.values()))
-    print("|---|" + "---|" * 2 * len(MEASURES))
+def print_table(title, ways, measures, base, absent, taken, pick):
+    print(f"\n{title}\n\n| way |" + "".join(f" {what} | × direct |" for what in measures.values()))
+    print("|---|" + "---|" * 2 * len(measures))
     for name in ways:
         cells = []
-        for what in MEASURES:
-            value, direct = (pick(what, taken[one, what]) for one in (name, DIRECT))
+        for what in measures:
+            value, direct = (pick(what, taken[one, what]) for one in (name, base))
             ratio = value / direct
             cells.append(f" {value:.0f} | {ratio:.2f}{verdict((name, what), ratio)} |")
         print(f"| {name} |" + "".join(cells))
     for name, why in absent.items():
-        print(f"| {name} | {why} |" + " |" * (2 * len(MEASURES) - 1))
+        print(f"| {name} | {why} |" + " |" * (2 * len(measures) - 1))
+
+
+def compare_ways(title, ways, measures, base, rounds, counts):
+    print_table(title, ways, measures, base, {}, measure(ways, measures, rounds, counts), median)
 
 
 def compare(world, gloveboxd, sandboxes, rounds, counts):
     """`sandboxes`: the one with a rule for the origin, and the one that may reach everything public."""
-    direct = run()
-    ways = {DIRECT: (lambda *one: world.internet.inside(lambda: direct(*one)), ORIGIN4, 0),
-            "direct, veth": (direct, ORIGIN4, 0),
-            BY_NAME: (run_in(gloveboxd, sandboxes[0]), NAME, 0),
-            "sandbox, 127.0.0.1:3128 CONNECT": (run_in(gloveboxd, sandboxes[0]), NAME, 3128),
-            "sandbox, by address (mode FULL)": (run_in(gloveboxd, sandboxes[1]), ORIGIN4, 0)}
+    direct = run_client()
+    inside = [run_client_in(gloveboxd, sandbox) for sandbox in sandboxes]
+    ways = {DIRECT: to(ORIGIN4, 0, lambda arguments: world.internet.inside(lambda: direct(arguments))),
+            "direct, veth": to(ORIGIN4, 0, direct), BY_NAME: to(NAME, 0, inside[0]),
+            "sandbox, 127.0.0.1:3128 CONNECT": to(NAME, 3128, inside[0]), "sandbox, by address (mode FULL)": to(ORIGIN4, 0, inside[1])}
     absent = {}
     with contextlib.ExitStack() as peers:
         made = {"veth and NAT": translated(), **{name: peer(name, arguments) for name, arguments in PEERS.items()}}
@@ -159,7 +163,7 @@ def compare(world, gloveboxd, sandboxes, rounds, counts):
             if act is None:
                 absent[name] = why
             else:
-                ways[name] = (act, ORIGIN4, 0)
-        taken = measure(ways, rounds, counts)
-    print_table("Medians of the rounds:", ways, absent, taken, median)
-    print_table("The best round of each:", ways, {}, taken, best)
+                ways[name] = to(ORIGIN4, 0, act)
+        taken = measure(ways, MEASURES, rounds, counts)
+    print_table("Medians of the rounds:", ways, MEASURES, DIRECT, absent, taken, median)
+    print_table("The best round of each:", ways, MEASURES, DIRECT, {}, taken, best)
