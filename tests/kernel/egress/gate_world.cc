@@ -95,12 +95,19 @@ UniqueFd NetworkSpace::BindUdp(uint16_t port) const {
 UniqueFd NetworkSpace::Connect(const std::string& address, uint16_t port) const {
   UniqueFd fd;
   Inside([&] {
-    fd.Reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const bool is_v6 = address.find(':') != std::string::npos;
+    fd.Reset(::socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_port = htons(port);
-    Must(::inet_pton(AF_INET, address.c_str(), &to.sin_addr) == 1, "inet_pton");
-    if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) fd.Reset();
+    sockaddr_in6 to6{};
+    to6.sin6_family = AF_INET6;
+    to6.sin6_port = htons(port);
+    void* const bytes = is_v6 ? static_cast<void*>(&to6.sin6_addr) : &to.sin_addr;
+    Must(::inet_pton(is_v6 ? AF_INET6 : AF_INET, address.c_str(), bytes) == 1, "inet_pton");
+    const auto* const any =
+        is_v6 ? reinterpret_cast<sockaddr*>(&to6) : reinterpret_cast<sockaddr*>(&to);
+    if (::connect(fd.get(), any, is_v6 ? sizeof to6 : sizeof to) != 0) fd.Reset();
   });
   return fd;
 }
