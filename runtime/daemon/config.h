@@ -49,6 +49,7 @@ struct Config {
   std::vector<std::string> egress_name_servers;    // none: those of /etc/resolv.conf at the start
   std::vector<std::string> egress_private_ranges;  // that a policy may allow, in CIDR form
   std::string egress_origin_roots;                 // PEM; "": the host's
+  bool egress_all_ports = true;                    // false: those alone that policies name
   uint32_t egress_connections_max = 4096;          // open at once, of all sandboxes
 
   LogFormat log_format = LogFormat::kText;

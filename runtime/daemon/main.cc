@@ -3,8 +3,11 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
+#include <algorithm>
 #include <iostream>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/escape.h"
@@ -12,6 +15,7 @@
 #include "daemon/config.h"
 #include "daemon/config_flags.h"
 #include "daemon/logging.h"
+#include "daemon/lookup_process.h"
 #include "daemon/shutdown.h"
 #include "daemon/wiring.h"
 #include "linux/capabilities.h"
@@ -56,6 +60,30 @@ std::string TcpAddress(const Config& config, int port) {
   return absl::StrCat(config.tcp_listen.substr(0, config.tcp_listen.rfind(':')), ":", port);
 }
 
+// Null, and said in `features`, where ports are given to the way out one by one.
+std::unique_ptr<LookupProcess> StartLookup(const Config& config, const Log& log,
+                                           std::vector<KernelFeature>* features) {
+  const auto feature = std::find_if(features->begin(), features->end(),
+                                    [](const auto& one) { return one.name == kEveryPortFeature; });
+  if (feature == features->end()) return nullptr;
+  if (!config.egress_all_ports) {
+    *feature = {kEveryPortFeature, FeatureState::kDegraded,         "switched off",
+                kWithoutEveryPort, "set [egress] all_ports = true", 0};
+  }
+  if (feature->state != FeatureState::kOk) return nullptr;
+  auto process = LookupProcess::Start();
+  if (process.ok()) return *std::move(process);
+  log.Write(LogLevel::kWarn, "sandboxes' way out has the ports alone that policies name",
+            {{"error", std::string(process.status().message())}});
+  *feature = {kEveryPortFeature,
+              FeatureState::kDegraded,
+              std::string(process.status().message()),
+              kWithoutEveryPort,
+              "let the daemon have CAP_BPF and CAP_NET_ADMIN",
+              0};
+  return nullptr;
+}
+
 int Run(const Config& config, RunMode mode) {
   const Log log(config.log_format, config.log_level);
   ::umask(0077);
@@ -74,13 +102,16 @@ int Run(const Config& config, RunMode mode) {
   }
   std::vector<KernelFeature> features = ProbeKernelFeatures();
   features.push_back(ProtectFromOomKiller());
+  // With what the daemon gives up below; until it ends.
+  const std::unique_ptr<LookupProcess> lookup = StartLookup(config, log, &features);
   // Also while there is one thread: capabilities are a thread's own.
   std::vector<int> capabilities;
   for (const KeptCapability& kept : DaemonCapabilities()) capabilities.push_back(kept.number);
   if (const absl::Status dropped = KeepOnlyCapabilities(capabilities); !dropped.ok()) {
     return Fail(log, Annotate(dropped, "gloveboxd cannot confine itself"));
   }
-  absl::StatusOr<std::unique_ptr<Daemon>> daemon = Daemon::Start(config, &log, features);
+  absl::StatusOr<std::unique_ptr<Daemon>> daemon =
+      Daemon::Start(config, &log, features, lookup.get());
   if (!daemon.ok()) return Fail(log, daemon.status());
   log.Write(LogLevel::kInfo, "serving",
             {{"socket", config.socket},

@@ -63,10 +63,12 @@ ConnectionLimits ConnectionLimitsOf(const Config& config) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config, const Log* log,
-                                                      const std::vector<KernelFeature>& features) {
+                                                      const std::vector<KernelFeature>& features,
+                                                      PortGiver* ports) {
   ASSIGN_OR_RETURN(StateDirectory state, StateDirectory::Open(config.state_dir));
   std::unique_ptr<Daemon> daemon(new Daemon(log, std::move(state)));
   daemon->on_shutdown_ = config.on_shutdown;
+  daemon->egress_ports_ = ports;
   RETURN_IF_ERROR(daemon->OpenState());
   const KeptTraces kept = daemon->Kept();
   RETURN_IF_ERROR(daemon->OpenHost(config, kept));
@@ -257,6 +259,7 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
   deps.sockets = sockets_.get();
   deps.egress = egress_.get();
   deps.secrets = secrets_.get();
+  deps.egress_ports = egress_ports_;
   deps.egress_roots_path = sandbox_roots_path_;
   deps.connections = connections_.get();
   ManagerLimits limits;

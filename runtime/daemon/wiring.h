@@ -50,8 +50,10 @@ class Daemon {
   // The process is in a private mount namespace, with SIGPIPE ignored and the signals to end it
   // blocked. The sandboxes that a daemon of this state directory left are taken over first; what it
   // left half made or half removed is removed.
+  // `ports` outlives it, or is null.
   static absl::StatusOr<std::unique_ptr<Daemon>> Start(const Config& config, const Log* log,
-                                                       const std::vector<KernelFeature>& features);
+                                                       const std::vector<KernelFeature>& features,
+                                                       PortGiver* ports);
   // Sandboxes stay as they are, but for those that Stop ended.
   ~Daemon();
 
@@ -115,6 +117,7 @@ class Daemon {
   std::unique_ptr<SocketBudget> sockets_;
   std::unique_ptr<ConnectionLog> connections_;
   std::unique_ptr<SecretBook> secrets_;
+  PortGiver* egress_ports_ = nullptr;
   std::unique_ptr<EgressGate> egress_;
   std::unique_ptr<EventLoop> events_;
   std::unique_ptr<WorkQueue> cleanup_;

@@ -55,7 +55,8 @@ awaitable<bool> ProxiedConnection::AskTransparent() {
   } else {
     grant_.denial = EgressDenial::kNoRule;
   }
-  if (sandbox_->rules->mode() != EgressMode::kAllowList) {
+  // At a port of no rule nothing that the client says could change that.
+  if (sandbox_->rules->mode() != EgressMode::kAllowList || !sandbox_->rules->HasPort(asked_.port)) {
     co_return co_await Refuse(grant_.denial);
   }
   // An allow list has names alone. What the client names itself is as good as any: it is resolved

@@ -96,6 +96,10 @@ void AddProbes(std::vector<KernelFeature>* features) {
                                 "system calls cannot be refused", "enable CONFIG_SECCOMP_FILTER"));
   features->push_back(FromProbe("loop_control", ProbeLoopControl(), kMissing,
                                 "sandboxes have no disks", "modprobe loop; see /dev/loop-control"));
+  features->push_back(FromProbe(kEveryPortFeature, ProbeSocketLookup(), FeatureState::kDegraded,
+                                kWithoutEveryPort,
+                                "run the daemon with CAP_BPF and CAP_NET_ADMIN, where nothing "
+                                "refuses bpf(2), on a kernel with CONFIG_BPF_SYSCALL"));
 }
 
 }  // namespace

@@ -24,6 +24,13 @@ struct KernelFeature {
   uint64_t level = 0;  // grows with what it gives, e.g. an ABI; 0: it has none
 };
 
+// Whether sandboxes' connections to any port come to the way out; and what is so where they do not.
+inline constexpr char kEveryPortFeature[] = "egress_all_ports";
+inline constexpr char kWithoutEveryPort[] =
+    "without a proxy sandboxes reach the ports that their rules name, and 22, 80, 443 and 9418 in "
+    "mode FULL; no server inside can have one of those, and what is refused at others is in no "
+    "record";
+
 // Probes everything, in the order of the document. Some probes fork, so call it from a program
 // without threads (preflight). About 30 ms.
 std::vector<KernelFeature> ProbeKernelFeatures();

@@ -7,6 +7,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -17,11 +18,14 @@
 #include <cstring>
 
 #include "absl/functional/function_ref.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/status.h"
 #include "base/unique_fd.h"
 #include "linux/cgroup_host.h"
 #include "linux/file_io.h"
 #include "linux/mount.h"
+#include "linux/socket_lookup.h"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -119,6 +123,30 @@ class NamespaceHolder {
   pid_t pid_ = -1;
 };
 
+// An errno in what a wrapped call said of itself; the probe's answer is one.
+int ErrnoOf(const absl::Status& status) {
+  const auto detail = GetErrorDetail(status);
+  int error = 0;
+  if (!detail.has_value() || !detail->metadata.contains("errno")) return EINVAL;
+  return absl::SimpleAtoi(detail->metadata.at("errno"), &error) ? error : EINVAL;
+}
+
+// In a network namespace that goes with the probe.
+int GiveEveryPortAway() {
+  const absl::StatusOr<uint64_t> hosts = OwnNetworkNamespace();
+  if (!hosts.ok()) return ErrnoOf(hosts.status());
+  if (unshare(CLONE_NEWNET) != 0) return errno;
+  UniqueFd sockets[2];
+  for (UniqueFd& fd : sockets) {
+    fd.Reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!fd.valid() || listen(fd.get(), 1) != 0) return errno;
+  }
+  const absl::StatusOr<SocketLookup> lookup = SocketLookup::Load();
+  if (!lookup.ok()) return ErrnoOf(lookup.status());
+  const auto link = lookup->Attach(sockets[0].get(), sockets[1].get(), *hosts);
+  return link.ok() ? 0 : ErrnoOf(link.status());
+}
+
 }  // namespace
 
 ProbeResult ProbeUserNamespace() {
@@ -185,6 +213,8 @@ ProbeResult ProbeLoopControl() {
   UniqueFd fd(open("/dev/loop-control", O_RDWR | O_CLOEXEC));
   return fd.valid() ? Works() : Fails("open /dev/loop-control", errno);
 }
+
+ProbeResult ProbeSocketLookup() { return InChild("bpf at sk_lookup", GiveEveryPortAway); }
 
 int LandlockAbi() {
   const long abi =

@@ -19,6 +19,7 @@ ProbeResult ProbeCloneIntoCgroup();
 ProbeResult ProbePidfd();
 ProbeResult ProbeSeccompFilter();
 ProbeResult ProbeLoopControl();
+ProbeResult ProbeSocketLookup();
 int LandlockAbi();  // 0: none
 
 }  // namespace glovebox

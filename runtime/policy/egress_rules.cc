@@ -18,8 +18,8 @@ constexpr char kFullRule[] = "full";
 constexpr size_t kMethodBytesMax = 32;
 // It is kept twice, recorded, and shown with its sandbox in lists.
 constexpr size_t kTextBytesMax = size_t{128} << 10;
-// Of ssh, HTTP, HTTPS and git. A port that is served for all addresses cannot be a payload's own,
-// so there are no others without a rule.
+// Of ssh, HTTP, HTTPS and git. Where each has a socket it cannot be a payload's own, so there are
+// no others without a rule.
 constexpr std::array<uint16_t, 4> kFullPorts = {22, 80, 443, 9418};
 
 // `status` of a part, as an error of the field that it is in.
@@ -164,6 +164,10 @@ absl::Status CheckScheme(const EgressRule& rule) {
 }
 
 }  // namespace
+
+bool EgressRules::HasPort(uint16_t port) const {
+  return std::binary_search(ports_.begin(), ports_.end(), port);
+}
 
 bool EgressRules::Rule::HasPort(uint16_t port) const {
   return std::find(ports.begin(), ports.end(), port) != ports.end();

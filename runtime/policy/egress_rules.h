@@ -77,9 +77,10 @@ class EgressRules {
                                   absl::string_view method,
                                   const std::optional<std::string>& normal_path) const;
 
-  // Where connections come to without a proxy being named: the ports of all rules, those of presets
-  // too; with kFull the usual ones. Sorted.
+  // Where connections come to without a proxy being named, where not every port can be served: the
+  // ports of all rules, those of presets too; with kFull the usual ones. Sorted.
   const std::vector<uint16_t>& ports() const { return ports_; }
+  bool HasPort(uint16_t port) const;  // one of ports()
 
   // Whether there is a rule for which TLS is opened.
   bool opens_tls() const { return opens_tls_; }

@@ -53,6 +53,17 @@ class EgressGateway {
   virtual void Remove(uint64_t sandbox) = 0;
 };
 
+// Thread-safe.
+class PortGiver {
+ public:
+  virtual ~PortGiver() = default;
+
+  // Two sockets of one sandbox that listen: from the return on `names` gets what is connected to
+  // port 53, and `others` what is to any other port, but to the sandbox's own addresses. Holds as
+  // long as the descriptor that is returned is open. INTERNAL.
+  virtual absl::StatusOr<UniqueFd> GiveEveryPort(int names, int others) = 0;
+};
+
 }  // namespace glovebox
 
 #endif  // GLOVEBOX_SANDBOX_EGRESS_GATEWAY_H_

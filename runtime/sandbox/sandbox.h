@@ -75,6 +75,7 @@ struct SandboxDeps {
   SocketBudget* sockets = nullptr;       // of all sandboxes together; null: there is no limit
   EgressGateway* egress = nullptr;       // null: no sandbox has a way out
   SecretBook* secrets = nullptr;         // null: there are none
+  PortGiver* egress_ports = nullptr;     // null: of the ports alone that a policy names
   std::string egress_roots_path;         // what sandboxes with one are to trust, PEM; "": nothing
   ConnectionLog* connections = nullptr;  // null: nobody asks what connections there were
 };

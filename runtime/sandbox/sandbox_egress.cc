@@ -17,8 +17,9 @@ absl::Status Sandbox::OpenWayOut() {
                          "this node lets no sandbox reach anything; create it without egress",
                          {"CAPABILITY_MISSING", {{"capability", "egress"}}});
   }
-  ASSIGN_OR_RETURN(auto way_out, SandboxWayOut::Open(deps_.egress, sockets_, blueprint_.egress,
-                                                     blueprint_.owner, RecordTaker()));
+  ASSIGN_OR_RETURN(auto way_out,
+                   SandboxWayOut::Open(deps_.egress, deps_.egress_ports, sockets_,
+                                       blueprint_.egress, blueprint_.owner, RecordTaker()));
   absl::MutexLock lock(&mutex_);
   if (resources_ != nullptr) resources_->way_out = std::move(way_out);
   return absl::OkStatus();
@@ -31,8 +32,9 @@ void Sandbox::OpenWayOutAgain() {
     egress_problem_ = "this node lets no sandbox reach anything";
     return;
   }
-  auto way_out = SandboxWayOut::OpenAgain(deps_.egress, sockets_, blueprint_.egress,
-                                          blueprint_.owner, RecordTaker(), &egress_problem_);
+  auto way_out =
+      SandboxWayOut::OpenAgain(deps_.egress, deps_.egress_ports, sockets_, blueprint_.egress,
+                               blueprint_.owner, RecordTaker(), &egress_problem_);
   if (!way_out.ok()) {
     egress_problem_ = std::string(way_out.status().message());
     return;

@@ -14,6 +14,9 @@ namespace {
 // An init that lives answers within milliseconds; a loaded host may take long.
 constexpr absl::Duration kSocketTimeout = absl::Seconds(20);
 constexpr size_t kOwnPlaces = 4;  // names twice, two proxies
+// Where the one socket for every port is bound, beside that of names: so it takes no further port
+// from the sandbox's commands. What is connected to this port itself is for names.
+constexpr std::pair<EgressRole, uint16_t> kEveryPort = {EgressRole::kTransparent, kNamesPort};
 
 SocketKind KindOf(EgressRole role) {
   switch (role) {
@@ -84,15 +87,39 @@ absl::StatusOr<SandboxWayOut::Made> SandboxWayOut::OpenMissing(const EgressPolic
                             {EgressRole::kDnsTcp, kNamesPort},
                             {EgressRole::kHttpProxy, kHttpProxyPort},
                             {EgressRole::kSocks5, kSocksPort}};
+  const bool first = open_.empty();
+  if (first && ports_ != nullptr) {
+    wanted.insert(kEveryPort);
+    RETURN_IF_ERROR(OpenPlaces(wanted, problem, &made));
+    const absl::Status taken = TakeEveryPort(made);
+    if (!taken.ok() && problem == nullptr) return taken;
+    if (!taken.ok()) {
+      *problem = std::string(taken.message());
+      made.Forget(kEveryPort);  // it would have some of the connections to the port of names
+    }
+  }
+  if (every_port_.valid()) return made;
   for (const uint16_t port : rules.ports()) {
     if (port != kNamesPort) wanted.insert({EgressRole::kTransparent, port});
   }
-  std::erase_if(wanted, [this](const Place& place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return open_.contains(place);
+  wanted.erase(kEveryPort);
+  std::erase_if(wanted, [&](const Place& place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return open_.contains(place) || made.places.contains(place);
   });
-  if (open_.size() + wanted.size() > kEgressSocketsMax) return TooManyPorts();
+  if (open_.size() + made.places.size() + wanted.size() > kEgressSocketsMax) return TooManyPorts();
+  RETURN_IF_ERROR(OpenPlaces(wanted, problem, &made));
+  return made;
+}
+
+void SandboxWayOut::Made::Forget(const Place& place) {
+  places.erase(place);
+  std::erase_if(listeners, [&](const EgressListener& one) { return one.role == place.first; });
+}
+
+absl::Status SandboxWayOut::OpenPlaces(const std::set<Place>& places, std::string* problem,
+                                       Made* made) const {
   std::vector<std::pair<Place, std::shared_ptr<Asked>>> asked;
-  for (const Place& place : wanted) {
+  for (const Place& place : places) {
     asked.emplace_back(place, std::make_shared<Asked>());
     const std::shared_ptr<Asked> mine = asked.back().second;
     sockets_->OpenForDaemon(KindOf(place.first), place.second,
@@ -107,8 +134,8 @@ absl::StatusOr<SandboxWayOut::Made> SandboxWayOut::OpenMissing(const EgressPolic
       return absl::DeadlineExceededError("the sandbox's init does not answer");
     }
     if (one->socket.ok()) {
-      made.places.insert(place);
-      made.listeners.push_back({place.first, *std::move(one->socket)});
+      made->places.insert(place);
+      made->listeners.push_back({place.first, *std::move(one->socket)});
       continue;
     }
     const absl::Status why =
@@ -116,19 +143,34 @@ absl::StatusOr<SandboxWayOut::Made> SandboxWayOut::OpenMissing(const EgressPolic
     if (problem == nullptr) return why;
     *problem = std::string(why.message());
   }
-  return made;
+  return absl::OkStatus();
+}
+
+absl::Status SandboxWayOut::TakeEveryPort(const Made& made) {
+  int names = -1;
+  int others = -1;
+  for (const EgressListener& listener : made.listeners) {
+    if (listener.role == EgressRole::kDnsTcp) names = listener.socket.get();
+    if (listener.role == EgressRole::kTransparent) others = listener.socket.get();
+  }
+  if (names < 0 || others < 0) return PortInUse(kNamesPort);
+  absl::StatusOr<UniqueFd> given = ports_->GiveEveryPort(names, others);
+  if (!given.ok()) return Annotate(given.status(), "every port as the sandbox's way out");
+  every_port_ = *std::move(given);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::shared_ptr<SandboxWayOut>> SandboxWayOut::Open(
-    EgressGateway* gateway, std::shared_ptr<SandboxSockets> sockets, const EgressPolicy& policy,
-    const std::string& owner, EgressGateway::TakeRecord take) {
-  return OpenAgain(gateway, std::move(sockets), policy, owner, std::move(take), nullptr);
+    EgressGateway* gateway, PortGiver* ports, std::shared_ptr<SandboxSockets> sockets,
+    const EgressPolicy& policy, const std::string& owner, EgressGateway::TakeRecord take) {
+  return OpenAgain(gateway, ports, std::move(sockets), policy, owner, std::move(take), nullptr);
 }
 
 absl::StatusOr<std::shared_ptr<SandboxWayOut>> SandboxWayOut::OpenAgain(
-    EgressGateway* gateway, std::shared_ptr<SandboxSockets> sockets, const EgressPolicy& policy,
-    const std::string& owner, EgressGateway::TakeRecord take, std::string* problem) {
-  std::shared_ptr<SandboxWayOut> way(new SandboxWayOut(gateway, std::move(sockets)));
+    EgressGateway* gateway, PortGiver* ports, std::shared_ptr<SandboxSockets> sockets,
+    const EgressPolicy& policy, const std::string& owner, EgressGateway::TakeRecord take,
+    std::string* problem) {
+  std::shared_ptr<SandboxWayOut> way(new SandboxWayOut(gateway, ports, std::move(sockets)));
   absl::MutexLock lock(&way->mutex_);
   ASSIGN_OR_RETURN(Made made, way->OpenMissing(policy, problem));
   ASSIGN_OR_RETURN(way->number_,

@@ -39,14 +39,17 @@ std::vector<std::string> EgressRootsVariables();
 class SandboxWayOut {
  public:
   // For a sandbox of `owner` in which nothing ran yet. Any socket that cannot be had is an error.
+  // With `ports` connections to every port come to the proxy; null: those to the ports that the
+  // policy names.
   static absl::StatusOr<std::shared_ptr<SandboxWayOut>> Open(
-      EgressGateway* gateway, std::shared_ptr<SandboxSockets> sockets, const EgressPolicy& policy,
-      const std::string& owner, EgressGateway::TakeRecord take);
+      EgressGateway* gateway, PortGiver* ports, std::shared_ptr<SandboxSockets> sockets,
+      const EgressPolicy& policy, const std::string& owner, EgressGateway::TakeRecord take);
   // For one whose commands run: one of them may have taken a port since the daemon before ended. It
   // has what was left then, and `*problem` says what was not.
   static absl::StatusOr<std::shared_ptr<SandboxWayOut>> OpenAgain(
-      EgressGateway* gateway, std::shared_ptr<SandboxSockets> sockets, const EgressPolicy& policy,
-      const std::string& owner, EgressGateway::TakeRecord take, std::string* problem);
+      EgressGateway* gateway, PortGiver* ports, std::shared_ptr<SandboxSockets> sockets,
+      const EgressPolicy& policy, const std::string& owner, EgressGateway::TakeRecord take,
+      std::string* problem);
   ~SandboxWayOut();  // connections end
   SandboxWayOut(const SandboxWayOut&) = delete;
   SandboxWayOut& operator=(const SandboxWayOut&) = delete;
@@ -58,28 +61,35 @@ class SandboxWayOut {
   void Settle() { gateway_->Settle(); }
 
   // How many connections were cut. FAILED_PRECONDITION with reason PORT_IN_USE: a command listens
-  // at a port that the policy names; else errors of the gateway. Then the policy before holds.
+  // at a port that the policy names, where not every port is the proxy's; else errors of the
+  // gateway. Then the policy before holds.
   absl::StatusOr<uint32_t> Replace(const EgressPolicy& policy) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   using Place = std::pair<EgressRole, uint16_t>;
 
-  SandboxWayOut(EgressGateway* gateway, std::shared_ptr<SandboxSockets> sockets)
-      : gateway_(gateway), sockets_(std::move(sockets)) {}
+  SandboxWayOut(EgressGateway* gateway, PortGiver* ports, std::shared_ptr<SandboxSockets> sockets)
+      : gateway_(gateway), ports_(ports), sockets_(std::move(sockets)) {}
   // The sockets for `policy` that there are none of yet.
   struct Made {
     std::set<Place> places;
     std::vector<EgressListener> listeners;
     bool opens_tls = false;
+    void Forget(const Place& place);  // the only one of its role
   };
   absl::StatusOr<Made> OpenMissing(const EgressPolicy& policy, std::string* problem)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Adds to `*made`. What cannot be had is an error without `problem`, and else said there.
+  absl::Status OpenPlaces(const std::set<Place>& places, std::string* problem, Made* made) const;
+  absl::Status TakeEveryPort(const Made& made) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   EgressGateway* const gateway_;
+  PortGiver* const ports_;  // or null
   const std::shared_ptr<SandboxSockets> sockets_;
   std::atomic<bool> opens_tls_ = false;
   absl::Mutex mutex_;                             // one change at a time
   uint64_t number_ ABSL_GUARDED_BY(mutex_) = 0;   // the gateway's; 0: none
+  UniqueFd every_port_ ABSL_GUARDED_BY(mutex_);   // invalid: ports have a socket each
   std::set<Place> open_ ABSL_GUARDED_BY(mutex_);  // that the gateway has
 };
 

@@ -88,6 +88,16 @@ TEST(Config, ImportsAreOpenToTheOwnerAndClosedToAGroupUnlessSaidOtherwise) {
   EXPECT_TRUE(group.import_roots->empty());
 }
 
+TEST(Config, EveryPortLeadsToTheWayOutUnlessTheOperatorSaysOtherwise) {
+  Config config;
+  EXPECT_TRUE(config.egress_all_ports);
+  ASSERT_TRUE(ApplyToml("[egress]\nall_ports = false\n", "x", &config).ok());
+  EXPECT_FALSE(config.egress_all_ports);
+  Config again;
+  ASSERT_TRUE(ApplyToml(FormatConfig(config), "printed", &again).ok());
+  EXPECT_FALSE(again.egress_all_ports);
+}
+
 TEST(Config, LandlockIsRequiredUnlessTheOperatorSaysOtherwise) {
   Config config;
   EXPECT_TRUE(config.landlock_required);

@@ -337,6 +337,8 @@ TEST(EgressPorts, AreThoseOfRulesAndPresetsAndTheUsualOnesOfFull) {
                                    {"", "b.example", {5432, 22}, EgressScheme::kTcp, {}, {}, {}}});
   policy.presets = {"pypi"};
   EXPECT_EQ(EgressRules::Compile(policy)->ports(), (std::vector<uint16_t>{22, 80, 443, 5432}));
+  EXPECT_TRUE(EgressRules::Compile(policy)->HasPort(5432));
+  EXPECT_FALSE(EgressRules::Compile(policy)->HasPort(5433));
   policy = {};
   EXPECT_TRUE(EgressRules::Compile(policy)->ports().empty());
   policy.mode = EgressMode::kFull;

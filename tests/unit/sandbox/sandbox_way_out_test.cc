@@ -1,9 +1,11 @@
 #include "sandbox/sandbox_way_out.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -49,6 +51,28 @@ class Gateway : public EgressGateway {
   size_t added = 0;
   EgressPolicy policy;
   std::vector<uint64_t> removed;
+};
+
+// Gives one end of a pipe for what it is asked, or nothing.
+class Giver : public PortGiver {
+ public:
+  absl::StatusOr<UniqueFd> GiveEveryPort(int names, int others) override {
+    EXPECT_GE(names, 0);
+    EXPECT_GE(others, 0);
+    EXPECT_NE(names, others);
+    if (!gives) return absl::InternalError("the kernel refuses");
+    int ends[2];
+    EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    kept.emplace_back(ends[0]);
+    return UniqueFd(ends[1]);
+  }
+  bool IsHeld() const {
+    pollfd entry{kept.back().get(), POLLIN, 0};
+    return ::poll(&entry, 1, 0) == 0;  // else it hangs up
+  }
+
+  bool gives = true;
+  std::vector<UniqueFd> kept;
 };
 
 EgressPolicy Ports(std::vector<uint32_t> ports) {
@@ -114,11 +138,12 @@ class SandboxWayOutTest : public ::testing::Test {
     }
   }
   absl::StatusOr<std::shared_ptr<SandboxWayOut>> Open(const EgressPolicy& policy) {
-    return SandboxWayOut::Open(&gateway_, sockets_, policy, kOwner, nullptr);
+    return SandboxWayOut::Open(&gateway_, ports_, sockets_, policy, kOwner, nullptr);
   }
 
   TemporaryDirectory directory_;
   Gateway gateway_;
+  PortGiver* ports_ = nullptr;
   std::shared_ptr<InitClient> client_;
   UniqueFd init_, end_;
   std::shared_ptr<SandboxSockets> sockets_;
@@ -162,8 +187,8 @@ TEST_F(SandboxWayOutTest, APortOfACommandIsNamedAndThePolicyBeforeHolds) {
 TEST_F(SandboxWayOutTest, ASandboxThatIsTakenOverHasWhatItsCommandsLeft) {
   in_use_ = 80;
   std::string problem;
-  const auto way =
-      SandboxWayOut::OpenAgain(&gateway_, sockets_, Ports({22, 80}), kOwner, nullptr, &problem);
+  const auto way = SandboxWayOut::OpenAgain(&gateway_, ports_, sockets_, Ports({22, 80}), kOwner,
+                                            nullptr, &problem);
   ASSERT_TRUE(way.ok()) << way.status();
   EXPECT_EQ(gateway_.roles.size(), 5u);
   EXPECT_NE(problem.find("listens at port 80"), std::string::npos) << problem;
@@ -178,6 +203,58 @@ TEST_F(SandboxWayOutTest, AllPoliciesTogetherHaveALimit) {
   EXPECT_TRUE((*way)->Replace(Ports(Range(2000, kEgressSocketsMax - kEgressAllPortsMax - 4))).ok());
   EXPECT_EQ(ReasonOf((*way)->Replace(Ports({3000})).status()), "INVALID_FIELD");
   EXPECT_TRUE((*way)->Replace(Ports({1000, 2000})).ok()) << "those that are there are served on";
+}
+
+TEST_F(SandboxWayOutTest, WhereEveryPortIsGivenOneSocketIsForAllOfThem) {
+  Giver giver;
+  ports_ = &giver;
+  {
+    const auto way = Open(Ports({22, 80}));
+    ASSERT_TRUE(way.ok()) << way.status();
+    EXPECT_EQ(std::count(gateway_.roles.begin(), gateway_.roles.end(), EgressRole::kTransparent),
+              1);
+    EXPECT_EQ(gateway_.roles.size(), 5u);
+    in_use_ = 8080;
+    for (uint32_t first = 1000; first < 1200; first += kEgressAllPortsMax) {
+      EXPECT_TRUE((*way)->Replace(Ports(Range(first, kEgressAllPortsMax))).ok());
+    }
+    EXPECT_TRUE((*way)->Replace(Ports({8080})).ok()) << "a command's port is not needed";
+    EXPECT_EQ(gateway_.added, 0u);
+    EXPECT_EQ(giver.kept.size(), 1u);
+    EXPECT_TRUE(giver.IsHeld());
+  }
+  EXPECT_FALSE(giver.IsHeld()) << "it ends with the way out";
+}
+
+TEST_F(SandboxWayOutTest, WhatIsPromisedAndNotGivenIsAnError) {
+  Giver giver;
+  giver.gives = false;
+  ports_ = &giver;
+  const absl::Status refused = Open(Ports({22})).status();
+  EXPECT_NE(refused.message().find("the kernel refuses"), std::string::npos) << refused;
+  EXPECT_TRUE(gateway_.roles.empty());
+}
+
+TEST_F(SandboxWayOutTest, ASandboxThatIsTakenOverHasSocketsForPortsWhereTheyAreNotGiven) {
+  Giver giver;
+  ports_ = &giver;
+  for (const bool names_taken : {false, true}) {
+    gateway_.roles.clear();
+    gateway_.added = 0;
+    giver.gives = names_taken;
+    in_use_ = names_taken ? kNamesPort : 0;
+    std::string problem;
+    const auto way = SandboxWayOut::OpenAgain(&gateway_, ports_, sockets_, Ports({22, 80}), kOwner,
+                                              nullptr, &problem);
+    ASSERT_TRUE(way.ok()) << way.status();
+    EXPECT_NE(problem, "");
+    EXPECT_EQ(std::count(gateway_.roles.begin(), gateway_.roles.end(), EgressRole::kTransparent), 2)
+        << "none at the port of names";
+    in_use_ = 0;
+    EXPECT_TRUE((*way)->Replace(Ports({22, 8080})).ok());
+    EXPECT_EQ(gateway_.added, names_taken ? 3u : 1u) << "the port, and those of names if free now";
+  }
+  EXPECT_TRUE(giver.kept.empty()) << "nothing is asked for without both sockets";
 }
 
 }  // namespace
