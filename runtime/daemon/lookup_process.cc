@@ -2,8 +2,10 @@
 
 #include <linux/capability.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -52,12 +54,16 @@ absl::Status Call(long result, absl::string_view what) {
 }
 
 // In this order, as GiveUpPrivilege(): what a step needs, a later one gives up.
-absl::Status Confine() {
+// Returns a socket of the network namespace that is its own then.
+absl::StatusOr<UniqueFd> Confine() {
   RETURN_IF_ERROR(EnterEmptyWorld(kName, WorldNetwork::kNone));
+  UniqueFd own(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  RETURN_IF_ERROR(Call(own.get(), "socket"));
   RETURN_IF_ERROR(KeepOnlyCapabilities({CAP_NET_ADMIN, CAP_BPF}));
   RETURN_IF_ERROR(Call(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs"));
   RETURN_IF_ERROR(Call(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "PR_SET_DUMPABLE"));
-  return LoadAllowFilter(LookupCalls());
+  RETURN_IF_ERROR(LoadAllowFilter(LookupCalls()));
+  return own;
 }
 
 absl::StatusOr<UniqueFd> Give(const absl::StatusOr<SocketLookup>& lookup, const Packet& question,
@@ -74,9 +80,11 @@ absl::Status Say(int control, const absl::Status& done, const std::vector<int>& 
 
 // Until the daemon ends, or lets go. Each program is for one sandbox, so the next one is loaded
 // while nobody waits for it.
-void Serve(int control, uint64_t hosts_namespace) {
+void Serve(int control, int own, uint64_t hosts_namespace) {
   absl::StatusOr<SocketLookup> next = SocketLookup::Load();
-  if (!Say(control, next.status(), {}).ok() || !next.ok()) return;
+  const absl::StatusOr<UniqueFd> first = next.ok() ? next->AttachToNobody(own) : next.status();
+  if (!Say(control, first.status(), {}).ok() || !first.ok()) return;
+  next = SocketLookup::Load();
   for (;;) {
     const absl::StatusOr<Packet> question = ReceivePacket(control, 1, 2, -1);
     if (question.ok() && question->bytes.empty()) return;
@@ -97,11 +105,12 @@ void Serve(int control, uint64_t hosts_namespace) {
   const auto first = static_cast<unsigned>(control) + 1;
   if (::syscall(SYS_close_range, first, ~0U, 0) != 0) ::_exit(1);
   if (control > 0 && ::syscall(SYS_close_range, 0U, first - 2, 0) != 0) ::_exit(1);
-  if (const absl::Status confined = Confine(); !confined.ok()) {
-    (void)Say(control, confined, {});  // the daemon learns that it ended in either case
+  const absl::StatusOr<UniqueFd> own = Confine();
+  if (!own.ok()) {
+    (void)Say(control, own.status(), {});  // the daemon learns that it ended in either case
     ::_exit(1);
   }
-  Serve(control, hosts_namespace);
+  Serve(control, own->get(), hosts_namespace);
   ::_exit(0);
 }
 

@@ -22,8 +22,8 @@ namespace glovebox {
 class LookupProcess : public PortGiver {
  public:
   // Forks: while there is one thread, and before the daemon gives capabilities up. Returns when the
-  // process is confined and has loaded a first program: what this kernel or host refuses is an
-  // error.
+  // process is confined and has attached a first program, in a namespace of its own: what this
+  // kernel or host refuses is an error.
   static absl::StatusOr<std::unique_ptr<LookupProcess>> Start();
   ~LookupProcess() override;  // ends it; what it gave stays
   LookupProcess(const LookupProcess&) = delete;

@@ -121,10 +121,10 @@ void AddGift(Assembly* code, int map) {
   constexpr int kContext = BPF_REG_6, kPlace = BPF_REG_7, kSocket = BPF_REG_8, kGiven = BPF_REG_9;
   code->Place(Assembly::kGive);
   code->Add(Insn(BPF_STX | BPF_MEM | BPF_W, BPF_REG_10, kPlace, kKeyOnStack, 0));
-  code->Add(Insn(BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, map));
+  code->Add(Insn(BPF_LD | BPF_DW, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, map));
   code->Add({});  // the other half of it
   code->Add(Copy(BPF_REG_2, BPF_REG_10));
-  code->Add(Insn(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, kKeyOnStack));
+  code->Add(Insn(BPF_ALU64 | BPF_ADD, BPF_REG_2, 0, 0, kKeyOnStack));
   code->Add(Call(BPF_FUNC_map_lookup_elem));
   code->JumpIfNull(BPF_REG_0, Assembly::kDrop);
   code->Add(Copy(kSocket, BPF_REG_0));
@@ -170,6 +170,16 @@ absl::StatusOr<UniqueFd> NamespaceOf(int socket) {
   UniqueFd fd(::ioctl(socket, SIOCGSKNS));
   if (!fd.valid()) return ErrnoError(errno, "ioctl SIOCGSKNS");
   return fd;
+}
+
+absl::StatusOr<UniqueFd> MakeLink(int program, int space) {
+  bpf_attr attributes{};
+  attributes.link_create.prog_fd = static_cast<__u32>(program);
+  attributes.link_create.target_fd = static_cast<__u32>(space);
+  attributes.link_create.attach_type = BPF_SK_LOOKUP;
+  UniqueFd link(static_cast<int>(Bpf(BPF_LINK_CREATE, &attributes, sizeof attributes)));
+  if (!link.valid()) return ErrnoError(errno, "bpf BPF_LINK_CREATE SK_LOOKUP");
+  return link;
 }
 
 absl::StatusOr<uint64_t> InodeOf(int fd) {
@@ -226,13 +236,12 @@ absl::StatusOr<UniqueFd> SocketLookup::Attach(int names, int others,
   }
   RETURN_IF_ERROR(Put(sockets_.get(), kNames, names));
   RETURN_IF_ERROR(Put(sockets_.get(), kOthers, others));
-  bpf_attr attributes{};
-  attributes.link_create.prog_fd = static_cast<__u32>(program_.get());
-  attributes.link_create.target_fd = static_cast<__u32>(space.get());
-  attributes.link_create.attach_type = BPF_SK_LOOKUP;
-  UniqueFd link(static_cast<int>(Bpf(BPF_LINK_CREATE, &attributes, sizeof attributes)));
-  if (!link.valid()) return ErrnoError(errno, "bpf BPF_LINK_CREATE SK_LOOKUP");
-  return link;
+  return MakeLink(program_.get(), space.get());
+}
+
+absl::StatusOr<UniqueFd> SocketLookup::AttachToNobody(int socket) const {
+  ASSIGN_OR_RETURN(const UniqueFd space, NamespaceOf(socket));
+  return MakeLink(program_.get(), space.get());
 }
 
 }  // namespace glovebox

@@ -28,6 +28,11 @@ class SocketLookup {
   // of that one, INVALID_ARGUMENT for two of different ones; else errors of the kernel.
   absl::StatusOr<UniqueFd> Attach(int names, int others, uint64_t foreign_namespace) const;
 
+  // In the network namespace of `socket`, where there is to be no connection: none finds anybody.
+  // While one program is attached anywhere the kernel's own code stays made for it, and attaching
+  // another takes a tenth of a millisecond instead of half of one.
+  absl::StatusOr<UniqueFd> AttachToNobody(int socket) const;
+
  private:
   SocketLookup(UniqueFd sockets, UniqueFd program)
       : sockets_(std::move(sockets)), program_(std::move(program)) {}

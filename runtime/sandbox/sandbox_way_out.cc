@@ -138,7 +138,7 @@ absl::Status SandboxWayOut::OpenPlaces(const std::set<Place>& places, std::strin
       made->listeners.push_back({place.first, *std::move(one->socket)});
       continue;
     }
-    const absl::Status why =
+    absl::Status why =
         IsInUse(one->socket.status()) ? PortInUse(place.second) : one->socket.status();
     if (problem == nullptr) return why;
     *problem = std::string(why.message());
