@@ -17,6 +17,7 @@ constexpr size_t kRecordHeaderBytes = 5;
 constexpr size_t kRecordBytesMax = size_t{1} << 14;
 constexpr size_t kHandshakeHeaderBytes = 4;
 constexpr uint32_t kExtensionServerName = 0;
+constexpr uint32_t kExtensionProtocols = 16;
 constexpr uint32_t kExtensionEch = 0xfe0d;
 constexpr uint32_t kExtensionEsni = 0xffce;
 
@@ -117,6 +118,25 @@ ClientHelloReader::State ClientHelloReader::ParseExtensions(absl::string_view ex
     if (type == kExtensionServerName && ParseServerName(extension) == State::kRefused) {
       return state_;
     }
+    if (type == kExtensionProtocols && ParseProtocols(extension) == State::kRefused) return state_;
+  }
+  return State::kDone;
+}
+
+// RFC 7301, 3.1.
+ClientHelloReader::State ClientHelloReader::ParseProtocols(absl::string_view extension) {
+  ByteReader outer(extension);
+  absl::string_view list;
+  if (!outer.Vector(2, &list) || !outer.empty() || list.empty()) {
+    return Refuse("a list of protocols of another form");
+  }
+  for (ByteReader reader(list); !reader.empty();) {
+    absl::string_view protocol;
+    if (!reader.Vector(1, &protocol) || protocol.empty()) {
+      return Refuse("a list of protocols of another form");
+    }
+    offers_http2_ = offers_http2_ || protocol == "h2";
+    offers_http1_ = offers_http1_ || protocol == "http/1.1";
   }
   return State::kDone;
 }

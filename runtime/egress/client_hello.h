@@ -40,6 +40,9 @@ class ClientHelloReader {
   // Whether another hello is encrypted inside (ECH, or its forerunner ESNI): the name that is
   // readable need not be the one that the origin gets. GREASE counts: it cannot be told apart.
   bool encrypted() const { return encrypted_; }
+  // Whether HTTP/2, and HTTP/1.1, are among the protocols that it offers (ALPN).
+  bool offers_http2() const { return offers_http2_; }
+  bool offers_http1() const { return offers_http1_; }
   const char* why() const { return why_; }
 
  private:
@@ -48,6 +51,7 @@ class ClientHelloReader {
   State Parse(absl::string_view hello);
   State ParseExtensions(absl::string_view extensions);
   State ParseServerName(absl::string_view extension);
+  State ParseProtocols(absl::string_view extension);
 
   State state_ = State::kMore;
   const char* why_ = "";
@@ -57,6 +61,8 @@ class ClientHelloReader {
   std::string handshake_;   // the message, out of its records
   std::optional<HostName> server_name_;
   bool encrypted_ = false;
+  bool offers_http2_ = false;
+  bool offers_http1_ = false;
 };
 
 }  // namespace glovebox

@@ -17,6 +17,9 @@ void FuzzClientHello(absl::string_view input) {
   // What stands behind the hello in its record is seen when it comes: a whole one shows it at once.
   Demand(piece_state == state, "a cut changes nothing");
   Demand(piecewise.server_name() == whole.server_name(), "nor the name");
+  Demand(piecewise.offers_http2() == whole.offers_http2() &&
+             piecewise.offers_http1() == whole.offers_http1(),
+         "nor the protocols");
   Demand(state != ClientHelloReader::State::kRefused || whole.why()[0] != 0, "a refusal says why");
   Demand(
       bytes.size() <= 2 * ClientHelloReader::kBytesMax || state != ClientHelloReader::State::kMore,

@@ -126,5 +126,22 @@ TEST(ClientHello, OtherProtocolsAreNotTls) {
   }
 }
 
+TEST(ClientHello, ProtocolsThatItOffersAreRead) {
+  const auto offers = [](const std::string& list) {
+    ClientHelloReader reader;
+    const State state = reader.Feed(Records(Message(Extension(16, Vector(2, list)))));
+    return std::to_string(static_cast<int>(state)) + (reader.offers_http2() ? " 2" : "") +
+           (reader.offers_http1() ? " 1" : "");
+  };
+  const std::string done = std::to_string(static_cast<int>(State::kDone));
+  const std::string refused = std::to_string(static_cast<int>(State::kRefused));
+  EXPECT_EQ(offers(Vector(1, "h2") + Vector(1, "http/1.1")), done + " 2 1");
+  EXPECT_EQ(offers(Vector(1, "http/1.1") + Vector(1, "http/1.0")), done + " 1");
+  EXPECT_EQ(offers(Vector(1, "h2c") + Vector(1, "h3")), done);
+  EXPECT_EQ(offers(Vector(1, "h2") + std::string(1, '\0')), refused + " 2");
+  EXPECT_EQ(offers(""), refused);
+  EXPECT_EQ(offers("\x09h2"), refused);
+}
+
 }  // namespace
 }  // namespace glovebox
