@@ -12,6 +12,7 @@ find_package(prometheus-cpp CONFIG REQUIRED)
 find_package(Boost 1.81 REQUIRED) # its headers alone
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(libcares REQUIRED IMPORTED_TARGET libcares)
+pkg_check_modules(libnghttp2 REQUIRED IMPORTED_TARGET libnghttp2)
 pkg_check_modules(libcap REQUIRED IMPORTED_TARGET libcap)
 pkg_check_modules(libseccomp REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(libgit2 REQUIRED IMPORTED_TARGET libgit2)

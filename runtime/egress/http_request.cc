@@ -8,8 +8,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
+#include "egress/http_fields.h"
 #include "egress/http_pieces.h"
 
 namespace glovebox {
@@ -19,13 +19,6 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 
 constexpr size_t kReadBytes = 4096;
-
-// Headers by which a request says that it is another one than its first line has. Programs read '_'
-// for '-'.
-bool NamesAnotherMethod(absl::string_view field) {
-  const std::string name = absl::AsciiStrToLower(absl::StrReplaceAll(field, {{"_", "-"}}));
-  return name == "x-http-method" || name == "x-http-method-override" || name == "x-method-override";
-}
 
 absl::string_view ReasonPhrase(int status) {
   switch (status) {

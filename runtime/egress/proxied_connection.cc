@@ -43,8 +43,7 @@ ProxiedConnection::ProxiedConnection(std::shared_ptr<SandboxEgress> sandbox, Egr
 }
 
 ProxiedConnection::~ProxiedConnection() {
-  --shared_->connections;
-  --sandbox_->open;
+  LeavePlaces(0);
   sandbox_->connections.erase(this);
 }
 
@@ -120,7 +119,8 @@ bool ProxiedConnection::JudgeAgain() {
   if (denial == EgressDenial::kNone && dialled_.has_value()) denial = rules.JudgeAddress(*dialled_);
   if (denial == EgressDenial::kNone) {
     if (way_ == Way::kUnknown) grant_ = now;
-    return false;
+    const bool looks = !any_way && now.tls.empty();
+    return looks && http2_ != nullptr && http2_->JudgeAgain() != 0;
   }
   if (!opened_) Tell(EgressEventKind::kRefused, denial);
   Abort(denial);
@@ -137,6 +137,7 @@ void ProxiedConnection::Abort(EgressDenial denial) {
   }
   deadline_.cancel();
   lookup_.cancel();
+  if (http2_ != nullptr) http2_->Stop();
 }
 
 awaitable<bool> ProxiedConnection::Refuse(EgressDenial denial) {

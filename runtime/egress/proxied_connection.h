@@ -21,10 +21,12 @@
 
 #include "egress/client_hello.h"
 #include "egress/destination.h"
+#include "egress/http2_relay.h"
 #include "egress/http_request.h"
 #include "egress/net_io.h"
 #include "egress/net_stream.h"
 #include "egress/sandbox_egress.h"
+#include "egress/tls_ends.h"
 
 namespace glovebox {
 
@@ -39,8 +41,9 @@ class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection>
 
   awaitable<void> Run();
 
-  // With rules that have changed: ends it when those before allowed it and they would not; whether
-  // it was ended. One that is still to be judged is judged by them then.
+  // With rules that have changed: ends it when those before allowed it and they would not, or
+  // those of its streams; whether anything was. One that is still to be judged is judged by them
+  // then.
   bool JudgeAgain();
   // Resets both sides now; `denial` is the event's.
   void Abort(EgressDenial denial);
@@ -50,8 +53,10 @@ class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection>
   static constexpr size_t kEarlyBytesMax = ClientHelloReader::kBytesMax + kReadBytes;
   static constexpr uint32_t kPartingMs = 2000;  // for a client to take what was said to it
   static constexpr char kTlsHandshake = 22;
+  static constexpr char kNoTls[] = "it does not speak TLS 1.2 or 1.3 with this proxy";
 
   enum class Way { kUnknown, kTcp, kTls, kHttp, kOpened };
+  enum class Origin { kUnmet, kMet, kFailed };          // its TLS, when that is opened
   enum class Spoken { kNothing, kTls, kHttp, kSocks };  // by the client, as far as it is known
 
   awaitable<bool> Ask();
@@ -67,7 +72,7 @@ class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection>
   awaitable<bool> ExamineTls();
   awaitable<bool> ExamineHttp();
   bool HostFits() const;
-  void NoteRequest();
+  void NoteRequest(std::string method);
   bool JudgeHttp();
   bool JudgeOpened();
   EgressRequestGrant OpenedGrant(const EgressGrant& now) const;
@@ -84,12 +89,20 @@ class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection>
     bool keeps = false;     // both sides say that another one may follow
   };
   awaitable<void> ServeOpened();
-  awaitable<bool> OpenClient();
+  awaitable<bool> OpenClient(HttpVersion version);
   awaitable<bool> OpenOrigin();
+  awaitable<void> MeetOrigin(HttpVersion version);
+  void BeginRelay();
   awaitable<bool> ServeRequest();
   awaitable<bool> Exchange();
   awaitable<void> SendRequest(Turn* turn);
   awaitable<void> TakeResponse(Turn* turn);
+  // Of one in which HTTP/2 is spoken.
+  class Streams;
+  awaitable<HttpVersion> ChooseVersion();
+  bool TakeSecondPlace();
+  void LeavePlaces(uint32_t left);
+  awaitable<void> ServeHttp2();
   awaitable<void> Pump(tcp::socket* from, tcp::socket* to, bool sending);
   bool Count(bool sending, size_t bytes);
   awaitable<bool> Refuse(EgressDenial denial);
@@ -113,7 +126,7 @@ class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection>
   tcp::socket upstream_;
   SocketStream client_socket_;
   std::unique_ptr<TlsStream> inner_;  // to the client, when TLS is opened
-  std::unique_ptr<TlsStream> outer_;  // to the origin, likewise, once a request was allowed
+  std::unique_ptr<TlsStream> outer_;  // to the origin, likewise, once it was met
   NetStream* client_stream_;          // client_socket_, or inner_
   asio::steady_timer deadline_;
   asio::steady_timer lookup_;
@@ -134,6 +147,9 @@ class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection>
   std::optional<std::string> normal_path_;
   std::shared_ptr<const CredentialHeader> credential_;  // that the request gets; null: none
   std::optional<IpAddress> dialled_;
+  Origin origin_ = Origin::kUnmet;
+  std::unique_ptr<Http2Relay> http2_;  // while it serves streams
+  uint32_t places_ = 1;                // that it takes of the connections that there may be
   bool in_request_ = false;  // of an opened connection: allowed, and not answered to its end
   std::string untrusted_;    // why the origin's certificate was not taken
   bool opened_ = false;

@@ -249,8 +249,8 @@ bool ProxiedConnection::HostFits() const {
   return host.ok() && host->Host() == asked_.Host() && host->port == asked_.port;
 }
 
-void ProxiedConnection::NoteRequest() {
-  method_ = request_->method();
+void ProxiedConnection::NoteRequest(std::string method) {
+  method_ = std::move(method);
   path_ = target_.substr(0, target_.find('?'));
   normal_path_.reset();
   if (absl::StatusOr<std::string> path = NormalPath(target_); path.ok()) {
@@ -262,7 +262,7 @@ void ProxiedConnection::NoteRequest() {
 
 // The request that was read, by the rules for the name; grant_.denial says why not.
 bool ProxiedConnection::JudgeHttp() {
-  NoteRequest();
+  NoteRequest(request_->method());
   const bool plain = !target_.empty() && target_[0] == '/';  // no "*", no absolute URI
   if (!plain) {
     grant_.denial = EgressDenial::kRequestNotAllowed;

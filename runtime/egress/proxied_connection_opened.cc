@@ -28,8 +28,14 @@ constexpr absl::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 }  // namespace
 
 awaitable<void> ProxiedConnection::ServeOpened() {
-  const bool opened = co_await OpenClient();
+  const HttpVersion version = co_await ChooseVersion();
+  if (ended_) co_return;
+  const bool opened = co_await OpenClient(version);
   if (!opened) co_return;
+  if (version == HttpVersion::kHttp2) {
+    co_await ServeHttp2();
+    co_return;
+  }
   std::string rest;
   bool going = true;
   while (going && !ended_) {
@@ -46,8 +52,8 @@ awaitable<void> ProxiedConnection::ServeOpened() {
   }
 }
 
-awaitable<bool> ProxiedConnection::OpenClient() {
-  inner_ = shared_->tls->ServerFor(*asked_.name, &client_);
+awaitable<bool> ProxiedConnection::OpenClient(HttpVersion version) {
+  inner_ = shared_->tls->ServerFor(*asked_.name, &client_, version);
   if (inner_ == nullptr) {
     Abort(EgressDenial::kNone);
     co_return false;
@@ -63,8 +69,9 @@ awaitable<bool> ProxiedConnection::OpenClient() {
   }
   client_stream_ = inner_.get();
   spoken_ = Spoken::kHttp;
-  // A client that was asked for another hello may have named another host in that one.
-  if (!HelloNames(inner_.get(), *asked_.name)) {
+  // A client that was asked for another hello may have named another host in that one; where there
+  // are streams, each of them is told.
+  if (version == HttpVersion::kHttp1 && !HelloNames(inner_.get(), *asked_.name)) {
     co_return co_await Refuse(EgressDenial::kNameMismatch);
   }
   co_return true;
@@ -77,14 +84,14 @@ awaitable<bool> ProxiedConnection::ServeRequest() {
     co_return co_await Fail("it is no request of HTTP/1.1", kBadRequest);
   }
   if (!HostFits()) {
-    NoteRequest();
+    NoteRequest(request_->method());
     co_return co_await Refuse(EgressDenial::kNameMismatch);
   }
   if (!JudgeHttp()) {
     co_return co_await Refuse(grant_.denial);
   }
   in_request_ = true;
-  if (outer_ == nullptr) {
+  if (!opened_) {
     const bool origin = co_await OpenOrigin();
     if (!origin) co_return false;
   }
@@ -99,26 +106,27 @@ awaitable<bool> ProxiedConnection::ServeRequest() {
 }
 
 awaitable<bool> ProxiedConnection::OpenOrigin() {
-  outer_ = shared_->tls->ClientFor(*asked_.name, &upstream_);
-  if (outer_ == nullptr) {
-    Abort(EgressDenial::kNone);
-    co_return false;
+  if (origin_ == Origin::kUnmet) {
+    co_await MeetOrigin(HttpVersion::kHttp1);
   }
-  const auto error = co_await outer_->Connect();
-  ::ERR_clear_error();
   if (ended_) co_return false;
-  if (error) {
-    untrusted_ = WhyNotTrusted(outer_.get());
+  if (origin_ == Origin::kFailed) {
     if (!untrusted_.empty()) {
       co_return co_await Refuse(EgressDenial::kOriginNotTrusted);
     }
-    co_return co_await Fail("it does not speak TLS 1.2 or 1.3 with this proxy");
+    co_return co_await Fail(kNoTls);
   }
-  opened_ = relaying_ = true;
+  BeginRelay();
+  co_return true;
+}
+
+// The first request goes on.
+void ProxiedConnection::BeginRelay() {
+  if (std::exchange(opened_, true)) return;
+  relaying_ = true;
   Tell(EgressEventKind::kOpened, EgressDenial::kNone);
   last_byte_ns_ = shared_->clock->MonotonicNanos();
   Arm(shared_->setup.idle_ms);
-  co_return true;
 }
 
 // Both directions at once: an origin may answer before it has all. Whether both sides go on.

@@ -14,19 +14,26 @@
 namespace glovebox {
 namespace {
 
-constexpr unsigned char kAlpn[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+// Names with their lengths, best first.
+constexpr unsigned char kHttp1[] = "\x08http/1.1";
+constexpr unsigned char kHttp2[] = "\x02h2";
+constexpr unsigned char kEither[] = "\x02h2\x08http/1.1";
 
-// An answer in HTTP/1.1 to who offers it, none to who offers nothing, no connection for the rest.
+// An answer in `protocol` to who offers it, none to who offers nothing, no connection for the rest.
 int ChooseProtocol(SSL* /*ssl*/, const unsigned char** out, unsigned char* out_size,
-                   const unsigned char* in, unsigned int in_size, void* /*unused*/) {
+                   const unsigned char* in, unsigned int in_size, void* protocol) {
+  const absl::string_view ours(static_cast<const char*>(protocol));
   unsigned char* chosen = nullptr;
-  if (::SSL_select_next_proto(&chosen, out_size, kAlpn, sizeof kAlpn, in, in_size) !=
-      OPENSSL_NPN_NEGOTIATED) {
+  if (::SSL_select_next_proto(
+          &chosen, out_size, reinterpret_cast<const unsigned char*>(ours.data()),
+          static_cast<unsigned>(ours.size()), in, in_size) != OPENSSL_NPN_NEGOTIATED) {
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   }
   *out = chosen;
   return SSL_TLSEXT_ERR_OK;
 }
+
+void* Argument(const unsigned char* protocol) { return const_cast<unsigned char*>(protocol); }
 
 bool SetUpBoth(SSL_CTX* context) {
   ::SSL_CTX_set_options(context,
@@ -42,6 +49,7 @@ TlsEnds::TlsEnds(std::unique_ptr<LeafMinter> minter, UniqueFd roots)
     : minter_(std::move(minter)),
       roots_(std::move(roots)),
       server_(asio::ssl::context::tls_server),
+      server_http2_(asio::ssl::context::tls_server),
       client_(asio::ssl::context::tls_client) {}
 
 absl::StatusOr<std::unique_ptr<TlsEnds>> TlsEnds::Make(EgressSetup* setup, UniqueFd roots,
@@ -62,35 +70,42 @@ absl::StatusOr<std::unique_ptr<TlsEnds>> TlsEnds::Make(EgressSetup* setup, Uniqu
 
 absl::Status TlsEnds::SetUp() {
   SSL_CTX* const server = server_.native_handle();
+  SSL_CTX* const server_http2 = server_http2_.native_handle();
   SSL_CTX* const client = client_.native_handle();
-  ::SSL_CTX_set_alpn_select_cb(server, ChooseProtocol, nullptr);
+  ::SSL_CTX_set_alpn_select_cb(server, ChooseProtocol, Argument(kHttp1));
+  ::SSL_CTX_set_alpn_select_cb(server_http2, ChooseProtocol, Argument(kHttp2));
   ::SSL_CTX_set_verify(client, SSL_VERIFY_PEER, nullptr);
   // Signing, random numbers and both sides' objects once, for what OpenSSL fetches at first use.
   asio::io_context io;
   tcp::socket none(io);
   const absl::StatusOr<HostName> name = HostName::Parse("glovebox.invalid");
-  if (!SetUpBoth(server) || !SetUpBoth(client) || !name.ok() ||
-      ::SSL_CTX_set_alpn_protos(client, kAlpn, sizeof kAlpn) != 0 ||
-      ServerFor(*name, &none) == nullptr) {
+  if (!SetUpBoth(server) || !SetUpBoth(server_http2) || !SetUpBoth(client) || !name.ok() ||
+      ServerFor(*name, &none, HttpVersion::kHttp1) == nullptr) {
     return absl::InternalError("OpenSSL does not take its settings");
   }
   return absl::OkStatus();
 }
 
-std::unique_ptr<TlsStream> TlsEnds::ServerFor(const HostName& name, tcp::socket* socket) {
+std::unique_ptr<TlsStream> TlsEnds::ServerFor(const HostName& name, tcp::socket* socket,
+                                              HttpVersion version) {
   X509* const leaf = minter_->LeafFor(name);
   if (leaf == nullptr) return nullptr;
-  auto stream = std::make_unique<TlsStream>(socket, &server_);
+  auto stream = std::make_unique<TlsStream>(
+      socket, version == HttpVersion::kHttp2 ? &server_http2_ : &server_);
   const bool set = ::SSL_use_certificate(stream->handle(), leaf) == 1 &&
                    ::SSL_use_PrivateKey(stream->handle(), minter_->key()) == 1;
   return set ? std::move(stream) : nullptr;
 }
 
-std::unique_ptr<TlsStream> TlsEnds::ClientFor(const HostName& name, tcp::socket* socket) {
+std::unique_ptr<TlsStream> TlsEnds::ClientFor(const HostName& name, tcp::socket* socket,
+                                              HttpVersion version) {
   if (roots_.valid()) ReadRoots();
   auto stream = std::make_unique<TlsStream>(socket, &client_);
   ::SSL_set_hostflags(stream->handle(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-  const bool set = ::SSL_set1_host(stream->handle(), name.value().c_str()) == 1 &&
+  const bool either = version == HttpVersion::kHttp2;
+  const bool set = ::SSL_set_alpn_protos(stream->handle(), either ? kEither : kHttp1,
+                                         (either ? sizeof kEither : sizeof kHttp1) - 1) == 0 &&
+                   ::SSL_set1_host(stream->handle(), name.value().c_str()) == 1 &&
                    SSL_set_tlsext_host_name(stream->handle(), name.value().c_str()) == 1;
   return set ? std::move(stream) : nullptr;
 }
@@ -117,6 +132,14 @@ bool HelloNames(TlsStream* stream, const HostName& name) {
   if (said == nullptr) return false;
   const absl::StatusOr<HostName> parsed = HostName::Parse(said);
   return parsed.ok() && *parsed == name;
+}
+
+HttpVersion VersionOf(TlsStream* stream) {
+  const unsigned char* name = nullptr;
+  unsigned size = 0;
+  ::SSL_get0_alpn_selected(stream->handle(), &name, &size);
+  const absl::string_view chosen(reinterpret_cast<const char*>(name), size);
+  return chosen == "h2" ? HttpVersion::kHttp2 : HttpVersion::kHttp1;
 }
 
 std::string WhyNotTrusted(TlsStream* stream) {

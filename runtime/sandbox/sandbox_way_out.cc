@@ -72,7 +72,8 @@ std::vector<std::string> EgressRootsVariables() {
   // Of OpenSSL, curl, git, Python's requests, pip, node, cargo, the SDKs of AWS, deno.
   for (const char* name :
        {"SSL_CERT_FILE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "REQUESTS_CA_BUNDLE", "PIP_CERT",
-        "NODE_EXTRA_CA_CERTS", "CARGO_HTTP_CAINFO", "AWS_CA_BUNDLE", "DENO_CERT"}) {
+        "NODE_EXTRA_CA_CERTS", "CARGO_HTTP_CAINFO", "AWS_CA_BUNDLE", "DENO_CERT",
+        "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"}) {
     variables.push_back(absl::StrCat(name, "=", kEgressRootsFile));
   }
   return variables;

@@ -4,6 +4,7 @@ import http.client
 import io
 import ssl
 
+import http2_peers
 from authority import Authority
 from case import PROGRAM, EgressCase
 from proxy import ALLOW_LIST, HTTPS, TLS, Proxy, policy, rule
@@ -17,8 +18,10 @@ OPENED = policy(ALLOW_LIST, [
     rule("any.example", HTTPS, methods=["GET", "PUT", "POST"], name="any"),
     rule("wrong.example", HTTPS, methods=["GET"]),
     rule("self.example", HTTPS, methods=["GET"]), rule("closed.example", TLS, name="closed"),
-    rule("both.example", HTTPS, methods=["GET"]), rule("both.example", TLS, name="unseen")])
-NAMES = ("read", "git", "paths", "any", "closed", "both")
+    rule("both.example", HTTPS, methods=["GET"]), rule("both.example", TLS, name="unseen"),
+    rule("old.example", HTTPS, methods=["GET"], name="old"), rule("new.example", HTTPS, methods=["GET"], name="new")])
+NAMES = ("read", "git", "paths", "any", "closed", "both", "old", "new")
+PROTOCOLS = {"old.example": ["http/1.1"], "new.example": ["h2"]}  # of the others: both, HTTP/2 first
 
 
 class Origin:
@@ -28,6 +31,7 @@ class Origin:
         self.heads = []
         self.bodies = []
         self.protocols = []
+        self.http2 = http2_peers.Origin()
         self.contexts = {f"{name}.example": roots.server(name, f"DNS:{name}.example") for name in NAMES}
         self.contexts["wrong.example"] = roots.server("wrong", "DNS:another.example")
         self.contexts["self.example"] = Authority("Nobody").server("self", "DNS:self.example")
@@ -39,17 +43,20 @@ class Origin:
         context = self.contexts.get(name)
         if context is None:
             return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
-        context.set_alpn_protocols(["h2", "http/1.1"])
+        context.set_alpn_protocols(PROTOCOLS.get(name, ["h2", "http/1.1"]))
         connection.context = context
         return None
 
     def answer(self, client, note):
         with self.first.wrap_socket(client, server_side=True) as secure:
             self.protocols.append(secure.selected_alpn_protocol())
+            if secure.selected_alpn_protocol() == "h2":
+                return self.http2.serve(secure)
             stream = secure.makefile("rwb")
             while self._serve(stream):
                 pass
             secure.unwrap()
+        return None
 
     def _serve(self, stream):
         line = stream.readline()
@@ -131,7 +138,20 @@ class OpenedCase(EgressCase):
         self.origin.heads.clear()
         self.origin.bodies.clear()
         self.origin.protocols.clear()
+        self.origin.http2.forget()
         self.assertFalse(self.sandbox.replace(self.proxy, self.policy)["failed"])
+
+    def offering(self, *protocols):
+        context = self.proxy.authority.client()
+        context.set_alpn_protocols(protocols)
+        return context
+
+    def http2(self, name="any.example", offers=("h2",), **options):
+        """A client of HTTP/2, by its hello."""
+        secure = self.secure(name, self.offering(*offers))
+        self.addCleanup(secure.close)
+        self.assertEqual(secure.selected_alpn_protocol(), "h2")
+        return http2_peers.Client(secure, name, **options)
 
     def secure(self, name, context=None, sni=None, port=443):
         """A TLS connection that trusts the proxy's authority alone."""

@@ -39,17 +39,14 @@ class OpenedTest(OpenedCase):
             with self.assertRaises(ssl.SSLCertVerificationError):
                 self.secure(name)
 
-    def test_http_1_1_is_the_only_protocol(self):
-        for offered, chosen in ((["h2", "http/1.1"], "http/1.1"), (["http/1.1"], "http/1.1"), ([], None)):
-            context = self.proxy.authority.client()
-            if offered:
-                context.set_alpn_protocols(offered)
+    def test_who_does_not_offer_http_2_is_served_http_1_1(self):
+        for offered, chosen in ((["http/1.1"], "http/1.1"), ([], None)):
+            context = self.offering(*offered) if offered else self.proxy.authority.client()
             with self.secure("read.example", context) as client:
                 self.assertEqual(client.selected_alpn_protocol(), chosen)
-        context = self.proxy.authority.client()
-        context.set_alpn_protocols(["h2"])
         with self.assertRaises(ssl.SSLError):
-            self.secure("read.example", context)
+            self.secure("read.example", self.offering("spdy/3"))
+        self.assertEqual(self.origin.protocols, [], "the origin is met when a request was allowed")
         self.ask_for("read.example")
         self.assertEqual(self.origin.protocols, ["http/1.1"])
 

@@ -1,0 +1,15 @@
+// Header fields that go no further than to this proxy, in every version of HTTP.
+#ifndef GLOVEBOX_EGRESS_HTTP_FIELDS_H_
+#define GLOVEBOX_EGRESS_HTTP_FIELDS_H_
+
+#include "absl/strings/string_view.h"
+
+namespace glovebox {
+
+// Headers by which a request says that it is another one than its first line has. Programs read '_'
+// for '-'. In any case of letters.
+bool NamesAnotherMethod(absl::string_view field);
+
+}  // namespace glovebox
+
+#endif  // GLOVEBOX_EGRESS_HTTP_FIELDS_H_
