@@ -84,9 +84,10 @@ struct Http2End::Calls {
   }
 };
 
-Http2End::Http2End(Role role, NetStream* stream, Events* events, const Clock* clock,
-                   asio::io_context* io)
+Http2End::Http2End(Role role, Windows windows, NetStream* stream, Events* events,
+                   const Clock* clock, asio::io_context* io)
     : role_(role),
+      windows_(windows),
       stream_(stream),
       events_(events),
       clock_(clock),
@@ -119,20 +120,21 @@ bool Http2End::Start() {
   nghttp2_option_del(options);
   nghttp2_session_callbacks_del(calls);
   if (made != 0) return false;
+  const auto window = static_cast<uint32_t>(windows_.stream);
   const nghttp2_settings_entry of_server[] = {
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, kStreamsMax},
-      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kRequestWindow},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, window},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, kRequestHeadBytesMax},
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}};
   const nghttp2_settings_entry of_client[] = {
       {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kResponseWindow},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, window},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, kResponseHeadBytesMax},
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}};
   return nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, server ? of_server : of_client, 4) ==
              0 &&
          nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
-                                               server ? kRequestsWindow : kResponsesWindow) == 0;
+                                               windows_.connection) == 0;
 }
 
 awaitable<void> Http2End::Run() { co_await (ReadAll() && WriteAll()); }

@@ -24,16 +24,16 @@ namespace glovebox {
 class Http2End {
  public:
   enum class Role { kServer, kClient };
+  // Bytes of bodies that were read and not sent on.
+  struct Windows {
+    int32_t stream = 0;
+    int32_t connection = 0;
+  };
 
   static constexpr uint32_t kStreamsMax = 100;
   static constexpr uint32_t kRequestHeadBytesMax = 32 << 10;   // as HttpRequest's
   static constexpr uint32_t kResponseHeadBytesMax = 64 << 10;  // as HttpResponse's
   static constexpr uint32_t kTrailerBytesMax = 16 << 10;
-  // Bytes of bodies that were read and not sent on: of a stream, and of the connection.
-  static constexpr int32_t kRequestWindow = 32 << 10;
-  static constexpr int32_t kRequestsWindow = 96 << 10;
-  static constexpr int32_t kResponseWindow = 128 << 10;
-  static constexpr int32_t kResponsesWindow = 192 << 10;
   static constexpr size_t kHeadsWaitingBytes = size_t{64} << 10;  // that were not sent on yet
   static constexpr size_t kFramesWaiting = 200;      // to be written, before no more is read
   static constexpr uint32_t kResetsPerSecond = 100;  // of either side, before the end
@@ -75,7 +75,8 @@ class Http2End {
   };
 
   // All outlive it.
-  Http2End(Role role, NetStream* stream, Events* events, const Clock* clock, asio::io_context* io);
+  Http2End(Role role, Windows windows, NetStream* stream, Events* events, const Clock* clock,
+           asio::io_context* io);
   ~Http2End();
   Http2End(const Http2End&) = delete;
   Http2End& operator=(const Http2End&) = delete;
@@ -120,6 +121,7 @@ class Http2End {
   void CountReset();
 
   const Role role_;
+  const Windows windows_;
   NetStream* const stream_;
   Events* const events_;
   const Clock* const clock_;

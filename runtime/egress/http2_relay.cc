@@ -68,12 +68,12 @@ struct Http2Relay::Stream {
   Flow down;
 };
 
-Http2Relay::Http2Relay(Http2Owner* owner, NetStream* client, NetStream* origin, const Clock* clock,
-                       asio::io_context* io)
-    : owner_(owner), client_(Http2End::Role::kServer, client, this, clock, io) {
+Http2Relay::Http2Relay(Http2Owner* owner, NetStream* client, NetStream* origin,
+                       Http2End::Windows answers, const Clock* clock, asio::io_context* io)
+    : owner_(owner), client_(Http2End::Role::kServer, kRequests, client, this, clock, io) {
   if (origin == nullptr) return;
   Events* const events = this;  // to which std has no access
-  origin_ = std::make_unique<Http2End>(Http2End::Role::kClient, origin, events, clock, io);
+  origin_ = std::make_unique<Http2End>(Http2End::Role::kClient, answers, origin, events, clock, io);
   origin_takes_ = true;
 }
 

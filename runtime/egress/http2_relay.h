@@ -56,9 +56,15 @@ class Http2Owner {
 // One thread.
 class Http2Relay : private Http2End::Events {
  public:
+  // What is held of requests, where the round trip is that to a neighbour, and of answers. Wide:
+  // for an origin far away.
+  static constexpr Http2End::Windows kRequests{32 << 10, 96 << 10};
+  static constexpr Http2End::Windows kAnswers{128 << 10, 192 << 10};
+  static constexpr Http2End::Windows kWideAnswers{1 << 20, 2 << 20};
+
   // All outlive it. `origin` null: there is none, and the owner refuses everything.
-  Http2Relay(Http2Owner* owner, NetStream* client, NetStream* origin, const Clock* clock,
-             asio::io_context* io);
+  Http2Relay(Http2Owner* owner, NetStream* client, NetStream* origin, Http2End::Windows answers,
+             const Clock* clock, asio::io_context* io);
   ~Http2Relay() override;
 
   // Until one side is gone. Whether all was said, and the client may be waited for.

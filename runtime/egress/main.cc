@@ -31,6 +31,7 @@
 #include "egress/egress_service.h"
 #include "egress/egress_wire.h"
 #include "egress/host_resolver.h"
+#include "egress/http2_relay.h"
 #include "egress/sandbox_egress.h"
 #include "egress/tls_ends.h"
 #include "egress/wait_guard.h"
@@ -43,8 +44,10 @@ namespace {
 constexpr size_t kPieceBytes = size_t{64} << 10;
 constexpr uint64_t kDescriptorsBesides = 64;
 constexpr uint64_t kMemoryBytes = uint64_t{512} << 20;  // libraries, policies
-constexpr uint64_t kNamesBytes = uint64_t{5} << 20;     // of a sandbox that fills SyntheticNames
-constexpr uint64_t kSandboxesFull = 256;                // that do, of all that there may be
+constexpr uint64_t kWideBytes =
+    uint64_t{EgressShared::kWideMax} * uint64_t{Http2Relay::kWideAnswers.connection};
+constexpr uint64_t kNamesBytes = uint64_t{5} << 20;  // of a sandbox that fills SyntheticNames
+constexpr uint64_t kSandboxesFull = 256;             // that do, of all that there may be
 constexpr uint64_t kConnectionBytes = uint64_t{512} << 10;  // coroutines, TLS and both sides unread
 
 void PrepareProcess() {
@@ -65,7 +68,7 @@ absl::Status Confine(const EgressSetup& setup) {
   return GiveUpPrivilege(setup.uid,
                          connections * 2 + setup.sandboxes_max * uint64_t{kEgressSocketsOnAverage} +
                              kDescriptorsBesides,
-                         kMemoryBytes + connections * kConnectionBytes +
+                         kMemoryBytes + kWideBytes + connections * kConnectionBytes +
                              std::min<uint64_t>(setup.sandboxes_max, kSandboxesFull) * kNamesBytes);
 }
 

@@ -102,6 +102,7 @@ class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection>
   awaitable<HttpVersion> ChooseVersion();
   bool TakeSecondPlace();
   void LeavePlaces(uint32_t left);
+  bool TakeWide();
   awaitable<void> ServeHttp2();
   awaitable<void> Pump(tcp::socket* from, tcp::socket* to, bool sending);
   bool Count(bool sending, size_t bytes);
@@ -150,6 +151,7 @@ class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection>
   Origin origin_ = Origin::kUnmet;
   std::unique_ptr<Http2Relay> http2_;  // while it serves streams
   uint32_t places_ = 1;                // that it takes of the connections that there may be
+  bool wide_ = false;                  // likewise, of wide windows
   bool in_request_ = false;  // of an opened connection: allowed, and not answered to its end
   std::string untrusted_;    // why the origin's certificate was not taken
   bool opened_ = false;

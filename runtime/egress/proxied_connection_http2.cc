@@ -115,12 +115,30 @@ void ProxiedConnection::LeavePlaces(uint32_t left) {
   shared_->connections -= places_ - left;
   sandbox_->open -= places_ - left;
   places_ = left;
+  if (left != 0 || !std::exchange(wide_, false)) return;
+  --shared_->wide;
+  --sandbox_->wide;
+}
+
+bool ProxiedConnection::TakeWide() {
+  if (shared_->wide >= EgressShared::kWideMax ||
+      sandbox_->wide >= EgressShared::kWideOfSandboxMax) {
+    return false;
+  }
+  ++shared_->wide;
+  ++sandbox_->wide;
+  return wide_ = true;
 }
 
 // What both sides are to speak. A client that offers HTTP/2 is offered what its origin chose; where
 // there is no origin to choose, what its answers are read in.
 awaitable<HttpVersion> ProxiedConnection::ChooseVersion() {
-  if (!hello_.offers_http2() || !TakeSecondPlace()) co_return HttpVersion::kHttp1;
+  if (!hello_.offers_http2()) co_return HttpVersion::kHttp1;
+  if (!TakeSecondPlace()) {
+    // Who offers nothing else gets no connection from here.
+    if (!hello_.offers_http1()) Tell(EgressEventKind::kRefused, EgressDenial::kLimit);
+    co_return HttpVersion::kHttp1;
+  }
   co_await MeetOrigin(HttpVersion::kHttp2);
   if (ended_) co_return HttpVersion::kHttp1;
   const bool met = origin_ == Origin::kMet;
@@ -150,9 +168,10 @@ awaitable<void> ProxiedConnection::ServeHttp2() {
     fault = "it does not speak HTTP/2, and this client nothing else";
   }
   Streams streams(this, fault);
+  const Http2End::Windows answers = TakeWide() ? Http2Relay::kWideAnswers : Http2Relay::kAnswers;
   http2_ =
       std::make_unique<Http2Relay>(&streams, client_stream_, fault.empty() ? outer_.get() : nullptr,
-                                   shared_->clock, shared_->io);
+                                   answers, shared_->clock, shared_->io);
   const bool said = co_await http2_->Run();
   http2_.reset();
   if (ended_) co_return;

@@ -24,6 +24,10 @@ class ProxiedConnection;
 class TlsEnds;
 
 struct EgressShared {
+  // Wide windows are for the first who want them: they make downloads fast, and cost memory.
+  static constexpr uint32_t kWideMax = 32;
+  static constexpr uint32_t kWideOfSandboxMax = 4;
+
   asio::io_context* io = nullptr;
   const Clock* clock = nullptr;
   EgressLink* link = nullptr;
@@ -31,6 +35,7 @@ struct EgressShared {
   TlsEnds* tls = nullptr;
   EgressSetup setup;
   uint32_t connections = 0;  // of all sandboxes
+  uint32_t wide = 0;         // of these, connections of HTTP/2 with wide windows
   uint64_t next_connection = 1;
   std::vector<char> scratch;  // for bytes between a read and a write, never across a co_await
 };
@@ -74,6 +79,7 @@ struct SandboxEgress {
   std::set<ProxiedConnection*> connections;
   std::set<tcp::socket*> name_clients;  // of the coroutines that serve them
   uint32_t open = 0;                    // both
+  uint32_t wide = 0;                    // as of EgressShared
   std::vector<std::shared_ptr<asio::posix::stream_descriptor>> sockets;
   bool removed = false;
 };

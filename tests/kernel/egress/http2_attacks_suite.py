@@ -179,7 +179,8 @@ class AttackTest(OpenedCase):
 
     def test_a_connection_that_holds_all_it_can_is_within_its_bound(self):
         """Answers that nobody reads, bodies that the origin does not take, a hundred streams, two connections each."""
-        self.http2().ask("/")  # what is made once
+        for _ in range(4):  # those of a sandbox that have wide windows, and what is made once
+            self.http2().ask("/")
         before = self.memory()
         clients = [self.stuck() for _ in range(20)]
         for client in clients:

@@ -81,6 +81,9 @@ class Http2Test(OpenedCase):
         one = policy(ALLOW_LIST, [rule("any.example", HTTPS, methods=["GET"])], limits={1: 1})
         self.assertFalse(self.sandbox.replace(self.proxy, one)["failed"])
         address = self.resolve("any.example")[1]
+        with self.assertRaises(OSError):
+            self.offering("h2").wrap_socket(self.sandbox.connect(address, 443), server_hostname="any.example")
+        self.refused(LIMIT, "any.example")
         with self.offering("h2", "http/1.1").wrap_socket(self.sandbox.connect(address, 443), server_hostname="any.example") as only:
             self.assertEqual(only.selected_alpn_protocol(), "http/1.1")
 
@@ -262,6 +265,8 @@ class Http2Test(OpenedCase):
     # ---- slow readers
 
     def test_who_reads_slowly_stops_who_writes(self):
+        wide = [self.http2() for _ in range(4)]  # all that a sandbox may have
+        self.assertEqual([one.ask("/").status for one in wide], [200] * 4)
         client = self.http2(takes=False)
         stream = client.open("/big")
         other = client.open("/big2")
@@ -271,6 +276,14 @@ class Http2Test(OpenedCase):
             event = self.proxy.wait_event(lambda e, p=f"/refused/{i}": e["event"] == REFUSED and e["path"] == p)
         self.assertGreater(event["received"], 65535)
         self.assertLess(event["received"], 512 << 10, "of ten MiB that there are")
+        one = wide[0]
+        one.takes = False
+        streams = [one.open("/big"), one.open("/big2")]
+        one.until(lambda: sum(len(one.answers[s].text) for s in streams) >= 60000)
+        for i in range(50):
+            one.open(f"/wide/{i}", "DELETE")
+            event = self.proxy.wait_event(lambda e, p=f"/wide/{i}": e["event"] == REFUSED and e["path"] == p)
+        self.assertLess(event["received"], 3 << 20, "of ten MiB that there are")
         client.takes = True
         for one in (stream, other):
             client.connection.acknowledge_received_data(len(client.answers[one].text), one)
