@@ -12,6 +12,7 @@ import hpack
 import h2.errors
 from hyperframe.frame import ContinuationFrame, DataFrame, HeadersFrame, PingFrame, SettingsFrame
 from opened_case import OpenedCase
+from proxy import REFUSED
 
 CALM = h2.errors.ErrorCodes.ENHANCE_YOUR_CALM
 MIB = 1 << 20
@@ -174,6 +175,9 @@ class AttackTest(OpenedCase):
                 stream = client.connection.get_next_available_stream_id()
                 client.connection.send_headers(stream, client.head("/held", headers=[long] * 7), end_stream=True)
             self.send_raw(client, client.connection.data_to_send())
+        for i, client in enumerate(clients):
+            client.open(f"/taken/{i}", "DELETE")
+            self.proxy.wait_event(lambda e, p=f"/taken/{i}": e["event"] == REFUSED and e["path"] == p)
         self.assertLess(self.memory() - before, len(clients) * MIB)
         self.origin.http2.held.set()
 
