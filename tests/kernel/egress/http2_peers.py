@@ -1,6 +1,7 @@
 """A client and an origin of HTTP/2, by python3-h2: bodies, trailers, windows and resets in the test's hands."""
 
 import collections
+import socket
 import ssl
 import threading
 
@@ -41,6 +42,7 @@ class Client:
 
     def __init__(self, secure, name, takes=True, settings=None):
         self.socket = secure
+        secure.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.name = name
         self.takes = takes
         self.goaway = None  # its code
@@ -196,6 +198,7 @@ class Origin:
         if self.streams_max is not None:
             connection.update_settings({h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: self.streams_max})
         streams = {}
+        secure.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         secure.sendall(connection.data_to_send() + self.flood)
         try:
             self._serve_all(secure, connection, streams)
