@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -73,6 +74,23 @@ Http2Request ReadHttp2Request(Http2Fields head) {
   request.same_host = hosts == 0 || host == request.authority;
   if (request.method != "CONNECT" && scheme != "https") request.why = "its scheme is not https";
   return request;
+}
+
+void RemoveNamed(const CredentialHeader& credential, Http2Fields* fields) {
+  std::erase_if(*fields,
+                [&](const Http2Field& field) { return IsNamedAs(field.name, credential.name()); });
+}
+
+void AddCredential(const CredentialHeader& credential, Http2Fields* fields) {
+  RemoveNamed(credential, fields);
+  fields->push_back({absl::AsciiStrToLower(credential.name()), credential.value(), true});
+}
+
+void RemoveSecret(const CredentialHeader& credential, Http2Fields* fields) {
+  std::erase_if(*fields, [&](const Http2Field& field) { return credential.IsIn(field.name); });
+  for (Http2Field& field : *fields) {
+    if (credential.IsIn(field.value)) field.value = credential.WithoutIt(field.value);
+  }
 }
 
 Http2Fields RequestHead(const Http2Request& request, absl::string_view target) {

@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "policy/credential_header.h"
 
 namespace glovebox {
 
 struct Http2Field {
   std::string name;
   std::string value;
+  bool is_secret = false;  // in no table of a compression
   friend bool operator==(const Http2Field&, const Http2Field&) = default;
 };
 using Http2Fields = std::vector<Http2Field>;
@@ -33,6 +35,13 @@ struct Http2Request {
   Http2Fields fields;               // all others that go on, without pseudo fields
 };
 Http2Request ReadHttp2Request(Http2Fields head);
+
+// In place of what the client gave of that name.
+void AddCredential(const CredentialHeader& credential, Http2Fields* fields);
+// Of what the client says behind its body.
+void RemoveNamed(const CredentialHeader& credential, Http2Fields* fields);
+// From what the origin says back.
+void RemoveSecret(const CredentialHeader& credential, Http2Fields* fields);
 
 // For the origin. `target` takes the place of the path.
 Http2Fields RequestHead(const Http2Request& request, absl::string_view target);

@@ -26,8 +26,9 @@ std::vector<nghttp2_nv> Pairs(const Http2Fields& fields) {
   };
   std::vector<nghttp2_nv> pairs;
   pairs.reserve(fields.size());
-  for (const auto& [name, value] : fields) {
-    pairs.push_back({bytes(name), bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE});
+  for (const auto& [name, value, is_secret] : fields) {
+    const uint8_t flags = is_secret ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
+    pairs.push_back({bytes(name), bytes(value), name.size(), value.size(), flags});
   }
   return pairs;
 }
@@ -194,13 +195,15 @@ bool Http2Relay::SendRequest(Stream* stream, const Http2Request& request) {
 // ---- answers
 
 void Http2Relay::TakeResponse(Stream* stream, Http2End::Head head) {
-  const Http2Response response = ReadHttp2Response(std::move(head.fields));
+  Http2Response response = ReadHttp2Response(std::move(head.fields));
   const bool interim = response.status >= kContinue && response.status < kFirstFinal;
   if (interim && response.status != kSwitches && ++stream->interim < kInterimMax) return;
   if (stream->refused || !stream->at_client) return;
   if (head.too_large || response.status < kFirstFinal) {
     return NoAnswer(stream, NGHTTP2_PROTOCOL_ERROR);
   }
+  const auto& credential = stream->judged.credential;
+  if (credential != nullptr) RemoveSecret(*credential, &response.fields);
   const Http2Fields on = ResponseHead(response);
   const size_t bytes = BytesOf(on);
   const size_t waiting = client_.heads_waiting_bytes;
@@ -226,6 +229,9 @@ void Http2Relay::TakeTrailers(Http2End* from, Stream* stream, Http2End::Head hea
     return;
   }
   Http2Fields trailers = Trailers(std::move(head.fields));
+  if (const auto& credential = stream->judged.credential; credential != nullptr) {
+    upwards ? RemoveNamed(*credential, &trailers) : RemoveSecret(*credential, &trailers);
+  }
   const size_t bytes = BytesOf(trailers);
   if (head.too_large || bytes > Http2End::kTrailerBytesMax ||
       (to->heads_waiting_bytes != 0 &&

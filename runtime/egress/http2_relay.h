@@ -34,6 +34,7 @@ struct Http2Judged {
   std::string method;
   std::string target;  // for the origin
   std::optional<std::string> normal_path;
+  std::shared_ptr<const CredentialHeader> credential;  // that the request got; null: none
 };
 
 // Whose streams they are.

@@ -10,6 +10,9 @@ namespace glovebox {
 // for '-'. In any case of letters.
 bool NamesAnotherMethod(absl::string_view field);
 
+// Likewise whether programs may take `field` for the one of that name.
+bool IsNamedAs(absl::string_view field, absl::string_view name);
+
 }  // namespace glovebox
 
 #endif  // GLOVEBOX_EGRESS_HTTP_FIELDS_H_

@@ -135,9 +135,7 @@ void HttpRequest::Add(const CredentialHeader& credential) {
   std::vector<std::string> others;
   for (const auto& field : request) {
     const std::string name(field.name_string());
-    if (absl::EqualsIgnoreCase(absl::StrReplaceAll(name, {{"_", "-"}}), credential.name())) {
-      others.push_back(name);
-    }
+    if (IsNamedAs(name, credential.name())) others.push_back(name);
   }
   for (const std::string& name : others) request.erase(name);
   request.set(credential.name(), credential.value());

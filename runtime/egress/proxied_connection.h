@@ -75,7 +75,8 @@ class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection>
   void NoteRequest(std::string method);
   bool JudgeHttp();
   bool JudgeOpened();
-  EgressRequestGrant OpenedGrant(const EgressGrant& now) const;
+  EgressRequestGrant OpenedGrant(const EgressGrant& now, const std::string& method,
+                                 const std::optional<std::string>& normal_path) const;
   awaitable<bool> Dial();
   awaitable<std::vector<IpAddress>> Resolve();
   awaitable<bool> Connect(const IpAddress& address);

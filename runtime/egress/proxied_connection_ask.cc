@@ -283,12 +283,14 @@ bool ProxiedConnection::JudgeHttp() {
 
 // Of a request over opened TLS. A rule that needs none of this allows all but what is never passed
 // on; one with a credential comes before it.
-EgressRequestGrant ProxiedConnection::OpenedGrant(const EgressGrant& now) const {
+EgressRequestGrant ProxiedConnection::OpenedGrant(
+    const EgressGrant& now, const std::string& method,
+    const std::optional<std::string>& normal_path) const {
   EgressRequestGrant judged = sandbox_->rules->JudgeRequest(
-      *asked_.name, asked_.port, EgressScheme::kHttps, method_, normal_path_);
+      *asked_.name, asked_.port, EgressScheme::kHttps, method, normal_path);
   const std::string& unseen = now.tcp.empty() ? now.tls : now.tcp;
   if (judged.credential != nullptr || judged.denial == EgressDenial::kSecretMissing) return judged;
-  if (!unseen.empty() && method_ != "CONNECT" && method_ != "TRACE") {
+  if (!unseen.empty() && method != "CONNECT" && method != "TRACE") {
     judged = {unseen, EgressDenial::kNone, nullptr};
   }
   return judged;
@@ -296,7 +298,8 @@ EgressRequestGrant ProxiedConnection::OpenedGrant(const EgressGrant& now) const 
 
 // By the rules of now, which may be others than those that it was opened by.
 bool ProxiedConnection::JudgeOpened() {
-  EgressRequestGrant judged = OpenedGrant(sandbox_->rules->Judge(*asked_.name, asked_.port));
+  EgressRequestGrant judged =
+      OpenedGrant(sandbox_->rules->Judge(*asked_.name, asked_.port), method_, normal_path_);
   grant_.denial = judged.denial;
   if (judged.denial != EgressDenial::kNone) return false;
   rule_ = judged.rule;

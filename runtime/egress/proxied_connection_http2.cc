@@ -85,14 +85,15 @@ std::optional<Http2Refusal> ProxiedConnection::Streams::Judge(Http2Request* requ
     return refusal;
   }
   of.BeginRelay();
-  *judged = {of.method_, of.target_, of.normal_path_};
+  *judged = {of.method_, of.target_, of.normal_path_, of.credential_};
+  if (of.credential_ != nullptr) AddCredential(*of.credential_, &request->fields);
   return std::nullopt;
 }
 
 std::optional<Http2Refusal> ProxiedConnection::Streams::JudgeAgain(const Http2Judged& judged) {
   ProxiedConnection& of = *connection_;
-  const EgressRequestGrant now = of.sandbox_->rules->JudgeRequest(
-      *of.asked_.name, of.asked_.port, EgressScheme::kHttps, judged.method, judged.normal_path);
+  const EgressGrant ways = of.sandbox_->rules->Judge(*of.asked_.name, of.asked_.port);
+  const EgressRequestGrant now = of.OpenedGrant(ways, judged.method, judged.normal_path);
   if (now.denial == EgressDenial::kNone) return std::nullopt;
   of.method_ = judged.method;
   of.path_ = judged.normal_path.value_or("");

@@ -283,6 +283,8 @@ class Origin:
             stream.out_ends = True
             return
         headers = [(":status", "200"), ("x-kind", "plain")]
+        if stream.path.endswith("/echo"):
+            headers += [("x-echo", stream.headers.get("authorization", ""))]
         if stream.path == "/hops":
             headers += [("x-http-method", "of the origin"), ("set-cookie", "a=b"), ("set-cookie", "c=d")]
         if stream.path.startswith("/big"):

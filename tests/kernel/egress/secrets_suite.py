@@ -119,6 +119,37 @@ class SecretsTest(OpenedCase):
             for text in ("host", "rule", "method", "path", "text"):
                 self.assertNotIn(TOKEN, event[text])
 
+    # ---- in streams of HTTP/2
+
+    def test_a_stream_gets_the_secret_of_its_rule(self):
+        client = self.http2("any.example")
+        mine = [("authorization", "mine"), ("x-kept", "yes")]
+        for path in ("/mine/x", "/x", "/mine/echo"):
+            answer = client.ask(path, headers=mine)
+            self.assertEqual(answer.status, 200)
+        self.assertEqual([head.get("authorization") for head in self.origin.http2.heads],
+                         [f"Bearer {TOKEN}", "mine", f"Bearer {TOKEN}"])
+        self.assertEqual({head["x-kept"] for head in self.origin.http2.heads}, {"yes"})
+        self.assertEqual(answer.headers["x-echo"], "Bearer [secret]")
+
+    def test_a_stream_without_its_secret_is_refused_and_cut(self):
+        client = self.http2("any.example")
+        held = client.open("/mine/x", "POST", ends=False)
+        client.flush()
+        while not self.origin.http2.heads:
+            client.ask("/ticks")
+        self.assertEqual(self.replace(RULES, {}), 1)
+        self.assertEqual(client.read(held).headers["x-glovebox-policy"], "SECRET_MISSING")
+        self.assertEqual(client.ask("/mine/y").headers["x-glovebox-policy"], "SECRET_MISSING")
+        self.assertEqual(client.ask("/y").status, 200, "the connection goes on")
+        self.assertNotIn("/mine/y", [head[":path"] for head in self.origin.http2.heads])
+
+    def test_a_connection_of_http_2_that_another_rule_would_leave_closed_is_opened(self):
+        client = self.http2("closed.example")
+        self.assertEqual(client.ask("/key").status, 200)
+        self.assertEqual(client.ask("/other", "DELETE").status, 200)
+        self.assertEqual([head.get("x-api-key") for head in self.origin.http2.heads], ["k3y-of-nobody", None])
+
     # ---- when it changes
 
     def test_one_that_is_gone_refuses_what_needs_it_at_once(self):

@@ -106,5 +106,22 @@ TEST(Http2Heads, CountAsTheirLimitDoes) {
   EXPECT_EQ(BytesOf({{"abc", "de"}, {"f", ""}}), 5 + 32 + 1 + 32U);
 }
 
+TEST(Http2Head, ASecretTakesThePlaceOfWhatTheClientGave) {
+  const CredentialHeader credential({"token", "X-Api-Key", "", ""}, SecretValue("k3y-of-nobody"));
+  Http2Fields fields = {{"x-api-key", "mine"}, {"x_api_key", "other"}, {"x-kept", "yes"}};
+  AddCredential(credential, &fields);
+  const Http2Fields wanted = {{"x-kept", "yes"}, {"x-api-key", "k3y-of-nobody", true}};
+  EXPECT_EQ(fields, wanted);
+  RemoveNamed(credential, &fields);
+  EXPECT_EQ(fields, (Http2Fields{{"x-kept", "yes"}}));
+}
+
+TEST(Http2Head, AnAnswerIsRidOfTheSecret) {
+  const CredentialHeader credential({"token", "X-Api-Key", "", ""}, SecretValue("k3y-of-nobody"));
+  Http2Fields fields = {{"x-a", "it is k3y-of-nobody"}, {"k3y-of-nobody", "x"}, {"x-b", "none"}};
+  RemoveSecret(credential, &fields);
+  EXPECT_EQ(fields, (Http2Fields{{"x-a", "it is [secret]"}, {"x-b", "none"}}));
+}
+
 }  // namespace
 }  // namespace glovebox
