@@ -35,7 +35,9 @@ class Leaks(daemon.DaemonCase):
         resident = self.daemon.resident_kib()
         self.use_many(SANDBOXES)
         self.assertEqual(self.ok("ls", "-q"), b"")
-        self.assertEqual(daemon.settled(self.footprint), before)
+        # Fewer when a disk of the stock was being made before.
+        for what, count in daemon.settled(self.footprint).items():
+            self.assertLessEqual(count, before[what], what)
         self.assertLessEqual(self.daemon.descriptors(), descriptors + AT_ONCE, "connections may linger")
         self.assertLess(self.daemon.resident_kib() - resident, GROWTH_KIB_MAX)
 
