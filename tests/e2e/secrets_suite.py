@@ -78,9 +78,8 @@ class Secrets(EgressCase):
         cls.folder = tempfile.TemporaryDirectory(prefix="glovebox-e2e-", dir="/tmp")
         cls.roots = pathlib.Path(cls.folder.name) / "roots.pem"
         cls.configuration = f'origin_roots = "{cls.roots}"\n'
-        cls.origins = None
+        cls.origins = cls.api = None
         super().setUpClass()
-        cls.api = api_client.Api(cls.daemon.socket)
 
     @classmethod
     def start_daemon(cls, **options):
@@ -89,6 +88,9 @@ class Secrets(EgressCase):
             cls.origins.asked = []
             cls.roots.write_text(cls.origins.authority.certificate.read_text())
         super().start_daemon(**options)
+        if cls.api is not None:
+            cls.api.close()  # of the daemon before
+        cls.api = api_client.Api(cls.daemon.socket)
 
     @classmethod
     def tearDownClass(cls):
