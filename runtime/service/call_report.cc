@@ -41,6 +41,9 @@ void CallReport::Decided(const absl::Status& status) {
 grpc::Status CallReport::End(const absl::Status& status) {
   Decided(status);
   observer_->OnRpcEnd(Describe(status));
+  // Before the client knows: whoever waits for each answer before the next call is not refused for
+  // one that nobody has taken down yet.
+  ticket_.Answered();
   return ToGrpcStatus(status);
 }
 

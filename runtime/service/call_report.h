@@ -27,7 +27,7 @@ struct CallName {
 
 class CallReport {
  public:
-  // Takes the call's share of its client's quota, given back on destruction.
+  // Takes the call's share of its client's quota, given back by End, or on destruction.
   CallReport(const ServiceDeps& deps, const grpc::CallbackServerContext& context, CallName name,
              CallKind kind);
 

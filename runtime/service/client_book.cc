@@ -47,6 +47,10 @@ void ClientBook::Ticket::Release() {
   if (book_ != nullptr) std::exchange(book_, nullptr)->GiveBack(principal_, slot_);
 }
 
+void ClientBook::Ticket::Answered() {
+  if (book_ != nullptr && slot_ < kKinds) slot_ = book_->MoveToAnswered(principal_, slot_);
+}
+
 absl::Status ClientBook::QuotaError(const char* quota, uint64_t limit, absl::string_view what) {
   return DetailedError(
       absl::StatusCode::kResourceExhausted,
@@ -140,6 +144,16 @@ uint64_t ClientBook::InHand(const std::string& principal, size_t slot) {
 void ClientBook::GiveBack(const std::string& principal, size_t slot) {
   absl::MutexLock lock(&mutex_);
   --Find(principal).in_hand[slot];  // never forgotten while it holds something
+}
+
+size_t ClientBook::MoveToAnswered(const std::string& principal, size_t slot) {
+  absl::MutexLock lock(&mutex_);
+  Client& client = Find(principal);
+  const size_t answered = kAnswered + slot;
+  if (client.in_hand[answered] >= quota_.*QuotaOf(static_cast<CallKind>(slot)).limit) return slot;
+  --client.in_hand[slot];
+  ++client.in_hand[answered];
+  return answered;
 }
 
 uint64_t ClientBook::TakeRefused(const Caller& caller) {

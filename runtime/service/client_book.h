@@ -34,6 +34,9 @@ class ClientBook {
     Ticket(Ticket&& other) noexcept { *this = std::move(other); }
     Ticket& operator=(Ticket&& other) noexcept;
     ~Ticket() { Release(); }
+    // The call has its answer, which may still be on its way to the client: it is not in hand any
+    // more. Of these there may be as many again; what is beyond stays in hand until it is gone.
+    void Answered();
 
    private:
     friend class ClientBook;
@@ -67,8 +70,10 @@ class ClientBook {
   static absl::Status QuotaError(const char* quota, uint64_t limit, absl::string_view what);
 
  private:
-  static constexpr size_t kStarting = 3;  // after the kinds
-  static constexpr size_t kSlots = 4;
+  static constexpr size_t kKinds = 3;
+  static constexpr size_t kStarting = kKinds;
+  static constexpr size_t kAnswered = kStarting + 1;  // of each kind from here on
+  static constexpr size_t kSlots = kAnswered + kKinds;
 
   struct Rate {
     double tokens = 0;
@@ -86,6 +91,8 @@ class ClientBook {
   Ticket Take(const std::string& principal, size_t slot) ABSL_LOCKS_EXCLUDED(mutex_);
   uint64_t InHand(const std::string& principal, size_t slot) ABSL_LOCKS_EXCLUDED(mutex_);
   void GiveBack(const std::string& principal, size_t slot) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The slot where the ticket is from now on.
+  size_t MoveToAnswered(const std::string& principal, size_t slot) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const ClientQuota quota_;
   const Clock* const clock_;

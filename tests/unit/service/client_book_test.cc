@@ -77,6 +77,34 @@ TEST_F(ClientBookTest, WhatIsInHandIsCountedByKindAndGivenBack) {
   EXPECT_TRUE(book_.Admit(a_, CallKind::kCall).ok());
 }
 
+TEST_F(ClientBookTest, AnAnsweredCallLeavesRoomForTheNextOne) {
+  ClientBook::Ticket first = *book_.Admit(a_, CallKind::kStream);
+  first.Answered();
+  first.Answered();
+  EXPECT_TRUE(book_.Admit(a_, CallKind::kStream).ok()) << "its client may have the answer already";
+}
+
+// Or a client that takes no answer would have any number of them kept here.
+TEST_F(ClientBookTest, AnswersThatNobodyTakesAreCountedToo) {
+  std::vector<ClientBook::Ticket> held;
+  for (int i = 0; i < 4; ++i) {
+    held.push_back(*book_.Admit(a_, CallKind::kTransfer));
+    held.back().Answered();
+  }
+  EXPECT_EQ(QuotaIn(book_.Admit(a_, CallKind::kTransfer).status()),
+            "CLIENT_QUOTA transfers_at_once_max");
+  EXPECT_TRUE(book_.Admit(a_, CallKind::kStream).ok()) << "kinds are counted apart";
+  held.erase(held.begin());
+  EXPECT_EQ(QuotaIn(book_.Admit(a_, CallKind::kTransfer).status()),
+            "CLIENT_QUOTA transfers_at_once_max")
+      << "two answered ones are in hand as long as others fill the room of the answered";
+  held.clear();
+  std::vector<ClientBook::Ticket> again;
+  for (int i = 0; i < 2; ++i) again.push_back(*book_.Admit(a_, CallKind::kTransfer));
+  EXPECT_EQ(QuotaIn(book_.Admit(a_, CallKind::kTransfer).status()),
+            "CLIENT_QUOTA transfers_at_once_max");
+}
+
 TEST_F(ClientBookTest, CreationsHaveARateOfTheirOwn) {
   for (int i = 0; i < 4; ++i) EXPECT_TRUE(book_.AdmitCreation(a_).ok()) << i;
   EXPECT_EQ(QuotaIn(book_.AdmitCreation(a_)), "CLIENT_RATE creates_per_second");
