@@ -19,6 +19,11 @@ struct Caller {
   pid_t pid = 0;          // of the process that connected; 0 over TCP
   std::string address;    // over TCP, for the audit log; "" on the unix socket
 
+  // For WorkQueue: the share of this client's work for this sandbox. Not of the sandbox alone, or
+  // whoever asks for one that is not its own would take its owner's share, and learn of it.
+  std::string ShareFor(const std::string& sandbox_id) const {
+    return sandbox_id.empty() ? "" : principal + "\n" + sandbox_id;
+  }
   Viewer View() const { return admin ? Viewer(EveryOwner{}) : Viewer(principal); }
 };
 

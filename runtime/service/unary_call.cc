@@ -25,7 +25,7 @@ UnaryCall* UnaryCall::Run(const ServiceDeps& deps, const grpc::CallbackServerCon
         const absl::Status status = call->cancelled() ? CallCancelled() : work(*call);
         call->Finish(call->report_.End(status));  // `call` may be gone from here on
       },
-      sandbox_id);
+      call->caller().ShareFor(sandbox_id));
   if (!taken) call->Finish(call->report_.End(TooManyCalls()));
   return call;
 }

@@ -88,7 +88,7 @@ class WaitForPortCall::Core : public std::enable_shared_from_this<WaitForPortCal
         deps_(deps),
         request_(request),
         response_(response),
-        sandbox_id_(request.sandbox_id()) {}
+        share_(call->report_.caller().ShareFor(request.sandbox_id())) {}
 
   void Start() {
     if (!deps_.calls->TryRun([self = shared_from_this()] { self->Run(/*may_look=*/false); })) {
@@ -110,7 +110,7 @@ class WaitForPortCall::Core : public std::enable_shared_from_this<WaitForPortCal
           self->asked_.store(false);
           self->Run(/*may_look=*/true);
         },
-        sandbox_id_);
+        share_);
     if (!taken) asked_.store(false);
   }
   void OnAlarm() {
@@ -199,7 +199,7 @@ class WaitForPortCall::Core : public std::enable_shared_from_this<WaitForPortCal
   const ServiceDeps& deps_;
   const v1::WaitForPortRequest& request_;
   v1::WaitForPortResponse* const response_;
-  const std::string sandbox_id_;  // the request may be gone
+  const std::string share_;  // of the queue of looks
   Turn turn_;
   std::atomic<bool> cancelled_ = false;
   std::atomic<bool> asked_ = false;  // a look waits for its thread

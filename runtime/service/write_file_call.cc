@@ -37,8 +37,8 @@ WriteFileCall* WriteFileCall::Run(const ServiceDeps& deps,
 
 void WriteFileCall::OnReadDone(bool ok) {
   if (!ok) return StartSendInitialMetadata();
-  if (run_ == nullptr) sandbox_id_ = message_.target().sandbox_id();
-  if (deps_.transfers->TryRun([this] { TakeMessage(); }, sandbox_id_)) return;
+  if (run_ == nullptr) share_ = report_.caller().ShareFor(message_.target().sandbox_id());
+  if (deps_.transfers->TryRun([this] { TakeMessage(); }, share_)) return;
   if (run_ == nullptr) return End(TooManyCalls());
   LetGo();
 }
@@ -46,13 +46,13 @@ void WriteFileCall::OnReadDone(bool ok) {
 void WriteFileCall::OnSendInitialMetadataDone(bool ok) {
   if (!ok) cancelled_.store(true, std::memory_order_release);
   if (run_ == nullptr) return Complete();
-  if (!deps_.transfers->TryRun([this] { Complete(); }, sandbox_id_)) LetGo();
+  if (!deps_.transfers->TryRun([this] { Complete(); }, share_)) LetGo();
 }
 
 // To let go of a run takes a thread as well, and is never gRPC's own. There is one for each program
 // in a sandbox at most.
 void WriteFileCall::LetGo() {
-  deps_.transfers->Run([this] { End(TooManyCalls()); }, sandbox_id_);
+  deps_.transfers->Run([this] { End(TooManyCalls()); }, share_);
 }
 
 absl::Status WriteFileCall::Begin() {

@@ -48,7 +48,7 @@ class WriteFileCall final : public grpc::ServerReadReactor<v1::WriteFileRequest>
   CallReport report_;
   v1::WriteFileResponse* const response_;
   v1::WriteFileRequest message_;
-  std::string sandbox_id_;         // from the first message on
+  std::string share_;              // of the queue; from the first message on
   std::unique_ptr<FilesRun> run_;  // from the first message on
   std::atomic<bool> cancelled_ = false;
 };
