@@ -7,10 +7,10 @@ import os
 import subprocess
 import unittest
 
-import api_client
 import daemon
 import egress_origins
-from egress_case import ORIGIN4, OTHER4, EgressCase
+from egress_case import ORIGIN4, OTHER4
+from egress_origins_case import OriginsCase
 
 HTTP, TLS, TCP = 2, 3, 1
 ALLOW_LIST = 2
@@ -80,19 +80,11 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2]))) as made:
 """
 
 
-class AttackCase(EgressCase):
+class AttackCase(OriginsCase):
     @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
+    def make_internet(cls):
+        super().make_internet()
         cls.world.dns.names["b.wild.example"] = [OTHER4]
-        cls.origins = egress_origins.Origins(cls.world)
-        cls.api = api_client.Api(cls.daemon.socket)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.api.close()
-        cls.origins.close()
-        super().tearDownClass()
 
     def setUp(self):
         super().setUp()

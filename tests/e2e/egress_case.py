@@ -5,6 +5,7 @@ import json
 import pathlib
 import sys
 
+import api_client
 import daemon
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "kernel" / "egress"))
@@ -16,6 +17,7 @@ class EgressCase(daemon.AskingCase):
     """Each test has sandboxes of its own; the world and the daemon are of all of them."""
 
     configuration = ""
+    api = None
 
     @classmethod
     def setUpClass(cls):
@@ -27,17 +29,26 @@ class EgressCase(daemon.AskingCase):
             "inner.example": ["10.0.0.5"], "loop.example": ["127.0.0.1", "::1"], "own.example": [HOST4, HOST6],
             "metadata.example": ["169.254.169.254"],
             "rebinding.example": lambda kind: next(rebinding) if kind == 1 else []})
+        cls.make_internet()
         cls.daemon = daemon.Daemon()
         cls.config = cls.daemon.root / "gloveboxd.toml"
         cls.config.write_text(f'[egress]\nname_servers = ["{DNS4}"]\n{cls.configuration}')
         cls.start_daemon()
 
     @classmethod
+    def make_internet(cls):
+        """What the world has beyond its names, before the daemon is configured."""
+
+    @classmethod
     def start_daemon(cls, **options):
         cls.daemon.start("--config", cls.config, **options)
+        if cls.api is not None:
+            cls.api.close()  # of the daemon before
+        cls.api = api_client.Api(cls.daemon.socket)
 
     @classmethod
     def tearDownClass(cls):
+        cls.api.close()
         log = cls.daemon.read_log()
         left = cls.daemon.stop()
         hits, reached = cls.world.planted_hits(), set(cls.world.wire.to)
@@ -55,9 +66,33 @@ class EgressCase(daemon.AskingCase):
     def setUp(self):
         self.world.forget()
 
+    def restart_daemon(self):
+        """After a crash; sandboxes stay."""
+        self.daemon.kill()
+        self.start_daemon(on_shutdown="leave")
+
+    def each_restart(self):
+        """After a crash, and after an orderly end."""
+        self.restart_daemon()
+        yield
+        self.daemon.process.terminate()
+        self.assertEqual(self.daemon.process.wait(timeout=60), 0)
+        self.start_daemon(on_shutdown="leave")
+        yield
+
     def create(self, *options):
         sandbox = super().create(*options)
         self.addCleanup(self.daemon.cli, "rm", "--force", sandbox)
+        return sandbox
+
+    def change(self, sandbox, *rules, mode=2):
+        """To a policy of that mode; an allow list unless told otherwise."""
+        return self.api.call("Network", "UpdateEgress", sandbox_id=sandbox, policy={"mode": mode, "rules": rules})
+
+    def made(self, *rules, options=()):
+        """Made with another policy, as one is whose rules come later."""
+        sandbox = self.create("--allow", "nothing.example:9", *options)
+        self.change(sandbox, *rules)
         return sandbox
 
     def run_in(self, sandbox, *command, exec_id=None):

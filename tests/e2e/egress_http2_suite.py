@@ -8,7 +8,6 @@ import unittest
 
 import grpc
 
-import api_client
 import egress_origins
 from egress_case import EgressCase, egress_world
 import http2_peers
@@ -79,13 +78,12 @@ def rule(name, port, methods=(), paths=()):
 
 class Http2(EgressCase):
     @classmethod
-    def setUpClass(cls):
+    def make_internet(cls):
+        super().make_internet()
         cls.folder = tempfile.TemporaryDirectory(prefix="glovebox-e2e-", dir="/tmp")
         folder = pathlib.Path(cls.folder.name)
         cls.authority = egress_origins.Authority(folder)
         cls.configuration = f'origin_roots = "{cls.authority.certificate}"\n'
-        super().setUpClass()
-        cls.api = api_client.Api(cls.daemon.socket)
         cls.service = Service()
         cls.server = grpc.server(concurrent.futures.ThreadPoolExecutor(8), handlers=[cls.service])
         credentials = grpc.ssl_server_credentials([((folder / "server.key").read_bytes(), cls.authority.server.read_bytes())])
@@ -105,17 +103,8 @@ class Http2(EgressCase):
     def tearDownClass(cls):
         cls.server.stop(None)
         cls.plain.close()
-        cls.api.close()
         super().tearDownClass()
         cls.folder.cleanup()
-
-    def made(self, *rules):
-        sandbox = self.create("--allow", "nothing.example:9")
-        self.change(sandbox, *rules)
-        return sandbox
-
-    def change(self, sandbox, *rules):
-        return self.api.call("Network", "UpdateEgress", sandbox_id=sandbox, policy={"mode": 2, "rules": rules})
 
     def call(self, sandbox, method, *words):
         done = self.run_in(sandbox, "/usr/bin/python3", "-c", CLIENT, str(GRPC), method, *words)

@@ -6,14 +6,11 @@ import base64
 import pathlib
 import re
 import ssl
-import tempfile
 import unittest
 
-import api_client
-import egress_origins
 import egress_tools_suite as tools
 import sandbox_search
-from egress_case import EgressCase
+from egress_origins_case import OriginsCase
 
 # Nobody sets anything; the authority of the test's internet is known to the daemon alone.
 BARE = """
@@ -40,40 +37,8 @@ PACK = rule("pack", "good.example", ["POST"], ["**/git-upload-pack"])
 CLOSED = rule("closed", "other.example", scheme="tls")
 
 
-class Opened(EgressCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory(prefix="glovebox-e2e-", dir="/tmp")
-        cls.roots = pathlib.Path(cls.folder.name) / "roots.pem"
-        cls.configuration = f'origin_roots = "{cls.roots}"\n'
-        cls.origins = cls.api = None
-        super().setUpClass()
-
-    @classmethod
-    def start_daemon(cls, **options):
-        if cls.origins is None:
-            cls.origins = egress_origins.Origins(cls.world)
-            cls.roots.write_text(cls.origins.authority.certificate.read_text())
-        super().start_daemon(**options)
-        if cls.api is not None:
-            cls.api.close()  # of the daemon before
-        cls.api = api_client.Api(cls.daemon.socket)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.api.close()
-        cls.origins.close()
-        super().tearDownClass()
-        cls.folder.cleanup()
-
-    def change(self, sandbox, *rules):
-        return self.api.call("Network", "UpdateEgress", sandbox_id=sandbox, policy={"mode": 2, "rules": rules})
-
-    def made(self, *rules, options=()):
-        """Made with another policy, as one is whose rules come later."""
-        sandbox = self.create("--allow", "nothing.example:9", *options)
-        self.change(sandbox, *rules)
-        return sandbox
+class Opened(OriginsCase):
+    trusted = True
 
     def say(self, sandbox, script, host="good.example", options=()):
         return self.daemon.cli("exec", *options, sandbox, "--", "sh", "-c", BARE + script, "sh", host, timeout=240)
@@ -86,10 +51,6 @@ class Opened(EgressCase):
         self.assertTrue([one for one in self.records(sandbox) if one.get("rule") == "read" and one.get("method")],
                         "it was opened")
         return sandbox
-
-    def status_of(self, sandbox, *words):
-        done = self.run_in(sandbox, "curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", *words)
-        return int(done.stdout or 0)
 
     # ---- tools, told of nothing
 
@@ -206,8 +167,7 @@ class Opened(EgressCase):
     def test_sandboxes_trust_it_over_a_restart_of_the_daemon(self):
         sandbox = self.made(READ)
         before = self.run_in(sandbox, "cat", ROOTS).stdout
-        self.daemon.kill()
-        self.start_daemon(on_shutdown="leave")
+        self.restart_daemon()
         self.assertEqual(self.status_of(sandbox, "https://good.example/hello"), 200)
         other = self.made(READ)
         self.assertEqual(self.run_in(other, "cat", ROOTS).stdout, before)

@@ -177,13 +177,7 @@ class EveryPort(PortCase):
         self.ok("pause", sandbox)
         self.ok("resume", sandbox)
         self.assertEqual(self.echoes(sandbox, *places), ["yes"] * 2)
-        for kill in (True, False):
-            if kill:
-                self.daemon.kill()
-            else:
-                self.daemon.process.terminate()
-                self.assertEqual(self.daemon.process.wait(timeout=60), 0)
-            self.start_daemon(on_shutdown="leave")
+        for _ in self.each_restart():
             self.assertEqual(self.echoes(sandbox, *places), ["yes"] * 2)
             self.assertTrue(self.reaches(sandbox), "a command listens at its port everywhere")
             self.assertEqual(self.fetch(sandbox, "http://127.0.0.1/"), "mine")
@@ -202,17 +196,13 @@ class EveryPort(PortCase):
         space = os.stat(f"/proc/{self.daemon.init_of(sandbox)}/ns/net").st_ino
         of_it = bpf_objects.of_namespace(space)
         self.assertEqual(len(of_it), 3, "a link, a program and a map")
-        self.start_again()
+        self.restart_daemon()
         again = bpf_objects.of_namespace(space)
         self.assertEqual(len(again), 3, "those of the daemon before have gone")
         self.assertFalse(of_it & again)
         self.ok("rm", "--force", sandbox)
         daemon.wait_until(lambda: not bpf_objects.are_left(of_it | again), "all of it is gone")
         self.assertEqual(list(pathlib.Path("/sys/fs/bpf").glob("*glovebox*")), [])
-
-    def start_again(self):
-        self.daemon.kill()
-        self.start_daemon(on_shutdown="leave")
 
     def test_what_gives_ports_has_no_privilege_but_for_that(self):
         status = pathlib.Path(f"/proc/{self.process('glovebox-lookup')}/status").read_text()
@@ -228,7 +218,7 @@ class EveryPort(PortCase):
         self.assertIn("restart the daemon", self.fails(1, "create", "--egress", "full"))
         self.create()
         self.assertEqual(self.echoes(sandbox, "good.example:5432"), ["yes"], "those that are there go on")
-        self.start_again()
+        self.restart_daemon()
         self.assertEqual(self.echoes(self.create("--egress", "full"), "good.example:5432"), ["yes"])
 
     def test_the_node_tells_that_it_is_so(self):

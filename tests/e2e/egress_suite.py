@@ -317,13 +317,7 @@ class Lives(EgressCase):
         sandbox, none = self.create("--allow", "good.example:80"), self.create()
         self.told("egress", sandbox, "--allow", "other.example:80,8080")
         etag = self.inspect(sandbox)["egress_etag"]
-        for kill in (True, False):
-            if kill:
-                self.daemon.kill()
-            else:
-                self.daemon.process.terminate()
-                self.assertEqual(self.daemon.process.wait(timeout=60), 0)
-            self.start_daemon(on_shutdown="leave")
+        for _ in self.each_restart():
             self.assertTrue(self.reaches(sandbox, "other.example"))
             self.assertFalse(self.reaches(sandbox))
             self.assertFalse(self.reaches(none, "other.example"))

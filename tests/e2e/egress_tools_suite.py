@@ -10,7 +10,8 @@ import subprocess
 import unittest
 
 import egress_origins
-from egress_case import ORIGIN4, OTHER4, EgressCase
+from egress_case import ORIGIN4, OTHER4
+from egress_origins_case import OriginsCase
 
 # The authority of the test, for each tool by its own variable; and no word of a proxy.
 SETTINGS = r"""
@@ -116,18 +117,12 @@ def rust_root():
     return subprocess.run([rustc, "--print", "sysroot"], check=True, capture_output=True, text=True).stdout.strip()
 
 
-class Tools(EgressCase):
+class Tools(OriginsCase):
     @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.origins = egress_origins.Origins(cls.world)
+    def make_internet(cls):
+        super().make_internet()
         cls.origins.answers_ssh(cls.world)
         cls.numbers = itertools.count()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.origins.close()
-        super().tearDownClass()
 
     def setUp(self):
         super().setUp()

@@ -13,11 +13,11 @@ import threading
 import time
 import unittest
 
-import api_client
 import daemon
 import egress_origins
 import grpc
-from egress_case import ORIGIN4, EgressCase, egress_world
+from egress_case import ORIGIN4, egress_world
+from egress_origins_case import OriginsCase
 
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"  # of authorities that the image `host` trusts
 PROJECT = "https://good.example/git/project"
@@ -172,21 +172,21 @@ class Requests(egress_origins.Requests):
             self.origins.left.set()
 
 
-class RemoteCase(EgressCase):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.api = api_client.Api(cls.daemon.socket)
+class RemoteCase(OriginsCase):
+    requests = Requests
 
     @classmethod
-    def start_daemon(cls, **options):
-        cls.origins = egress_origins.Origins(cls.world, Requests)
+    def make_internet(cls):
+        super().make_internet()
         cls.project = cls.origins.project = Project(cls.origins.repositories / "project")
         cls.git_daemon = cls.world.internet.inside(lambda: subprocess.Popen(
             ["git", "daemon", "--export-all", "--reuseaddr", f"--base-path={cls.origins.repositories}", "--listen=0.0.0.0",
              "--log-destination=none"], env=GIT_ENVIRONMENT))
         with socket_in(cls.world.internet) as probe:
             daemon.wait_until(lambda: probe("127.0.0.1", 9418), "git daemon listens")
+
+    @classmethod
+    def start_daemon(cls, **options):
         trusted = cls.daemon.root / "ca-certificates.crt"
         trusted.write_bytes(cls.origins.authority.certificate.read_bytes())
         super().start_daemon(
@@ -194,12 +194,10 @@ class RemoteCase(EgressCase):
 
     @classmethod
     def tearDownClass(cls):
-        cls.api.close()
         cls.git_daemon.terminate()
         cls.git_daemon.wait()
-        cls.origins.close()
-        cls.project.close()
         super().tearDownClass()
+        cls.project.close()
 
     def setUp(self):
         super().setUp()

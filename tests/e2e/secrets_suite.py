@@ -4,18 +4,16 @@
 import base64
 import json
 import os
-import pathlib
 import tempfile
 import time
 import unittest
 
 import grpc
 
-import api_client
 import egress_origins
 import egress_tools_suite as tools
 import sandbox_search
-from egress_case import EgressCase
+from egress_origins_case import OriginsCase
 
 TOKEN = "ghp-s3cr3t-0f-n0b0dy-7f3a"
 BASIC = base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
@@ -72,32 +70,14 @@ def rule(host, secret=None, paths=(), methods=(), scheme=HTTPS, **form):
 BEARER = {"header": "Authorization", "prefix": "Bearer "}
 
 
-class Secrets(EgressCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory(prefix="glovebox-e2e-", dir="/tmp")
-        cls.roots = pathlib.Path(cls.folder.name) / "roots.pem"
-        cls.configuration = f'origin_roots = "{cls.roots}"\n'
-        cls.origins = cls.api = None
-        super().setUpClass()
+class Secrets(OriginsCase):
+    requests = Private
+    trusted = True
 
     @classmethod
-    def start_daemon(cls, **options):
-        if cls.origins is None:
-            cls.origins = egress_origins.Origins(cls.world, Private)
-            cls.origins.asked = []
-            cls.roots.write_text(cls.origins.authority.certificate.read_text())
-        super().start_daemon(**options)
-        if cls.api is not None:
-            cls.api.close()  # of the daemon before
-        cls.api = api_client.Api(cls.daemon.socket)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.api.close()
-        cls.origins.close()
-        super().tearDownClass()
-        cls.folder.cleanup()
+    def make_internet(cls):
+        super().make_internet()
+        cls.origins.asked = []
 
     def setUp(self):
         super().setUp()
@@ -107,9 +87,6 @@ class Secrets(EgressCase):
         self.ok("secret", "create", name, input=f"{value}\n".encode())
         self.addCleanup(self.daemon.cli, "secret", "rm", name)
 
-    def change(self, sandbox, *rules, mode=2):
-        return self.api.call("Network", "UpdateEgress", sandbox_id=sandbox, policy={"mode": mode, "rules": rules})
-
     def refused(self, reason, code, method, **fields):
         with self.assertRaises(grpc.RpcError) as caught:
             self.api.call("Network", method, **fields)
@@ -118,10 +95,6 @@ class Secrets(EgressCase):
         self.assertIn(reason.encode(), trailers)
         self.assertNotIn(TOKEN.encode(), trailers + caught.exception.details().encode())
         return caught.exception.details()
-
-    def status_of(self, sandbox, *words):
-        done = self.run_in(sandbox, "curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", *words)
-        return int(done.stdout or 0)
 
     def given(self, host="good.example"):
         return [authorization for name, _, authorization in self.origins.asked if name == host]
@@ -231,8 +204,7 @@ class Secrets(EgressCase):
         self.keep("github")
         sandbox = self.create("--credential", "secret=github,url=https://good.example/api/**,header=Authorization,prefix=Bearer ")
         url = "https://good.example/api/user"
-        self.daemon.kill()
-        self.start_daemon(on_shutdown="leave")
+        self.restart_daemon()
         self.assertEqual(self.status_of(sandbox, url), 200)
         child = self.told("fork", sandbox).split()[0]
         self.addCleanup(self.daemon.cli, "rm", "--force", child)
@@ -293,9 +265,10 @@ class Secrets(EgressCase):
             os.close(write)
         self.assertEqual(done.returncode, 2)
         self.assertIn(b"a terminal would show it", done.stderr)
-        path = pathlib.Path(self.folder.name) / "token"
-        path.write_text(TOKEN)
-        self.assertEqual(json.loads(self.ok("secret", "create", "--json", "--file", path, "github"))["name"], "github")
+        with tempfile.NamedTemporaryFile("w", prefix="glovebox-e2e-", dir="/tmp") as kept:
+            kept.write(TOKEN)
+            kept.flush()
+            self.assertEqual(json.loads(self.ok("secret", "create", "--json", "--file", kept.name, "github"))["name"], "github")
         self.assertEqual(json.loads(self.ok("secret", "rm", "--json", "github")), {"removed": ["github"]})
         self.assertEqual(json.loads(self.ok("secret", "ls", "--json")), [])
 
