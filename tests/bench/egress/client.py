@@ -1,12 +1,10 @@
-"""One measure, printed as a number: run by `python3 -c` where the way begins.
+"""One measure, printed as a number: run by `python3 -c`, behind client_measures.py, where the way begins.
 
 client WHAT HOST PORT PROXY COUNT. PROXY: the port of an HTTP proxy at 127.0.0.1, or 0. A name is looked up once.
 """
 
 import socket
-import statistics
 import sys
-import time
 
 what, host, port, proxy, count = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
 PIECE = b"x" * 16
@@ -38,42 +36,9 @@ def request(one):
         left -= len(more)
 
 
-def timed(act):
-    began = time.perf_counter()
-    act()
-    return (time.perf_counter() - began) * 1e6
+def ask(one):
+    one.sendall(b"get %12d" % count)
+    return one
 
 
-def connect():
-    """Microseconds from nothing to the answer of a request."""
-    def act():
-        nonlocal one
-        one = opened()
-        request(one)
-
-    one, times = None, []
-    for _ in range(count):
-        times.append(timed(act))
-        one.close()
-    return statistics.median(times)
-
-
-def ping():
-    """Microseconds for a request on a connection that is open."""
-    with opened() as one:
-        request(one)
-        return statistics.median(timed(lambda: request(one)) for _ in range(count))
-
-
-def receive():
-    """MiB in a second."""
-    with opened() as one:
-        room, got, began = bytearray(1 << 18), 0, time.perf_counter()
-        one.sendall(b"get %12d" % count)
-        while part := one.recv_into(room):
-            got += part
-        assert got == count, got
-        return got / (1 << 20) / (time.perf_counter() - began)
-
-
-print({"connect": connect, "ping": ping, "receive": receive}[what]())
+print(measured(what, opened, request, ask, socket.socket.recv_into, count))

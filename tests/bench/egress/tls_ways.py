@@ -2,10 +2,10 @@
 
 import costs
 from authority import Authority
-from ways import HERE, compare_ways, run_client, run_client_in
+from ways import client_text, compare_ways, run_client, run_client_in
 from world import ORIGIN4
 
-CLIENT = (HERE / "tls_client.py").read_text()
+CLIENT = client_text("tls_client.py")
 PORT = 443
 NAMES = {"closed": "closed.example", "opened": "opened.example", "secret": "secret.example"}
 MEASURES = {"connect": "new connection and a request, µs", "ping": "a request on it, µs", "receive": "download, MiB/s"}

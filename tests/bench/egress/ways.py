@@ -10,7 +10,14 @@ import daemon
 from world import ORIGIN4, OTHER4
 
 HERE = pathlib.Path(__file__).resolve().parent
-CLIENT = (HERE / "client.py").read_text()
+
+
+def client_text(name):
+    """Of a client in this folder, as one program."""
+    return "".join((HERE / part).read_text() for part in ("client_measures.py", name))
+
+
+CLIENT = client_text("client.py")
 NAME, PORT, HELD_PORT = "origin.example", 9418, 9419
 NAME_SERVER = OTHER4
 MEASURES = {"connect": "connect + 16 bytes there and back, µs", "ping": "16 bytes there and back, µs", "receive": "download, MiB/s"}
