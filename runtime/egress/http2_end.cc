@@ -77,8 +77,11 @@ struct Http2End::Calls {
   static int NotSent(nghttp2_session* /*session*/, const nghttp2_frame* frame, int /*error*/,
                      void* end) {
     if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+    // A request of which nothing was sent, as behind a GOAWAY, may be sent anew elsewhere.
+    const bool unseen = frame->headers.cat == NGHTTP2_HCAT_REQUEST;
     return Guarded([&] {
-      Of(end)->events_->OnClosed(Of(end), frame->hd.stream_id, NGHTTP2_INTERNAL_ERROR);
+      Of(end)->events_->OnClosed(Of(end), frame->hd.stream_id,
+                                 unseen ? NGHTTP2_REFUSED_STREAM : NGHTTP2_INTERNAL_ERROR);
       return 0;
     });
   }
@@ -256,7 +259,12 @@ void Http2End::OnFrame(const nghttp2_frame& frame) {
       CountReset();
       break;
     case NGHTTP2_SETTINGS:
-      if ((frame.hd.flags & NGHTTP2_FLAG_ACK) == 0) events_->OnSettings(this);
+      if ((frame.hd.flags & NGHTTP2_FLAG_ACK) == 0) {
+        events_->OnSettings(this);
+      } else {
+        settings_known_ = true;
+        TellStreams();
+      }
       CountIdleFrame();
       break;
     case NGHTTP2_GOAWAY:
@@ -289,6 +297,19 @@ void Http2End::Consume(int32_t stream, size_t bytes) {
   consumed_ += static_cast<int32_t>(bytes);
   if (consumed_ < kWindowStep) return;
   (void)nghttp2_submit_window_update(session_, NGHTTP2_FLAG_NONE, 0, std::exchange(consumed_, 0));
+}
+
+void Http2End::AllowStreams(uint32_t streams) {
+  streams_allowed_ = streams;
+  TellStreams();
+}
+
+void Http2End::TellStreams() {
+  if (!settings_known_ || streams_allowed_ == streams_told_) return;
+  settings_known_ = false;
+  streams_told_ = streams_allowed_;
+  const nghttp2_settings_entry entry{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, streams_told_};
+  (void)nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, &entry, 1);
 }
 
 void Http2End::SayGoaway() {

@@ -96,6 +96,9 @@ class Http2End {
   void Reset(int32_t stream, uint32_t code);
   // So many bytes of a body went on, or nobody wants them.
   void Consume(int32_t stream, size_t bytes);
+  // How many streams the other side may have. It is told when it has acknowledged what it was told
+  // before: libnghttp2 keeps all that is not.
+  void AllowStreams(uint32_t streams);
   // No new streams of the other side; those that are there go on.
   void SayGoaway();
   // Ends all streams, and the connection when that was sent.
@@ -119,6 +122,7 @@ class Http2End {
   }
   void CountIdleFrame();
   void CountReset();
+  void TellStreams();
 
   const Role role_;
   const Windows windows_;
@@ -133,6 +137,9 @@ class Http2End {
   Http2Fields head_;       // that is being read: they come one after another
   int32_t consumed_ = 0;   // of the connection's window, and not told
   size_t head_bytes_ = 0;  // also of fields that were dropped
+  uint32_t streams_allowed_ = kStreamsMax;
+  uint32_t streams_told_ = kStreamsMax;
+  bool settings_known_ = false;  // the other side has acknowledged them
   bool stopped_ = false;
   bool terminated_ = false;  // what comes is not looked at any more
 };

@@ -62,6 +62,7 @@ struct Http2Relay::Stream {
   bool at_origin = false;
   bool is_head = false;
   bool answered = false;  // with a head that is final
+  bool goes_on = false;   // it is being told so, by a head that is not
   bool refused = false;   // here: what comes of it is dropped
   int interim = 0;
   size_t dropped = 0;  // of the body of one that is refused
@@ -158,6 +159,7 @@ void Http2Relay::TakeRequest(int32_t id, Http2End::Head head) {
     const Http2Fields go_on = ResponseHead({kContinue, {}});
     (void)nghttp2_submit_headers(client_.session(), NGHTTP2_FLAG_NONE, id, nullptr,
                                  Pairs(go_on).data(), go_on.size(), nullptr);
+    stream->goes_on = true;
   }
 }
 
@@ -362,6 +364,7 @@ void Http2Relay::Drop(Http2End* from, Stream* stream) {
 void Http2Relay::OnHeadSent(Http2End* end, int32_t id) {
   Stream* const stream = Find(end, id);
   if (stream == nullptr) return;
+  if (end == &client_ && std::exchange(stream->goes_on, false)) return;  // it was counted nowhere
   Stream::Flow* const flow = end == &client_ ? &stream->down : &stream->up;
   size_t* const sent = flow->head_bytes != 0 ? &flow->head_bytes : &flow->trailer_bytes;
   end->heads_waiting_bytes -= std::exchange(*sent, 0);
@@ -430,12 +433,9 @@ void Http2Relay::LeaveClient() {
 
 void Http2Relay::OnSettings(Http2End* end) {
   if (end == &client_) return;
-  const uint32_t most = std::min(
-      Http2End::kStreamsMax,
-      nghttp2_session_get_remote_settings(end->session(), NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS));
-  if (std::exchange(streams_told_, most) == most) return;
-  const nghttp2_settings_entry entry{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, most};
-  (void)nghttp2_submit_settings(client_.session(), NGHTTP2_FLAG_NONE, &entry, 1);
+  client_.AllowStreams(std::min(Http2End::kStreamsMax,
+                                nghttp2_session_get_remote_settings(
+                                    end->session(), NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)));
 }
 
 void Http2Relay::OnGoaway(Http2End* end) {

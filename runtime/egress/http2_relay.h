@@ -118,9 +118,8 @@ class Http2Relay : private Http2End::Events {
   std::map<int32_t, std::unique_ptr<Stream>> streams_;  // by their numbers at the client
   std::map<int32_t, Stream*> at_origin_;                // of those that are open there
   size_t judged_bytes_ = 0;
-  uint32_t streams_told_ = Http2End::kStreamsMax;  // how many the client may have
-  bool origin_takes_ = false;                      // new streams
-  bool leaves_ = false;                            // the client, when it has no more streams
+  bool origin_takes_ = false;  // new streams
+  bool leaves_ = false;        // the client, when it has no more streams
   bool ended_well_ = false;
 };
 

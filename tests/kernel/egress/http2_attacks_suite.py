@@ -115,6 +115,26 @@ class AttackTest(OpenedCase):
         self.assertTrue(client.gone)
         self.origin.http2.flood = b""
 
+    def test_settings_of_an_origin_that_the_client_never_acknowledges_do_not_add_up(self):
+        """libnghttp2 keeps what it told until it is acknowledged."""
+        self.origin.http2.flood = b"".join(SettingsFrame(0, {3: 50 + i % 2}).serialize() for i in range(1001))
+        client = self.http2()
+        told = []
+        take = client._take_frame
+
+        def count(frame):
+            if frame[3] == SettingsFrame.type and not frame[4]:
+                told.append(frame)
+                return  # and never acknowledged
+            take(frame)
+
+        client._take_frame = count
+        self.assertEqual(client.ask("/").status, 200)
+        self.assertEqual(len(told), 1, "its own, at the begin")
+        other = self.http2()
+        other.until(lambda: other.connection.remote_settings.max_concurrent_streams == 50)
+        self.assertFalse(other.gone, "who acknowledges them is told the last one")
+
     def test_pings_that_are_never_read_are_bounded(self):
         client = self.stuck()
         self.assertEqual(client.ask("/").status, 200)

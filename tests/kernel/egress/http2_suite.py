@@ -98,8 +98,8 @@ class Http2Test(OpenedCase):
             self.assertIn(b"policy of this sandbox refuses read.example port 443", answer.text)
             event = self.proxy.wait_event(lambda e, m=method: e["event"] == REFUSED and e["method"] == m)
             self.assertEqual((event["path"], event["host"], event["denial"]), ("/secret", "read.example", REQUEST))
-        for path in ("http://read.example/", "*", "x"):
-            self.assertIn(client.ask(path, "OPTIONS").status, (0, 403), path)
+        for path in ("http://read.example/", "x", "*"):
+            self.assertEqual(client.ask(path).reset, h2.errors.ErrorCodes.PROTOCOL_ERROR, path)
         tunnel = client.open(method="CONNECT", head=[(":method", "CONNECT"), (":authority", "read.example:443")], ends=False)
         self.assertEqual(client.read(tunnel).status, 403)
         tunnel = client.open(head=client.head("/", "CONNECT", [(":protocol", "websocket")]), ends=False)
@@ -107,6 +107,15 @@ class Http2Test(OpenedCase):
         self.assertEqual(client.ask("/last").status, 200, "the connection goes on")
         self.assertEqual(self.paths(), ["/x?y=1", "/last"])
         self.assertEqual(len(self.world.echo[443].seen), 1, "one connection to the origin")
+
+    def test_a_request_for_no_path_goes_nowhere(self):
+        any_request = policy(ALLOW_LIST, [rule("any.example", HTTPS, methods=["OPTIONS"])])
+        self.assertFalse(self.sandbox.replace(self.proxy, any_request)["failed"])
+        client = self.http2("any.example")
+        answer = client.ask("*", "OPTIONS")
+        self.assertEqual((answer.status, answer.headers["x-glovebox-policy"]), (403, "REQUEST_NOT_ALLOWED"))
+        self.assertEqual(client.ask("/x", "OPTIONS").status, 200, "the control")
+        self.assertEqual(self.paths(), ["/x"])
 
     def test_head_and_its_refusal_have_no_body(self):
         client = self.http2("any.example")
