@@ -65,7 +65,7 @@ Http2Request ReadHttp2Request(Http2Fields head) {
     } else if (field.name == "expect") {
       request.waits_for_continue =
           request.waits_for_continue || absl::EqualsIgnoreCase(field.value, "100-continue");
-    } else if (!IsOfOneHop(field) && !NamesAnotherMethod(field.name)) {
+    } else if (!IsOfOneHop(field) && !NamesAnotherRequest(field.name)) {
       request.fields.push_back(std::move(field));
     }
   }
@@ -119,7 +119,7 @@ Http2Fields ResponseHead(const Http2Response& response) {
 
 Http2Fields Trailers(Http2Fields trailers) {
   const auto stays_here = [](const Http2Field& field) {
-    return IsPseudo(field) || IsOfOneHop(field) || NamesAnotherMethod(field.name);
+    return IsPseudo(field) || IsOfOneHop(field) || NamesAnotherRequest(field.name);
   };
   trailers.erase(std::remove_if(trailers.begin(), trailers.end(), stays_here), trailers.end());
   return trailers;

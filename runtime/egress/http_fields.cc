@@ -3,20 +3,24 @@
 #include <string>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/str_replace.h"
 
 namespace glovebox {
 namespace {
 
 std::string Spelled(absl::string_view field) {
-  return absl::AsciiStrToLower(absl::StrReplaceAll(field, {{"_", "-"}}));
+  std::string name = absl::AsciiStrToLower(field);
+  for (char& c : name) {
+    if (!absl::ascii_isalnum(static_cast<unsigned char>(c))) c = '-';
+  }
+  return name;
 }
 
 }  // namespace
 
-bool NamesAnotherMethod(absl::string_view field) {
+bool NamesAnotherRequest(absl::string_view field) {
   const std::string name = Spelled(field);
-  return name == "x-http-method" || name == "x-http-method-override" || name == "x-method-override";
+  return name == "x-http-method" || name == "x-http-method-override" ||
+         name == "x-method-override" || name == "x-original-url" || name == "x-rewrite-url";
 }
 
 bool IsNamedAs(absl::string_view field, absl::string_view name) {

@@ -6,9 +6,9 @@
 
 namespace glovebox {
 
-// Headers by which a request says that it is another one than its first line has. Programs read '_'
-// for '-'. In any case of letters.
-bool NamesAnotherMethod(absl::string_view field);
+// Headers by which a request says that it is another one than its first line has: another method,
+// or another path. In any case of letters; programs read '_' for '-', and some any other sign too.
+bool NamesAnotherRequest(absl::string_view field);
 
 // Likewise whether programs may take `field` for the one of that name.
 bool IsNamedAs(absl::string_view field, absl::string_view name);

@@ -82,6 +82,7 @@ bool HttpRequest::Check(absl::string_view head) {
   } else if (!LengthIsPlain(request)) {
     why_ = "its length is told twice, or is no number";
   }
+  has_body_ = !parts_->parser.is_done();
   return why_.empty();
 }
 
@@ -93,10 +94,12 @@ std::string HttpRequest::host() const {
   return std::string(parts_->parser.get()[http::field::host]);
 }
 
-bool HttpRequest::waits_for_continue() const {
-  return !parts_->parser.is_done() &&
-         absl::EqualsIgnoreCase(std::string(parts_->parser.get()[http::field::expect]),
-                                "100-continue");
+bool HttpRequest::TakeExpectation() {
+  auto& request = parts_->parser.get();
+  const bool waits = has_body_ && absl::EqualsIgnoreCase(std::string(request[http::field::expect]),
+                                                         "100-continue");
+  request.erase(http::field::expect);
+  return waits;
 }
 bool HttpRequest::is_http_1_0() const { return parts_->parser.get().version() < 11; }
 bool HttpRequest::keeps_connection() const { return parts_->parser.keep_alive(); }
@@ -119,14 +122,10 @@ void HttpRequest::RemoveHops(bool last) {
   std::vector<std::string> others;
   for (const auto& field : request) {
     const std::string name(field.name_string());
-    if (NamesAnotherMethod(name)) others.push_back(name);
+    if (NamesAnotherRequest(name)) others.push_back(name);
   }
   for (const std::string& name : others) request.erase(name);
-  if (last) {
-    request.set(http::field::connection, "close");
-  } else {
-    request.erase(http::field::expect);  // it was answered here
-  }
+  if (last) request.set(http::field::connection, "close");
 }
 
 // Also "x_api_key" goes for "x-api-key": some programs take either for it.

@@ -37,8 +37,10 @@ class HttpRequest {
 
   std::string method() const;
   std::string target() const;
-  std::string host() const;         // the Host header; empty: none
-  bool waits_for_continue() const;  // has a body, and asks first
+  std::string host() const;  // the Host header; empty: none
+  bool has_body() const { return has_body_; }
+  // Whether it has a body and asks first; the origin is not asked then.
+  bool TakeExpectation();
   bool is_http_1_0() const;
   bool keeps_connection() const;
   bool is_read() const;  // to its end
@@ -61,6 +63,7 @@ class HttpRequest {
 
   std::unique_ptr<Parts> parts_;
   std::string why_;
+  bool has_body_ = false;
 };
 
 // A whole answer of ours: status line (of 400, 403, 421 or 502), headers, a sentence. `reason` goes

@@ -290,7 +290,7 @@ EgressRequestGrant ProxiedConnection::OpenedGrant(
       *asked_.name, asked_.port, EgressScheme::kHttps, method, normal_path);
   const std::string& unseen = now.tcp.empty() ? now.tls : now.tcp;
   if (judged.credential != nullptr || judged.denial == EgressDenial::kSecretMissing) return judged;
-  if (!unseen.empty() && method != "CONNECT" && method != "TRACE") {
+  if (!unseen.empty() && !IsNeverPassedOn(method)) {
     judged = {unseen, EgressDenial::kNone, nullptr};
   }
   return judged;

@@ -97,7 +97,7 @@ awaitable<bool> ProxiedConnection::ServeRequest() {
     const bool origin = co_await OpenOrigin();
     if (!origin) co_return false;
   }
-  if (request_->waits_for_continue()) {
+  if (request_->TakeExpectation()) {
     const bool said = co_await client_stream_->Write(asio::buffer(kContinue));
     if (!said) Abort(EgressDenial::kNone);
   }
@@ -148,7 +148,7 @@ awaitable<void> ProxiedConnection::SendRequest(Turn* turn) {
   const auto count = [this](size_t bytes) { return Count(true, bytes); };
   if (credential_ != nullptr) request_->Add(*credential_);
   turn->sent = co_await request_->Forward(client_stream_, outer_.get(), target_,
-                                          /*last=*/false, count);
+                                          /*last=*/request_->has_body(), count);
   if (turn->sent) co_return;
   // Half of it is no request: the origin must not take it for one.
   boost::system::error_code none;
@@ -161,7 +161,11 @@ awaitable<void> ProxiedConnection::TakeResponse(Turn* turn) {
   if (ended_) co_return;
   if (read) {
     const auto count = [this](size_t bytes) { return Count(false, bytes); };
-    const bool keeps = request_->keeps_connection() && response.keeps_connection();
+    // An origin that does not read a body, as some do not for a method or a path where they expect
+    // none, takes it for the next request. That one nobody would have judged, and what follows,
+    // with a secret perhaps, would be its body. So nothing follows a body.
+    const bool keeps =
+        request_->keeps_connection() && response.keeps_connection() && !request_->has_body();
     // Of a request that is still on its way nobody wants the rest.
     const bool last = !keeps || !request_->is_read();
     if (credential_ != nullptr) response.Remove(*credential_);

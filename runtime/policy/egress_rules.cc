@@ -134,9 +134,8 @@ absl::Status CheckMethods(const EgressRule& rule) {
     if (!IsMethod(method)) {
       return WrongField("methods", "a method is capital letters, as in \"GET\"");
     }
-    // A tunnel through the origin, and an echo of the request with what was added to it.
-    if (method == "CONNECT" || method == "TRACE") {
-      return WrongField("methods", "CONNECT and TRACE are never passed on; leave them out");
+    if (IsNeverPassedOn(method)) {
+      return WrongField("methods", absl::StrCat(method, " is never passed on; leave it out"));
     }
   }
   return absl::OkStatus();
@@ -362,10 +361,17 @@ EgressDenial EgressRules::JudgeAddress(const IpAddress& address) const {
   return MayDial(address, allowed_ranges_) ? EgressDenial::kNone : EgressDenial::kPrivateAddress;
 }
 
+bool IsNeverPassedOn(absl::string_view method) {
+  for (const char* const one : {"CONNECT", "TRACE", "TRACK"}) {
+    if (absl::EqualsIgnoreCase(method, one)) return true;
+  }
+  return false;
+}
+
 EgressRequestGrant EgressRules::JudgeRequest(const HostName& host, uint16_t port,
                                              EgressScheme scheme, absl::string_view method,
                                              const std::optional<std::string>& normal_path) const {
-  if (method == "CONNECT" || method == "TRACE") {
+  if (IsNeverPassedOn(method)) {
     return {"", EgressDenial::kRequestNotAllowed, nullptr};
   }
   if (mode_ == EgressMode::kNone) return {"", EgressDenial::kNoEgress, nullptr};

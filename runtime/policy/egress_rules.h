@@ -35,6 +35,10 @@ struct EgressGrant {
   bool allowed() const { return denial == EgressDenial::kNone; }
 };
 
+// Whether a request of this method goes to no origin, whatever the rules: a tunnel through it, and
+// the echoes of a request with what was added to it. Origins may read methods without case.
+bool IsNeverPassedOn(absl::string_view method);
+
 // The verdict on one request.
 struct EgressRequestGrant {
   std::string rule;  // empty when refused

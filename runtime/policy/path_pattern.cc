@@ -1,5 +1,7 @@
 #include "policy/path_pattern.h"
 
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -45,11 +47,23 @@ absl::Status AppendEscape(absl::string_view escape, std::string* path) {
   return absl::OkStatus();
 }
 
+// Bytes that no UTF-8 has, by which loose decoders write '.' or '/' at greater length.
+absl::Status CheckNoOverlong(absl::string_view path) {
+  for (const char* const form : {"%C0", "%C1", "%E0%8", "%E0%9", "%F0%8"}) {
+    if (absl::StrContains(path, form)) {
+      return NoPath("has no character in more bytes than it needs");
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckSegments(absl::string_view path) {
   size_t empty = 0;
   for (const absl::string_view segment : absl::StrSplit(path.substr(1), '/')) {
     if (empty > 0) return NoPath("has no empty segment (\"//\")");
-    const absl::string_view name = segment.substr(0, segment.find(';'));
+    // Programs take what follows a ';' for parameters, also where that was escaped.
+    const absl::string_view name =
+        segment.substr(0, std::min(segment.find(';'), segment.find("%3B")));
     if (name == "." || name == "..") return NoPath("has no segment \".\" or \"..\"");
     if (segment.empty()) ++empty;  // the last one may be
   }
@@ -76,6 +90,7 @@ absl::StatusOr<std::string> NormalPath(absl::string_view target) {
     }
   }
   RETURN_IF_ERROR(CheckSegments(path));
+  RETURN_IF_ERROR(CheckNoOverlong(path));
   return path;
 }
 

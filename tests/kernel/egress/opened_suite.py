@@ -110,13 +110,15 @@ class OpenedTest(OpenedCase):
             self.assertIn(b" 403 ", self.say("read.example", get(target, method=method)), target)
         self.assertEqual(self.lines(), ["GET /x?y=1 HTTP/1.1"])
 
-    def test_headers_that_name_another_method_go_no_further(self):
-        for header in ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "x_http_method_override"):
+    def test_headers_that_name_another_method_or_path_go_no_further(self):
+        names = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "x_http_method_override",
+                 "X.HTTP.Method~Override", "X-Original-URL", "X-Rewrite-Url", "x_rewrite_url")
+        for header in names:
             self.ask_for("read.example", headers={header: "DELETE", "X-Kept": "yes"})
         for head in self.origin.heads:
             self.assertNotIn(b"DELETE", head)
             self.assertIn(b"X-Kept: yes", head)
-        self.assertEqual(len(self.origin.heads), 4)
+        self.assertEqual(len(self.origin.heads), len(names))
 
     def test_paths_are_judged_in_one_spelling(self):
         for path in ("/a/x", "/b/x/y", "/b/", "/%61/x", "/a/x?/../c"):
@@ -125,7 +127,7 @@ class OpenedTest(OpenedCase):
         self.assertIn("GET /a/x HTTP/1.1", self.lines()[3], "what was judged is what is sent")
         before = len(self.origin.heads)
         for path in ("/c", "/a/x/y", "/a", "/a/../c", "/b/../c", "/b/%2e%2e/c", "/b/%2E./c", "/b//c", "//b/x", "/b/..;/c",
-                     "/a%2fx", "/b/%2f../c", "/b\\x", "/b/x%00", "/b/%zz", "/A/x", "/a/./x"):
+                     "/a%2fx", "/b/%2f../c", "/b\\x", "/b/x%00", "/b/%zz", "/A/x", "/a/./x", "/b/..%3b/c", "/b/%2e%2e%3Bx/c", "/b/%c0%ae%c0%ae/c", "/b/%e0%80%ae/c"):
             self.assertIn(b" 403 ", self.say("paths.example", get(path, "paths.example")), path)
         self.assertEqual(len(self.origin.heads), before)
 
@@ -166,10 +168,27 @@ class OpenedTest(OpenedCase):
         got = self.say("read.example", get("/1") + get("/2", method="DELETE") + get("/3"))
         self.assertEqual((got.count(b" 200 "), got.count(b" 403 ")), (1, 1))
         self.assertEqual(self.lines(), ["GET /1 HTTP/1.1"])
-        got = self.say("any.example", get("/1", "any.example", "POST", "Content-Length: 4\r\n") + b"body"
-                       + get("/2", "closed.example"))
+        got = self.say("any.example", get("/1", "any.example") + get("/2", "closed.example"))
         self.assertEqual((got.count(b" 200 "), got.count(b" 421 ")), (1, 1))
-        self.assertEqual(self.lines()[1:], ["POST /1 HTTP/1.1"])
+        self.assertEqual(self.lines()[1:], ["GET /1 HTTP/1.1"])
+
+    def test_nothing_follows_a_body(self):
+        """Some origins take a body for the next request: of a method or at a path where they expect none."""
+        inner = get("/secret", "any.example", "DELETE")
+        chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(inner), inner)
+        for method in ("GET", "POST"):
+            for more, body in ((f"Content-Length: {len(inner)}\r\n", inner), ("Transfer-Encoding: chunked\r\n", chunked)):
+                self.origin.heads.clear()
+                got = self.say("any.example", get("/1", "any.example", method, more) + body + get("/2", "any.example"))
+                self.assertEqual(got.count(b"HTTP/1.1 "), 1, got)
+                self.assertIn(b" 200 ", got)
+                self.assertIn(b"Connection: close", got)
+                self.assertEqual(self.lines(), [f"{method} /1 HTTP/1.1"])
+                self.assertIn(b"Connection: close", self.origin.heads[0], "nor does the origin look for another request")
+                self.assertEqual(self.origin.bodies[-1], inner)
+        got = self.say("any.example", get("/1", "any.example", more="Content-Length: 0\r\n")
+                       + get("/2", "any.example", more="Connection: close\r\n"))
+        self.assertEqual(got.count(b" 200 "), 2, "none is followed by what comes next")
 
     def test_what_two_servers_could_read_differently_is_refused(self):
         inner = get("/secret", "any.example", "DELETE")
@@ -199,14 +218,16 @@ class OpenedTest(OpenedCase):
         self.assertEqual(answer.text, b"PUT /up HTTP/1.1|any.example|%d\n" % len(data))
         self.assertEqual(self.origin.bodies[-1], data)
         pieces = [data[:70000], b"x", data[70000:300000]]
-        answer, connection = self.ask_for("any.example", "/chunked", "PUT", iter(pieces), connection=connection)
+        answer, connection = self.ask_for("any.example", "/chunked", "PUT", iter(pieces))
         self.assertEqual(self.origin.bodies[-1], b"".join(pieces))
         self.assertEqual(answer.text, b"PUT /chunked HTTP/1.1|any.example|%d\nend" % len(self.origin.bodies[-1]))
+        before = len(self.world.echo[443].seen)
+        connection = None
         for path in ("/interim", "/chunked", "/big"):
             answer, connection = self.ask_for("any.example", path, connection=connection)
             self.assertEqual(answer.status, 200)
         self.assertEqual(answer.text, b"x" * (5 << 20))
-        self.assertEqual(len(self.world.echo[443].seen), 1)
+        self.assertEqual(len(self.world.echo[443].seen), before + 1, "of one connection")
         answer, connection = self.ask_for("read.example", "/chunked", "HEAD")
         self.assertEqual(answer.text, b"")
         answer, connection = self.ask_for("read.example", "/big", "HEAD", connection=connection)
@@ -262,11 +283,11 @@ class OpenedTest(OpenedCase):
         self.assertEqual(self.sandbox.replace(self.proxy, changed)["cut"], 1)
         with self.assertRaises((ConnectionError, http.client.HTTPException, ssl.SSLError)):
             self.ask_for("read.example", "/2", connection=cut)
-        answer, kept = self.ask_for("any.example", "/2", "PUT", b"x", connection=kept)
+        answer, kept = self.ask_for("any.example", "/2", "PUT", connection=kept)
         self.assertEqual(answer.status, 200)
         answer, _ = self.ask_for("any.example", "/3", connection=kept)
         self.assertEqual(answer.status, 403)
-        _, kept = self.ask_for("any.example", "/4", "PUT", b"x")
+        _, kept = self.ask_for("any.example", "/4", "PUT")
         closed = policy(ALLOW_LIST, [rule("any.example", TLS, name="closed")])
         self.assertEqual(self.sandbox.replace(self.proxy, closed)["cut"], 0)
         self.assertEqual(self.ask_for("any.example", "/5", "DELETE", connection=kept)[0].status, 200)

@@ -39,9 +39,9 @@ class SecretsTest(OpenedCase):
 
     def test_requests_of_its_rule_get_it_and_no_others(self):
         _, connection = self.ask_for("any.example", "/mine/x")
-        for method, path in (("GET", "/x"), ("POST", "/mine/y?z"), ("GET", "/minex")):
+        for method, path in (("GET", "/x"), ("GET", "/minex"), ("POST", "/mine/y?z")):
             self.ask_for("any.example", path, method, b"body" if method == "POST" else None, connection=connection)
-        self.assertEqual(self.sent(), [[f"Bearer {TOKEN}"], [], [f"Bearer {TOKEN}"], []])
+        self.assertEqual(self.sent(), [[f"Bearer {TOKEN}"], [], [], [f"Bearer {TOKEN}"]])
         self.assertEqual([body for body in self.origin.bodies if body], [b"body"])
         for path in ("/mine/../x", "/mine/%2e%2e/x", "/./mine/x", "//mine/x"):
             self.say("any.example", f"GET {path} HTTP/1.1\r\nHost: any.example\r\nConnection: close\r\n\r\n".encode())
@@ -91,6 +91,34 @@ class SecretsTest(OpenedCase):
         self.assertEqual(answer.status, 502)
         self.refused(NOT_TRUSTED, "wrong.example")
         self.assertEqual(self.origin.heads, [])
+
+    def test_never_in_the_body_of_a_request_that_was_made_of_another_ones(self):
+        """An origin that reads no body of GET takes it for a request, and the next head for that one's body."""
+        stored = []
+
+        def answer(client, _note):
+            with self.origin.first.wrap_socket(client, server_side=True) as secure:
+                stream = secure.makefile("rwb")
+                while line := stream.readline():
+                    length, ends = 0, False
+                    while (field := stream.readline().lower()) not in (b"\r\n", b""):
+                        length = int(field.split(b":")[1]) if field.startswith(b"content-length:") else length
+                        ends = ends or field == b"connection: close\r\n"
+                    if not line.startswith(b"GET"):
+                        stored.append(stream.read(length))
+                    self.origin._say(stream, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n")
+                    if ends:
+                        return
+
+        service = self.world.echo[443]
+        self.addCleanup(setattr, service, "answer", service.answer)
+        service.answer = answer
+        inner = b"POST /store HTTP/1.1\r\nHost: any.example\r\nContent-Length: 84\r\n\r\n"
+        mine = b"GET /mine/x HTTP/1.1\r\nHost: any.example\r\n\r\n"
+        self.say("any.example", b"GET /x HTTP/1.1\r\nHost: any.example\r\nContent-Length: %d\r\n\r\n%s%s" % (len(inner), inner, mine))
+        self.assertEqual(stored, [])
+        self.say("any.example", b"POST /mine/x HTTP/1.1\r\nHost: any.example\r\nContent-Length: 4\r\n\r\nbody")
+        self.assertEqual(stored, [b"body"], "the control: what is asked for comes there")
 
     def test_never_for_another_host_of_the_same_connection(self):
         for head in ("GET /mine/x HTTP/1.1\r\nHost: closed.example\r\n\r\n",

@@ -60,7 +60,7 @@ TEST(Http2Requests, OfAnotherSchemeOrWithOtherPseudoFieldsAreNone) {
   EXPECT_EQ(tunnel.path, "");
 }
 
-TEST(Http2Requests, LeaveBehindWhatIsOfOneHopOrNamesAnotherMethod) {
+TEST(Http2Requests, LeaveBehindWhatIsOfOneHopOrNamesAnotherRequest) {
   const Http2Request request = ReadHttp2Request(Plain({{"connection", "close"},
                                                        {"keep-alive", "1"},
                                                        {"proxy-connection", "x"},
@@ -74,6 +74,9 @@ TEST(Http2Requests, LeaveBehindWhatIsOfOneHopOrNamesAnotherMethod) {
                                                        {"x-http-method", "PUT"},
                                                        {"x_http_method_override", "PUT"},
                                                        {"x-method-override", "PUT"},
+                                                       {"x.http.method~override", "PUT"},
+                                                       {"x-original-url", "/"},
+                                                       {"x_rewrite_url", "/"},
                                                        {"trailer", "grpc-status"}}));
   EXPECT_THAT(request.fields, ElementsAre(Of("te", "trailers"), Of("trailer", "grpc-status")));
   EXPECT_TRUE(request.waits_for_continue);

@@ -127,7 +127,8 @@ TEST(EgressJudgements, RequestsAreJudgedByMethodAndPath) {
   fetch.name = "fetch";
   fetch.methods = {"POST"};
   fetch.paths = {"**/git-upload-pack"};
-  const EgressRules rules = Compiled(AllowList({read, fetch}));
+  const EgressRules rules =
+      Compiled(AllowList({read, fetch, Rule("any.example", EgressScheme::kHttp)}));
   const auto judge = [&](const char* method, const char* path) {
     return rules.JudgeRequest(Host("git.example"), 80, EgressScheme::kHttp, method, path);
   };
@@ -140,7 +141,13 @@ TEST(EgressJudgements, RequestsAreJudgedByMethodAndPath) {
   EXPECT_EQ(rules.JudgeRequest(Host("git.example"), 80, EgressScheme::kHttp, "POST", {}).denial,
             EgressDenial::kRequestNotAllowed);
   EXPECT_EQ(judge("get", "/x").denial, EgressDenial::kRequestNotAllowed);
-  EXPECT_EQ(judge("TRACE", "/x").denial, EgressDenial::kRequestNotAllowed);
+  const auto judge_any = [&](const char* method) {
+    return rules.JudgeRequest(Host("any.example"), 80, EgressScheme::kHttp, method, "/").denial;
+  };
+  EXPECT_EQ(judge_any("PROPFIND"), EgressDenial::kNone);
+  for (const char* const never : {"TRACE", "trace", "TRACK", "Connect"}) {
+    EXPECT_EQ(judge_any(never), EgressDenial::kRequestNotAllowed) << never;
+  }
   EXPECT_EQ(rules.JudgeRequest(Host("git.example"), 81, EgressScheme::kHttp, "GET", "/").denial,
             EgressDenial::kNoRule);
   EXPECT_EQ(rules.JudgeRequest(Host("git.example"), 80, EgressScheme::kHttps, "GET", "/").denial,
@@ -255,6 +262,7 @@ TEST(EgressFaults, TheRuleAndTheFieldAreNamed) {
       {"rules[1].scheme", [](EgressRule* r) { r->scheme = EgressScheme{9}; }},
       {"rules[1].methods", [](EgressRule* r) { r->methods = {"get"}; }},
       {"rules[1].methods", [](EgressRule* r) { r->methods = {"TRACE"}; }},
+      {"rules[1].methods", [](EgressRule* r) { r->methods = {"TRACK"}; }},
       {"rules[1].methods", [](EgressRule* r) { r->methods.assign(17, "GET"); }},
       {"rules[1].paths", [](EgressRule* r) { r->paths = {"x"}; }},
       {"rules[1].paths", [](EgressRule* r) { r->paths.assign(65, "/x"); }},
@@ -274,6 +282,8 @@ TEST(EgressFaults, TheRuleAndTheFieldAreNamed) {
        [](EgressRule* r) { *r = WithSecret("b.example"), r->credential->header = "a\r\nb"; }},
       {"rules[1].credential.prefix",
        [](EgressRule* r) { *r = WithSecret("b.example"), r->credential->prefix = "a\r\nb"; }},
+      {"rules[1].credential.prefix",
+       [](EgressRule* r) { *r = WithSecret("b.example"), r->credential->prefix = " Bearer "; }},
       {"rules[1].credential.basic_user",
        [](EgressRule* r) {
          *r = WithSecret("b.example"), r->credential = EgressCredential{"s", "", "a:b", ""};
