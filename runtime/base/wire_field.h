@@ -38,6 +38,8 @@ class WireReader {
 // Writes messages. Not thread-safe.
 class WireWriter {
  public:
+  // So many bytes more are written without a copy of what is there.
+  void Reserve(size_t bytes) { message_.reserve(message_.size() + bytes); }
   void Number(uint32_t field, uint64_t value);
   void Bytes(uint32_t field, absl::string_view bytes);
   std::string Take() { return std::move(message_); }

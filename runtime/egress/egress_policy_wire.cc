@@ -49,8 +49,15 @@ std::string EncodeRule(const EgressRule& rule) {
   return writer.Take();
 }
 
+// What a writer outgrows is left behind as it is.
+size_t RoomFor(const std::string& name, const SecretValue& value) {
+  constexpr size_t kTagsAndLengths = 16;
+  return name.size() + value.bytes().size() + kTagsAndLengths;
+}
+
 std::string EncodeSecret(const std::string& name, const SecretValue& value) {
   WireWriter writer;
+  writer.Reserve(RoomFor(name, value));
   writer.Bytes(1, name);
   writer.Bytes(2, value.bytes());
   return writer.Take();
@@ -143,6 +150,7 @@ bool DecodeSecret(absl::string_view bytes, EgressSecrets* secrets) {
     if (field.number > 2 || !TakeText(field, field.number == 1 ? &name : &value)) return false;
   }
   secrets->insert_or_assign(std::move(name), SecretValue(std::move(value)));
+  Wipe(&value);  // a short string's bytes stay where they were moved from
   return !reader.malformed();
 }
 
@@ -177,6 +185,9 @@ std::string EncodeEgressPolicy(const EgressPolicy& policy, const EgressSecrets& 
   for (const std::string& preset : policy.presets) writer.Bytes(kPresets, preset);
   writer.Bytes(kLimits, EncodeLimits(policy.limits));
   for (const std::string& range : policy.private_ranges_allowed) writer.Bytes(kRanges, range);
+  size_t room = 0;
+  for (const auto& [name, value] : secrets) room += 2 * RoomFor(name, value);
+  writer.Reserve(room);
   for (const auto& [name, value] : secrets) {
     std::string secret = EncodeSecret(name, value);
     writer.Bytes(kSecrets, secret);

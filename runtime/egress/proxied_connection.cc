@@ -109,7 +109,7 @@ bool ProxiedConnection::JudgeAgain() {
   if (now.allowed() && way_ == Way::kOpened) {
     const bool none = !any_way && now.tls.empty() && now.intercept.empty();
     if (none) denial = EgressDenial::kNoRule;
-    if (in_request_ && !none) denial = OpenedGrant(now, method_, normal_path_).denial;
+    if (in_request_ && !none) denial = JudgeUnderWay(now, method_, normal_path_, credential_.get());
   }
   if (now.allowed() && !any_way && way_ == Way::kHttp) {
     denial =
@@ -119,8 +119,7 @@ bool ProxiedConnection::JudgeAgain() {
   if (denial == EgressDenial::kNone && dialled_.has_value()) denial = rules.JudgeAddress(*dialled_);
   if (denial == EgressDenial::kNone) {
     if (way_ == Way::kUnknown) grant_ = now;
-    const bool looks = now.opens || (!any_way && now.tls.empty());
-    return looks && http2_ != nullptr && http2_->JudgeAgain() != 0;
+    return http2_ != nullptr && http2_->JudgeAgain() != 0;
   }
   if (!opened_) Tell(EgressEventKind::kRefused, denial);
   Abort(denial);

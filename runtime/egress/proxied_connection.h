@@ -77,6 +77,9 @@ class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection>
   bool JudgeOpened();
   EgressRequestGrant OpenedGrant(const EgressGrant& now, const std::string& method,
                                  const std::optional<std::string>& normal_path) const;
+  EgressDenial JudgeUnderWay(const EgressGrant& now, const std::string& method,
+                             const std::optional<std::string>& normal_path,
+                             const CredentialHeader* credential) const;
   awaitable<bool> Dial();
   awaitable<std::vector<IpAddress>> Resolve();
   awaitable<bool> Connect(const IpAddress& address);

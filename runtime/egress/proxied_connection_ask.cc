@@ -296,6 +296,17 @@ EgressRequestGrant ProxiedConnection::OpenedGrant(
   return judged;
 }
 
+// A request that got a secret which the rules do not give it now must not go on with it.
+EgressDenial ProxiedConnection::JudgeUnderWay(const EgressGrant& now, const std::string& method,
+                                              const std::optional<std::string>& normal_path,
+                                              const CredentialHeader* credential) const {
+  const EgressRequestGrant judged = OpenedGrant(now, method, normal_path);
+  if (judged.denial != EgressDenial::kNone) return judged.denial;
+  return CredentialHeader::Fits(credential, judged.credential.get())
+             ? EgressDenial::kNone
+             : EgressDenial::kRequestNotAllowed;
+}
+
 // By the rules of now, which may be others than those that it was opened by.
 bool ProxiedConnection::JudgeOpened() {
   EgressRequestGrant judged =

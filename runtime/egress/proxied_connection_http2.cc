@@ -93,11 +93,12 @@ std::optional<Http2Refusal> ProxiedConnection::Streams::Judge(Http2Request* requ
 std::optional<Http2Refusal> ProxiedConnection::Streams::JudgeAgain(const Http2Judged& judged) {
   ProxiedConnection& of = *connection_;
   const EgressGrant ways = of.sandbox_->rules->Judge(*of.asked_.name, of.asked_.port);
-  const EgressRequestGrant now = of.OpenedGrant(ways, judged.method, judged.normal_path);
-  if (now.denial == EgressDenial::kNone) return std::nullopt;
+  const EgressDenial denial =
+      of.JudgeUnderWay(ways, judged.method, judged.normal_path, judged.credential.get());
+  if (denial == EgressDenial::kNone) return std::nullopt;
   of.method_ = judged.method;
   of.path_ = judged.normal_path.value_or("");
-  return Refuse(now.denial);
+  return Refuse(denial);
 }
 
 // It may hold what two connections of HTTP/1.1 hold, and counts for as many.

@@ -21,7 +21,7 @@ constexpr size_t kUserBytesMax = 256;
 constexpr char kShownInstead[] = "[secret]";
 
 // Of HTTP itself, and of the way here: whoever sets them says where a message goes, or ends.
-constexpr std::array<absl::string_view, 17> kNotForSecrets = {"connection",
+constexpr std::array<absl::string_view, 19> kNotForSecrets = {"connection",
                                                               "content-encoding",
                                                               "content-length",
                                                               "expect",
@@ -37,7 +37,9 @@ constexpr std::array<absl::string_view, 17> kNotForSecrets = {"connection",
                                                               "via",
                                                               "x-http-method",
                                                               "x-http-method-override",
-                                                              "x-method-override"};
+                                                              "x-method-override",
+                                                              "x-original-url",
+                                                              "x-rewrite-url"};
 
 bool IsControl(char c) {
   const auto byte = static_cast<unsigned char>(c);
@@ -64,10 +66,12 @@ absl::Status CheckHeader(const EgressCredential& credential) {
     return WrongField("credential.header",
                       absl::StrCat(credential.header, " is not for secrets; Authorization is"));
   }
-  if (credential.prefix.size() > kPrefixBytesMax || HasControl(credential.prefix)) {
+  if (credential.prefix.size() > kPrefixBytesMax || HasControl(credential.prefix) ||
+      absl::StartsWith(credential.prefix, " ")) {
     return WrongField("credential.prefix",
                       absl::StrCat("is at most ", kPrefixBytesMax,
-                                   " bytes without control characters, as in \"Bearer \""));
+                                   " bytes without control characters and no space before them, "
+                                   "as in \"Bearer \""));
   }
   return absl::OkStatus();
 }
@@ -103,13 +107,19 @@ absl::Status CheckSecretBytes(absl::string_view bytes) {
     return absl::InvalidArgumentError(absl::StrCat("has ", kSecretBytesMin, " to ", kSecretBytesMax,
                                                    " bytes; these are ", bytes.size()));
   }
-  if (!HasControl(bytes)) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      "has a control character, perhaps a line end, which no header can have");
+  if (HasControl(bytes)) {
+    return absl::InvalidArgumentError(
+        "has a control character, perhaps a line end, which no header can have");
+  }
+  if (bytes.front() == ' ' || bytes.back() == ' ') {
+    return absl::InvalidArgumentError("begins or ends with a space, which no header's value does");
+  }
+  return absl::OkStatus();
 }
 
 CredentialHeader::CredentialHeader(const EgressCredential& credential, const SecretValue& secret) {
-  told_ = {std::string(secret.bytes())};
+  told_.reserve(2);  // moved strings may leave their bytes behind
+  told_.emplace_back(secret.bytes());
   if (!credential.header.empty()) {
     name_ = credential.header;
     value_ = absl::StrCat(credential.prefix, secret.bytes());
@@ -120,7 +130,9 @@ CredentialHeader::CredentialHeader(const EgressCredential& credential, const Sec
   Wipe(&pair);
   name_ = "Authorization";
   value_ = absl::StrCat("Basic ", encoded);
-  told_.insert(told_.begin(), std::move(encoded));
+  told_.emplace_back(encoded);
+  Wipe(&encoded);
+  std::swap(told_.front(), told_.back());  // the longest first
 }
 
 CredentialHeader::~CredentialHeader() {

@@ -16,7 +16,8 @@ namespace glovebox {
 // and a header that decides nothing about the message itself.
 absl::Status CheckCredentialForm(const EgressCredential& credential);
 
-// INVALID_ARGUMENT for bytes that cannot be in a header field: 8 to 8,192, no control character.
+// INVALID_ARGUMENT for bytes that cannot be in a header field: 8 to 8,192, no control character,
+// and no space before or behind, which receivers of a header take away.
 absl::Status CheckSecretBytes(absl::string_view bytes);
 
 // The one header field that a request gets. Immutable; any thread.
@@ -26,6 +27,13 @@ class CredentialHeader {
   ~CredentialHeader();
   CredentialHeader(const CredentialHeader&) = delete;
   CredentialHeader& operator=(const CredentialHeader&) = delete;
+
+  // Whether a request that got `before` is what it would be with `now`; null: it gets none. What
+  // it did not get is not missed.
+  static bool Fits(const CredentialHeader* before, const CredentialHeader* now) {
+    return before == nullptr ||
+           (now != nullptr && before->name_ == now->name_ && before->value_ == now->value_);
+  }
 
   const std::string& name() const { return name_; }
   const std::string& value() const { return value_; }

@@ -26,7 +26,7 @@ inline void Wipe(std::string* secret) {
 class SecretValue {
  public:
   SecretValue() = default;
-  explicit SecretValue(std::string bytes) : held_(std::make_shared<const Held>(std::move(bytes))) {}
+  explicit SecretValue(std::string bytes) : held_(std::make_shared<const Held>(&bytes)) {}
 
   absl::string_view bytes() const { return held_ == nullptr ? absl::string_view() : held_->bytes; }
 
@@ -43,7 +43,8 @@ class SecretValue {
 
  private:
   struct Held {
-    explicit Held(std::string of) : bytes(std::move(of)) {}
+    // A short string's bytes stay where they were moved from.
+    explicit Held(std::string* of) : bytes(std::move(*of)) { Wipe(of); }
     ~Held() { Wipe(&bytes); }
     Held(const Held&) = delete;
     Held& operator=(const Held&) = delete;

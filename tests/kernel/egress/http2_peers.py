@@ -296,6 +296,8 @@ class Origin:
         connection.send_headers(number, headers)
         stream.out += told
         stream.out_ends = True
+        if stream.path.endswith("/trailer-echo"):
+            stream.out_trailers = [("x-end", stream.headers.get("authorization", "")), ("x-sum", "7")]
         if stream.path == "/trailers":
             stream.out_trailers = [("grpc-status", "5"), ("grpc-message", "not there")]
 

@@ -3,7 +3,9 @@
 
 import base64
 import os
+import socket
 import sys
+import threading
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -45,7 +47,7 @@ class SecretsTest(OpenedCase):
         self.assertEqual([body for body in self.origin.bodies if body], [b"body"])
         for path in ("/mine/../x", "/mine/%2e%2e/x", "/./mine/x", "//mine/x"):
             self.say("any.example", f"GET {path} HTTP/1.1\r\nHost: any.example\r\nConnection: close\r\n\r\n".encode())
-        self.assertEqual([one for one in self.sent()[4:] if one], [], "a path that is read in two ways is no path of it")
+        self.assertEqual(self.sent()[4:], [[]] * 4, "a path that is read in two ways is no path of it")
 
     def test_basic_authentication(self):
         self.ask_for("git.example", "/r/info/refs", headers={"Authorization": "Basic bWU6bWluZQ=="})
@@ -172,6 +174,30 @@ class SecretsTest(OpenedCase):
         self.assertEqual(client.ask("/y").status, 200, "the connection goes on")
         self.assertNotIn("/mine/y", [head[":path"] for head in self.origin.http2.heads])
 
+    def test_trailers_have_none(self):
+        client = self.http2("any.example")
+        stream = client.open("/mine/x", "POST", ends=False)
+        client.connection.send_headers(stream, [("authorization", "mine"), ("x-sum", "7")], end_stream=True)
+        client.flush()
+        self.assertEqual(client.read(stream).status, 200)
+        self.assertEqual(self.origin.http2.ended[-1][2], {"x-sum": "7"}, "the client's own, in its place")
+        answer = client.ask("/mine/trailer-echo")
+        self.assertEqual(answer.trailers, {"x-end": "Bearer [secret]", "x-sum": "7"})
+
+    def test_a_stream_whose_rule_gives_no_secret_any_more_is_cut(self):
+        client = self.http2("any.example")
+        without = client.open("/x", "GET", ends=False)
+        for rules in ([rule("any.example", HTTPS)], [rule("any.example", TLS)]):
+            self.replace(RULES)
+            held = client.open("/mine/x", "POST", ends=False)
+            while "/mine/x" not in [head[":path"] for head in self.origin.http2.heads]:
+                client.ask("/ticks")
+            self.assertEqual(self.replace(rules, {}), 1)
+            self.assertEqual(client.read(held).headers["x-glovebox-policy"], "REQUEST_NOT_ALLOWED")
+            self.origin.http2.heads.clear()
+        client.send(without, b"body", ends=True)
+        self.assertEqual(client.read(without).status, 200, "what had none goes on")
+
     def test_a_connection_of_http_2_that_another_rule_would_leave_closed_is_opened(self):
         client = self.http2("closed.example")
         self.assertEqual(client.ask("/key").status, 200)
@@ -204,6 +230,31 @@ class SecretsTest(OpenedCase):
         event = self.proxy.wait_event(lambda e: e["event"] == CLOSED and e["denial"] == SECRET_MISSING)
         self.assertEqual(event["host"], "any.example")
         self.assertEqual(self.origin.bodies, [])
+
+    def test_a_request_that_waits_for_its_origin_does_not_keep_what_its_rule_gave(self):
+        reached, goes_on = threading.Event(), threading.Event()
+        service = self.world.echo[443]
+        answer = service.answer
+
+        def late(client, note):
+            client.recv(1, socket.MSG_PEEK)  # a hello: the request was judged
+            reached.set()
+            goes_on.wait(20)
+            return answer(client, note)
+
+        self.addCleanup(setattr, service, "answer", answer)
+        service.answer = late
+        with self.secure("any.example") as client:
+            client.sendall(b"GET /mine/x HTTP/1.1\r\nHost: any.example\r\nConnection: close\r\n\r\n")
+            self.assertTrue(reached.wait(20))
+            self.assertEqual(self.replace([rule("any.example", HTTPS, methods=["GET"])], {}), 1)
+            goes_on.set()
+            with self.assertRaises(OSError):
+                if client.recv(1) == b"":
+                    raise ConnectionResetError
+        service.answer = answer
+        self.ask_for("any.example", "/mine/x")
+        self.assertEqual(self.sent(), [[]], "the one that was asked by the new rules")
 
     def test_another_value_is_used_from_the_next_request_on(self):
         _, connection = self.ask_for("any.example", "/mine/x")

@@ -39,6 +39,19 @@ TEST(CredentialHeader, IsFoundInWhatAnOriginSaysBack) {
             "Basic [secret] is [secret]");
 }
 
+TEST(CredentialHeader, WhatARequestGotMustBeWhatItWouldGet) {
+  const CredentialHeader bearer({"token", "Authorization", "", "Bearer "}, SecretValue(kSecret));
+  const CredentialHeader same({"other", "Authorization", "", "Bearer "}, SecretValue(kSecret));
+  const CredentialHeader elsewhere({"token", "X-Api-Key", "", "Bearer "}, SecretValue(kSecret));
+  const CredentialHeader another({"token", "Authorization", "", "Bearer "}, SecretValue("another"));
+  EXPECT_TRUE(CredentialHeader::Fits(&bearer, &same));
+  EXPECT_FALSE(CredentialHeader::Fits(&bearer, &elsewhere));
+  EXPECT_FALSE(CredentialHeader::Fits(&bearer, &another));
+  EXPECT_FALSE(CredentialHeader::Fits(&bearer, nullptr));
+  EXPECT_TRUE(CredentialHeader::Fits(nullptr, &bearer)) << "it got nothing that it must not have";
+  EXPECT_TRUE(CredentialHeader::Fits(nullptr, nullptr));
+}
+
 TEST(CredentialHeader, OnlyWhatFitsIntoAHeaderFieldIsASecret) {
   EXPECT_TRUE(CheckSecretBytes("12345678").ok());
   EXPECT_TRUE(CheckSecretBytes("p\xc3\xa4sswort").ok());
@@ -49,7 +62,7 @@ TEST(CredentialHeader, OnlyWhatFitsIntoAHeaderFieldIsASecret) {
         std::string("1234\0"
                     "5678",
                     9),
-        std::string("1234567\x7f")}) {
+        std::string("1234567\x7f"), std::string(" 12345678"), std::string("12345678 ")}) {
     const absl::Status status = CheckSecretBytes(wrong);
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
     EXPECT_EQ(status.message().find("1234"), std::string::npos) << "its bytes are not told";
