@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
+#include "daemon/java_key_store.h"
 #include "daemon/name_servers.h"
 #include "daemon/state_directory.h"
 #include "linux/file_io.h"
@@ -22,12 +23,13 @@ namespace glovebox {
 namespace {
 
 constexpr uint32_t kNobody = 65534;
-constexpr uint16_t kNamesPort = 53;
+constexpr uint16_t kNameServersPort = 53;
 // Generous to slow hosts; a client gives up earlier.
 constexpr uint32_t kOpeningMs = 30'000;
 constexpr uint32_t kConnectMs = 20'000;
 constexpr uint32_t kIdleMs = 3'600'000;  // a long poll says nothing for long
 constexpr char kRootsFile[] = "roots.pem";
+constexpr char kJavaRootsFile[] = "roots.jks";
 constexpr size_t kResolvConfBytesMax = 64 * 1024;
 // Of Debian and Alpine, of Fedora, of SUSE.
 constexpr const char* kRootsPaths[] = {"/etc/ssl/certs/ca-certificates.crt",
@@ -45,6 +47,12 @@ absl::StatusOr<std::vector<IpAddress>> NameServers(const Config& config) {
       ReadFileAt(AT_FDCWD, "/etc/resolv.conf", kResolvConfBytesMax);
   if (!text.ok() && !absl::IsNotFound(text.status())) return text.status();
   return ParseNameServers(text.ok() ? *text : "");
+}
+
+absl::Status WriteShown(int directory, const char* name, absl::string_view bytes) {
+  ASSIGN_OR_RETURN(const UniqueFd file, OpenAt(directory, name, O_WRONLY | O_CREAT | O_EXCL, 0444));
+  if (::fchmod(file.get(), 0444) != 0) return ErrnoError(errno, "fchmod of the roots");
+  return WriteAll(file.get(), bytes);
 }
 
 }  // namespace
@@ -66,7 +74,7 @@ absl::StatusOr<EgressSetup> MakeEgressSetup(const Config& config, uint64_t files
     EgressEndpoint& endpoint = setup.name_server[setup.name_servers++];
     std::copy(server.bytes.begin(), server.bytes.end(), endpoint.address);
     endpoint.is_v6 = server.is_v6 ? 1 : 0;
-    endpoint.port = kNamesPort;
+    endpoint.port = kNameServersPort;
   }
   return setup;
 }
@@ -88,7 +96,7 @@ absl::StatusOr<std::string> ReadOriginRoots(const Config& config) {
   return std::string();
 }
 
-absl::StatusOr<std::string> ShowSandboxRoots(const std::string& directory, absl::string_view roots,
+absl::StatusOr<EgressRoots> ShowSandboxRoots(const std::string& directory, absl::string_view roots,
                                              absl::string_view authority_pem) {
   RETURN_IF_ERROR(MakeDirectories(directory, 0700));
   RETURN_IF_ERROR(DetachMount(directory));
@@ -96,15 +104,15 @@ absl::StatusOr<std::string> ShowSandboxRoots(const std::string& directory, absl:
       const UniqueFd mount,
       MakeMount(
           "tmpfs", "roots",
-          {{"mode", "0755"}, {"nr_inodes", "4"}, {"size", absl::StrCat(2 * kEgressRootsBytesMax)}},
+          {{"mode", "0755"}, {"nr_inodes", "4"}, {"size", absl::StrCat(3 * kEgressRootsBytesMax)}},
           MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
-  ASSIGN_OR_RETURN(const UniqueFd file,
-                   OpenAt(mount.get(), kRootsFile, O_WRONLY | O_CREAT | O_EXCL, 0444));
-  if (::fchmod(file.get(), 0444) != 0) return ErrnoError(errno, "fchmod of the roots");
   const bool ends_line = roots.empty() || roots.back() == '\n';
-  RETURN_IF_ERROR(WriteAll(file.get(), absl::StrCat(roots, ends_line ? "" : "\n", authority_pem)));
+  const std::string all = absl::StrCat(roots, ends_line ? "" : "\n", authority_pem);
+  RETURN_IF_ERROR(WriteShown(mount.get(), kRootsFile, all));
+  RETURN_IF_ERROR(WriteShown(mount.get(), kJavaRootsFile, JavaKeyStore(all)));
   RETURN_IF_ERROR(AttachMount(mount.get(), directory));
-  return absl::StrCat(directory, "/", kRootsFile);
+  return EgressRoots{absl::StrCat(directory, "/", kRootsFile),
+                     absl::StrCat(directory, "/", kJavaRootsFile)};
 }
 
 }  // namespace glovebox

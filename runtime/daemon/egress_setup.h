@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "daemon/config.h"
 #include "egress/egress_wire.h"
+#include "sandbox/sandbox_way_out.h"
 
 namespace glovebox {
 
@@ -23,9 +24,9 @@ absl::StatusOr<EgressSetup> MakeEgressSetup(const Config& config, uint64_t files
 absl::StatusOr<std::string> ReadOriginRoots(const Config& config);
 
 // What sandboxes with a way out are shown as their roots: those of the host, and the authority. The
-// path of the file, in a tmpfs at `directory`: a mount tells who looks at it the path within its
+// paths of the files, in a tmpfs at `directory`: a mount tells who looks at it the path within its
 // file system, and a sandbox is to see nothing of the host's. Sandboxes that are there keep theirs.
-absl::StatusOr<std::string> ShowSandboxRoots(const std::string& directory, absl::string_view roots,
+absl::StatusOr<EgressRoots> ShowSandboxRoots(const std::string& directory, absl::string_view roots,
                                              absl::string_view authority_pem);
 
 }  // namespace glovebox

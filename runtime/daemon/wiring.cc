@@ -188,8 +188,8 @@ absl::Status Daemon::StartEgress(const Config& config) {
   way_out_ = EgressEnforcement(setup);
   ASSIGN_OR_RETURN(const EgressAuthority authority, LoadEgressAuthority(state_.path()));
   ASSIGN_OR_RETURN(const std::string roots, ReadOriginRoots(config));
-  ASSIGN_OR_RETURN(sandbox_roots_path_, ShowSandboxRoots(state_.Below("egress-roots"), roots,
-                                                         authority.certificate_pem));
+  ASSIGN_OR_RETURN(sandbox_roots_, ShowSandboxRoots(state_.Below("egress-roots"), roots,
+                                                    authority.certificate_pem));
   ASSIGN_OR_RETURN(EgressParts parts, MakeEgressParts(setup, authority, roots));
   std::vector<std::string> problems;
   ASSIGN_OR_RETURN(secrets_, SecretBook::Open(state_.Below("secrets"), &clock_, &problems));
@@ -260,7 +260,7 @@ absl::Status Daemon::StartSandboxes(const Config& config) {
   deps.egress = egress_.get();
   deps.secrets = secrets_.get();
   deps.egress_ports = egress_ports_;
-  deps.egress_roots_path = sandbox_roots_path_;
+  deps.egress_roots = sandbox_roots_;
   deps.connections = connections_.get();
   ManagerLimits limits;
   for (const SeccompPrograms& programs : filters_) limits.seccomp_tiers.push_back(&programs);

@@ -95,7 +95,7 @@ class Daemon {
   RealClock clock_;
   StateDirectory state_;
   std::string run_directory_;
-  std::string sandbox_roots_path_;
+  EgressRoots sandbox_roots_;
   OnShutdown on_shutdown_ = OnShutdown::kLeave;
   bool nothing_left_ = false;  // every sandbox was ended
   std::string boot_id_;

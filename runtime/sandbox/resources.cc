@@ -44,13 +44,20 @@ absl::StatusOr<LaunchBind> BindHost(const HostBind& bind) {
 // place of the host's own, which they have; an image's are its own business, and stay.
 absl::Status AddRoots(const SandboxDeps& deps, const SandboxBlueprint& blueprint, PlanInput* plan,
                       LaunchRequest* request) {
-  if (!blueprint.way_out || deps.egress_roots_path.empty()) return absl::OkStatus();
-  std::vector<std::string> targets = {kEgressRootsFile};
-  if (!blueprint.image.binds.empty()) targets.emplace_back(kSystemRootsFile);
-  for (const std::string& target : targets) {
-    ASSIGN_OR_RETURN(LaunchBind launch, BindHost({deps.egress_roots_path, target}));
+  const EgressRoots& roots = deps.egress_roots;
+  if (!blueprint.way_out || roots.pem.empty()) return absl::OkStatus();
+  std::vector<HostBind> binds = {{roots.pem, kEgressRootsFile}, {roots.java, kEgressJavaRootsFile}};
+  if (!blueprint.image.binds.empty()) {
+    binds.push_back({roots.pem, kSystemRootsFile});
+    // A host without Java has none.
+    if (::access(kSystemJavaRootsFile, F_OK) == 0) {
+      binds.push_back({roots.java, kSystemJavaRootsFile});
+    }
+  }
+  for (const HostBind& bind : binds) {
+    ASSIGN_OR_RETURN(LaunchBind launch, BindHost(bind));
     request->binds.push_back(std::move(launch));
-    plan->binds.push_back({target, /*directory=*/false, /*own_view=*/false});
+    plan->binds.push_back({bind.target, /*directory=*/false, /*own_view=*/false});
   }
   return absl::OkStatus();
 }

@@ -37,6 +37,7 @@
 #include "sandbox/sandbox_changes.h"
 #include "sandbox/sandbox_sockets.h"
 #include "sandbox/sandbox_spec.h"
+#include "sandbox/sandbox_way_out.h"
 #include "sandbox/state_db.h"
 #include "snapshot/disk.h"
 #include "snapshot/disk_copy.h"
@@ -76,7 +77,7 @@ struct SandboxDeps {
   EgressGateway* egress = nullptr;       // null: no sandbox has a way out
   SecretBook* secrets = nullptr;         // null: there are none
   PortGiver* egress_ports = nullptr;     // null: of the ports alone that a policy names
-  std::string egress_roots_path;         // what sandboxes with one are to trust, PEM; "": nothing
+  EgressRoots egress_roots;              // what sandboxes with one are to trust; of "": nothing
   ConnectionLog* connections = nullptr;  // null: nobody asks what connections there were
 };
 

@@ -45,7 +45,7 @@ void Sandbox::OpenWayOutAgain() {
 
 ExecSpec Sandbox::WithRoots(const ExecSpec& spec) const {
   const bool opened = resources_->way_out != nullptr && resources_->way_out->opens_tls();
-  if (!opened || spec.replace_environment || deps_.egress_roots_path.empty()) return spec;
+  if (!opened || spec.replace_environment || deps_.egress_roots.pem.empty()) return spec;
   ExecSpec given = spec;
   given.environment = EgressRootsVariables();
   given.environment.insert(given.environment.end(), spec.environment.begin(),

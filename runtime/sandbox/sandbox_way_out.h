@@ -25,10 +25,18 @@ inline constexpr uint16_t kNamesPort = 53;  // at every address, TCP and UDP
 inline constexpr uint16_t kHttpProxyPort = 3128;
 inline constexpr uint16_t kSocksPort = 1080;
 
-// The host's roots and the authority of opened TLS, in every sandbox with a way out.
+// The host's roots and the authority of opened TLS, as files of the host: in PEM, and as Java reads
+// them.
+struct EgressRoots {
+  std::string pem;
+  std::string java;
+};
+// Where they are in every sandbox with a way out.
 inline constexpr char kEgressRootsFile[] = "/etc/ssl/certs/glovebox.pem";
+inline constexpr char kEgressJavaRootsFile[] = "/etc/ssl/certs/glovebox.jks";
 // Where the system's are, and those take their place when the system is the host's.
 inline constexpr char kSystemRootsFile[] = "/etc/ssl/certs/ca-certificates.crt";
+inline constexpr char kSystemJavaRootsFile[] = "/etc/ssl/certs/java/cacerts";
 
 // By which programs find roots that are not their own, each with kEgressRootsFile: for commands
 // that begin while the policy has a rule for which TLS is opened.

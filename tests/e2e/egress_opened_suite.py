@@ -20,10 +20,8 @@ export HOME
 cd $HOME
 """
 ROOTS = "/etc/ssl/certs/glovebox.pem"
-KEYTOOL = "keytool -importcert -noprompt -alias ca -file /tmp/ca.pem"
-JAVA = tools.JAVA.replace(KEYTOOL, f"""
-awk '/BEGIN/ {{ text = "" }} {{ text = text $0 "\\n" }} END {{ printf "%s", text }}' {ROOTS} >ours.pem
-keytool -importcert -noprompt -alias ca -file ours.pem""")
+JAVA_ROOTS = "/etc/ssl/certs/glovebox.jks"
+JAVA = f"{tools.JAVA_PROGRAM}\njava -XX:TieredStopAtLevel=1 $OPTIONS Get.java $HOST"
 MODES = {"tls": 3, "https": 4}
 HELLO = tools.HELLO
 
@@ -96,9 +94,19 @@ class Opened(OriginsCase):
         done = self.say(sandbox, tools.CARGO)
         self.assertEqual(done.stdout, b"pub const ANSWER: u32 = 42;\n", done.stderr)
 
-    def test_java_with_its_own_store(self):
-        """Java reads a store of its own alone: the certificate is put into one, as the documentation says."""
+    def test_java(self):
         self.works(JAVA, sandbox_options=["--memory", "2GiB"])
+
+    def test_java_of_an_image_with_a_store_of_its_own(self):
+        """It is told of ours, as the documentation says."""
+        sandbox = self.made(READ, options=["--memory", "2GiB"])
+        listed = self.told("exec", sandbox, "--", "keytool", "-list", "-keystore", JAVA_ROOTS, "-storepass", "changeit")
+        self.assertIn("Your keystore contains 2 entries", listed, "the internet's authority and ours, whole as its digest says")
+        for store, said in ((JAVA_ROOTS, HELLO), ("NONE", "")):
+            options = f"-Djavax.net.ssl.trustStore={store} -Djavax.net.debug=trustmanager"
+            done = self.say(sandbox, JAVA, options=["--env", f"OPTIONS={options}"])
+            self.assertEqual(done.stdout.decode(), said, done.stderr)
+            self.assertIn(f"trustStore is: {store}".encode() if said else b"trustAnchors", done.stderr, "not the one of the system")
 
     def test_apt(self):
         script = tools.APT.replace("SCHEME", "https").replace(" -o Acquire::https::CAInfo=/tmp/ca.pem", "")

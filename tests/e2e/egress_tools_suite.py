@@ -84,8 +84,7 @@ node -e 'fetch("https://" + process.argv[1] + "/hello").then(got => got.text()).
 NODE_HTTPS = r"""
 node -e 'require("https").get("https://" + process.argv[1] + "/hello", got => got.pipe(process.stdout))' $HOST
 """
-JAVA = """
-keytool -importcert -noprompt -alias ca -file /tmp/ca.pem -keystore trusted -storepass changeit 2>keytool.log
+JAVA_PROGRAM = """
 cat >Get.java <<'END'
 import java.net.URI;
 import java.net.http.*;
@@ -96,6 +95,10 @@ public class Get {
   }
 }
 END
+"""
+JAVA = f"""
+keytool -importcert -noprompt -alias ca -file /tmp/ca.pem -keystore trusted -storepass changeit 2>keytool.log
+{JAVA_PROGRAM}
 java -XX:TieredStopAtLevel=1 -Djavax.net.ssl.trustStore=trusted -Djavax.net.ssl.trustStorePassword=changeit Get.java $HOST
 """
 SSH = """
