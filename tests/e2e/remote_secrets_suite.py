@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""Private repositories that are fetched with a secret: whose they are then, and where the secret never comes."""
+
+import unittest
+
+import grpc
+import remote_suite as remote
+
+URL = "https://good.example/safe/git/project"
+
+
+class RemoteSecrets(remote.RemoteCase):
+    def keep(self, name, value=remote.TOKEN):
+        self.ok("secret", "create", name, input=value.encode())
+        self.addCleanup(self.daemon.cli, "secret", "rm", name)
+
+    def test_a_private_repository_with_a_secret(self):
+        self.keep("token")
+        self.refused("REPOSITORY_NOT_FOUND", grpc.StatusCode.NOT_FOUND, URL)
+        brought = list(self.begin(URL, secret_name="token"))[-1].snapshot
+        self.assertEqual((brought.commit, brought.source), (self.project.commits[-1], URL))
+        again = list(self.begin(URL, history=remote.SHALLOW, secret_name="token", user="me"))[-1].snapshot
+        self.assertEqual(again.commit, brought.commit)
+        digest = self.told("snapshot", "import", URL, "--secret", "token", "--user", "x-access-token").strip()
+        self.assertEqual(digest, brought.digest)
+        self.keep("stranger", "t0ken-of-a-stranger")
+        said = self.refused("REPOSITORY_NOT_FOUND", grpc.StatusCode.NOT_FOUND, URL, secret_name="stranger")
+        self.assertIn("does not take the secret stranger as the password of x-access-token", said)
+        having = [path.parent.name for path in self.daemon.root.rglob("*")
+                  if path.is_file() and path.stat().st_size < 1 << 20
+                  and any(one in path.read_bytes() for one in (remote.TOKEN.encode(), remote.SAFE[0][6:].encode()))]
+        self.assertEqual(having, [], "secrets are kept in Base64, and as nothing else")
+        sandbox = self.create("--snapshot", digest)
+        seen = self.run_in(sandbox, "sh", "-c", "cat .git/config; grep -r t0ken . ; git log --format=%s | head -1").stdout.decode()
+        self.assertNotIn("t0ken", seen)
+        self.assertNotIn("good.example", seen)
+
+    def test_what_a_secret_brought_is_its_owners(self):
+        self.keep("token")
+        commit = self.project.commits[-1]
+        list(self.begin(URL, commit, secret_name="token"))
+        asked = self.origins.git_bytes
+        again = list(self.begin(URL, commit, secret_name="token"))[-1].snapshot
+        self.assertEqual((again.commit, self.origins.git_bytes), (commit, asked), "it is in the store")
+        self.refused("REPOSITORY_NOT_FOUND", grpc.StatusCode.NOT_FOUND, URL, commit)
+        self.ok("secret", "rm", "token")
+        self.refused("SECRET_NOT_FOUND", grpc.StatusCode.NOT_FOUND, URL, commit, secret_name="token")
+
+    def test_a_secret_goes_to_no_other_host(self):
+        self.keep("token")
+        for place in ("away", "down"):
+            self.refused("REMOTE_REDIRECTED" if place == "away" else "REMOTE_UNREACHABLE", grpc.StatusCode.FAILED_PRECONDITION,
+                         f"https://good.example/{place}/project", secret_name="token")
+        self.assertEqual(set(self.origins.hosts), {"good.example"})
+        near = list(self.begin("https://good.example/near/project", secret_name="token"))[-1].snapshot
+        self.assertEqual(near.commit, self.project.commits[-1])
+
+
+if __name__ == "__main__":
+    unittest.main()
