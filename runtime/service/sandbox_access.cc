@@ -189,7 +189,11 @@ absl::StatusOr<SnapshotInfo> SandboxAccess::ImportRemote(const Caller& caller,
                                                          const ImportProgressCallback& progress,
                                                          const std::function<bool()>& gone) const {
   RETURN_IF_ERROR(CheckImportQuota(caller));
-  return NoteImporter(caller, manager_->ImportRemote(source, caller.principal, progress, gone));
+  auto imported = manager_->ImportRemote(source, caller.principal, progress, gone);
+  if (source.secret_name.empty()) return NoteImporter(caller, std::move(imported));
+  // An administrator's, too: who filled the store for everybody would have needed no secret.
+  if (imported.ok()) RETURN_IF_ERROR(owners_->Add(imported->digest, caller.principal));
+  return imported;
 }
 
 absl::StatusOr<SnapshotInfo> SandboxAccess::ImportTree(

@@ -40,8 +40,8 @@ class EgressCase(daemon.AskingCase):
         """What the world has beyond its names, before the daemon is configured."""
 
     @classmethod
-    def start_daemon(cls, **options):
-        cls.daemon.start("--config", cls.config, **options)
+    def start_daemon(cls, *options, **more):
+        cls.daemon.start("--config", cls.config, *options, **more)
         if cls.api is not None:
             cls.api.close()  # of the daemon before
         cls.api = api_client.Api(cls.daemon.socket)

@@ -1,15 +1,23 @@
 #!/usr/bin/env python3
 """Private repositories that are fetched with a secret: whose they are then, and where the secret never comes."""
 
+import grp
+import os
 import unittest
 
 import grpc
 import remote_suite as remote
+from clients import OTHER, OWNER, UserApi
 
 URL = "https://good.example/safe/git/project"
 
 
 class RemoteSecrets(remote.RemoteCase):
+    @classmethod
+    def start_daemon(cls, *options, **more):
+        super().start_daemon("--socket-group", grp.getgrgid(os.getgid()).gr_name, *options, **more)
+        cls.daemon.root.chmod(0o711)
+
     def keep(self, name, value=remote.TOKEN):
         self.ok("secret", "create", name, input=value.encode())
         self.addCleanup(self.daemon.cli, "secret", "rm", name)
@@ -45,6 +53,39 @@ class RemoteSecrets(remote.RemoteCase):
         self.refused("REPOSITORY_NOT_FOUND", grpc.StatusCode.NOT_FOUND, URL, commit)
         self.ok("secret", "rm", "token")
         self.refused("SECRET_NOT_FOUND", grpc.StatusCode.NOT_FOUND, URL, commit, secret_name="token")
+
+    def test_what_a_secret_brought_is_no_other_clients(self):
+        owner, other = self.client(OWNER), self.client(OTHER)
+        for importer, stranger in ((self.api, other), (owner, other)):
+            with self.subTest(admin=importer is self.api):
+                self.forget_snapshots()
+                importer.call("Network", "CreateSecret", name="token", value=remote.TOKEN.encode())
+                self.addCleanup(importer.call, "Network", "DeleteSecret", name="token", allow_missing=True)
+                source = {"url": URL, "secret_name": "token"}
+                brought = list(importer.stream("Snapshot", "ImportSnapshot", remote_repository=source))[-1].snapshot
+                self.assertEqual(importer.call("Snapshot", "GetSnapshot", digest=brought.digest).snapshot.source, URL)
+                sandbox = importer.call("Sandbox", "CreateSandbox", snapshot=brought.digest).sandbox.id
+                importer.call("Sandbox", "DeleteSandbox", sandbox_id=sandbox)
+                self.assertEqual(list(stranger.call("Snapshot", "ListSnapshots").snapshots), [])
+                cache = {"snapshot": brought.digest, "target_path": b"/cache"}
+                for service, method, fields in (("Snapshot", "GetSnapshot", {"digest": brought.digest}),
+                                                ("Snapshot", "DeleteSnapshot", {"digest": brought.digest}),
+                                                ("Sandbox", "CreateSandbox", {"snapshot": brought.digest}),
+                                                ("Sandbox", "CreateSandbox", {"caches": [cache]})):
+                    with self.subTest(method), self.assertRaises(grpc.RpcError) as caught:
+                        stranger.call(service, method, **fields)
+                    self.assertEqual(caught.exception.code(), grpc.StatusCode.NOT_FOUND, caught.exception)
+        with self.assertRaises(grpc.RpcError) as caught:
+            list(other.stream("Snapshot", "ImportSnapshot", remote_repository={"url": URL}))
+        self.assertEqual(caught.exception.code(), grpc.StatusCode.NOT_FOUND, caught.exception)
+        # Without a secret it is as ever: an administrator fills the store for all.
+        shared = list(self.begin(remote.PROJECT))[-1].snapshot
+        self.assertIn(shared.digest, [one.digest for one in other.call("Snapshot", "ListSnapshots").snapshots])
+
+    def client(self, uid):
+        client = UserApi(self.daemon.socket, uid, os.getgid())
+        self.addCleanup(client.close)
+        return client
 
     def test_a_secret_goes_to_no_other_host(self):
         self.keep("token")

@@ -186,11 +186,12 @@ class RemoteCase(OriginsCase):
             daemon.wait_until(lambda: probe("127.0.0.1", 9418), "git daemon listens")
 
     @classmethod
-    def start_daemon(cls, **options):
+    def start_daemon(cls, *options, **more):
         trusted = cls.daemon.root / "ca-certificates.crt"
         trusted.write_bytes(cls.origins.authority.certificate.read_bytes())
         super().start_daemon(
-            wrapper=["unshare", "--mount", "sh", "-c", f'mount --bind {trusted} {BUNDLE} && exec "$@"', "sh"], **options)
+            *options,
+            wrapper=["unshare", "--mount", "sh", "-c", f'mount --bind {trusted} {BUNDLE} && exec "$@"', "sh"], **more)
 
     @classmethod
     def tearDownClass(cls):
