@@ -113,7 +113,7 @@ absl::Status SandboxManager::CheckOptions(const CreateOptions& options) const {
         {"INVALID_FIELD", {}});
   }
   RETURN_IF_ERROR(CheckCacheMounts(options.caches));
-  RETURN_IF_ERROR(CheckEgress(options.egress, options.owner));
+  RETURN_IF_ERROR(CheckEgress(options.egress));
   return Validate(options.limits);
 }
 
@@ -222,6 +222,8 @@ SandboxInfo SandboxManager::Describe(const Entry& entry) {
 
 absl::StatusOr<SandboxManager::Entry> SandboxManager::Assemble(const std::string& id,
                                                                const CreateOptions& options) {
+  // Not before it is known that this is no retry: what is made goes on when a secret is gone.
+  RETURN_IF_ERROR(CheckSecrets(options.egress, options.owner));
   Entry entry{options, deps_.clock->Now(), nullptr, {}, ""};
   SandboxBlueprint blueprint;
   blueprint.id = id;

@@ -296,7 +296,9 @@ class SandboxManager {
   absl::Status Record(const Entry& entry) const;
   absl::Status RecordOrEnd(const Entry& entry) const;
   absl::Status CheckOptions(const CreateOptions& options) const;
-  absl::Status CheckEgress(const EgressPolicy& policy, const std::string& owner) const;
+  absl::Status CheckEgress(const EgressPolicy& policy) const;
+  // Of a policy that is asked for: one in force goes on without those that are gone.
+  absl::Status CheckSecrets(const EgressPolicy& policy, const std::string& owner) const;
   void OpenLog(const std::string& id, const CreateOptions& options) const;
   // Null, the deps' own, when no tiers were configured.
   absl::StatusOr<const SeccompPrograms*> FiltersOf(std::optional<SeccompTier> asked) const;

@@ -31,8 +31,7 @@ absl::Status EtagMismatch(const std::string& now) {
 
 }  // namespace
 
-absl::Status SandboxManager::CheckEgress(const EgressPolicy& policy,
-                                         const std::string& owner) const {
+absl::Status SandboxManager::CheckEgress(const EgressPolicy& policy) const {
   RETURN_IF_ERROR(EgressRules::Compile(policy).status());
   const std::vector<IpRange>& may = limits_.egress_private_ranges;
   for (size_t i = 0; i < policy.private_ranges_allowed.size(); ++i) {
@@ -47,6 +46,11 @@ absl::Status SandboxManager::CheckEgress(const EgressPolicy& policy,
         {"PRIVATE_RANGE_NOT_ALLOWED",
          {{"field", absl::StrCat("private_ranges_allowed[", i, "]")}, {"range", range.Text()}}});
   }
+  return absl::OkStatus();
+}
+
+absl::Status SandboxManager::CheckSecrets(const EgressPolicy& policy,
+                                          const std::string& owner) const {
   return deps_.secrets == nullptr ? absl::OkStatus() : deps_.secrets->CheckThere(owner, policy);
 }
 
@@ -60,7 +64,8 @@ absl::StatusOr<EgressUpdate> SandboxManager::UpdateEgress(absl::string_view id,
                                                           const std::optional<std::string>& etag,
                                                           const Viewer& viewer) {
   ASSIGN_OR_RETURN(const Entry before, CopyEntry(id, viewer));
-  RETURN_IF_ERROR(CheckEgress(policy, before.options.owner));
+  RETURN_IF_ERROR(CheckEgress(policy));
+  RETURN_IF_ERROR(CheckSecrets(policy, before.options.owner));
   if (!before.egress_turn->Take(kTurnTimeout)) return TakesLong();
   const absl::Cleanup given = [&] { before.egress_turn->Give(); };
   ASSIGN_OR_RETURN(const Entry entry, CopyEntry(id, viewer));

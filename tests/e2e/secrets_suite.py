@@ -200,6 +200,34 @@ class Secrets(OriginsCase):
         self.assertEqual(self.status_of(sandbox, url), 401)
         self.assertEqual(self.given(), [f"Bearer {TOKEN}", "Bearer an0ther-token"])
 
+    def test_one_that_is_deleted_hinders_no_retry_and_no_fork(self):
+        self.keep("github")
+        policy = {"mode": 2, "rules": [rule("good.example", "github", ["/api/**"], **BEARER), rule("other.example")]}
+        made = self.asked("CreateSandbox", request_id="secrets-1", egress=policy).sandbox
+        child = self.asked("ForkSandbox", sandbox_id=made.id, count=1, request_id="secrets-2").results[0].sandbox
+        self.ok("secret", "rm", "github")
+        self.assertEqual(self.asked("CreateSandbox", request_id="secrets-1", egress=policy).sandbox.id, made.id)
+        again = self.asked("ForkSandbox", sandbox_id=made.id, count=1, request_id="secrets-2").results[0].sandbox
+        self.assertEqual(again.id, child.id)
+        fresh = self.asked("ForkSandbox", sandbox_id=made.id, count=1).results[0].sandbox
+        for sandbox in (made, child, fresh):
+            self.assertEqual(self.status_of(sandbox.id, "https://good.example/api/user"), 403, "what needs it is refused")
+            self.assertEqual(self.status_of(sandbox.id, "https://other.example/hello"), 200)
+        # Another request is refused, nothing of it is left, and its id is free for when the secret is there.
+        with self.assertRaises(grpc.RpcError) as caught:
+            self.asked("CreateSandbox", request_id="secrets-3", egress=policy)
+        self.assertEqual(caught.exception.code(), grpc.StatusCode.NOT_FOUND, caught.exception)
+        self.assertEqual(set(self.told("ls", "-q").split()), {made.id, child.id, fresh.id})
+        self.ok("secret", "create", "github", input=TOKEN.encode())
+        self.asked("CreateSandbox", request_id="secrets-3", egress=policy)
+
+    def asked(self, method, **fields):
+        answer = self.api.call("Sandbox", method, **fields)
+        made = [answer.sandbox] if method == "CreateSandbox" else [result.sandbox for result in answer.results]
+        for one in made:
+            self.addCleanup(self.daemon.cli, "rm", "--force", one.id)
+        return answer
+
     def test_it_outlives_the_daemon_and_its_proxy(self):
         self.keep("github")
         sandbox = self.create("--credential", "secret=github,url=https://good.example/api/**,header=Authorization,prefix=Bearer ")
