@@ -10,7 +10,9 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/escape.h"
@@ -134,7 +136,11 @@ absl::Status SecretBook::CheckRoom(const std::string& owner) const {
                        {"HOST_FULL", {{"limit", absl::StrCat(kSecretsMax)}}});
 }
 
-// Made beside its place and renamed when it is whole.
+absl::Status SecretBook::Flush() const {
+  return ::fsync(directory_.get()) == 0 ? absl::OkStatus() : ErrnoError(errno, "fsync of secrets");
+}
+
+// Made beside its place and renamed when it is whole. What fails leaves no file.
 absl::Status SecretBook::Write(const Key& key, const Entry& entry) const {
   std::string encoded = absl::Base64Escape(entry.value.bytes());
   // Base64 has nothing that JSON would write otherwise.
@@ -145,6 +151,7 @@ absl::Status SecretBook::Write(const Key& key, const Entry& entry) const {
   Wipe(&encoded);
   const auto file =
       OpenAt(directory_.get(), kFresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
+  absl::Cleanup unlink_begun = [&] { (void)::unlinkat(directory_.get(), kFresh, 0); };
   const absl::Status written = file.ok() ? WriteAll(file->get(), text) : file.status();
   Wipe(&text);
   RETURN_IF_ERROR(written);
@@ -153,7 +160,10 @@ absl::Status SecretBook::Write(const Key& key, const Entry& entry) const {
   if (::renameat(directory_.get(), kFresh, directory_.get(), name.c_str()) != 0) {
     return ErrnoError(errno, "rename of a secret");
   }
-  return ::fsync(directory_.get()) == 0 ? absl::OkStatus() : ErrnoError(errno, "fsync of secrets");
+  std::move(unlink_begun).Cancel();
+  absl::Status flushed = Flush();
+  if (!flushed.ok()) (void)::unlinkat(directory_.get(), name.c_str(), 0);  // nobody was told of it
+  return flushed;
 }
 
 absl::StatusOr<SecretInfo> SecretBook::Create(const std::string& owner, const std::string& asked,
@@ -189,21 +199,20 @@ absl::StatusOr<SecretInfo> SecretBook::Create(const std::string& owner, const st
   return SecretInfo{name, owner, made.created};
 }
 
+// Also of what this book does not know: a call before may have failed between disk and book, and a
+// damaged file is nobody's secret.
 absl::Status SecretBook::Delete(const std::string& owner, const std::string& name) {
   absl::MutexLock change(&changes_mutex_);
+  const bool unlinked = ::unlinkat(directory_.get(), FileNameOf(name, owner).c_str(), 0) == 0;
+  if (!unlinked && errno != ENOENT) return ErrnoError(errno, "unlink of a secret");
+  bool known = false;
   {
     absl::MutexLock lock(&mutex_);
-    if (!entries_.contains({name, owner})) return NotFound(name);
+    known = entries_.erase({name, owner}) > 0;
   }
-  if (::unlinkat(directory_.get(), FileNameOf(name, owner).c_str(), 0) != 0 && errno != ENOENT) {
-    return ErrnoError(errno, "unlink of a secret");
-  }
-  {
-    absl::MutexLock lock(&mutex_);
-    entries_.erase({name, owner});
-  }
-  if (changed_) changed_(owner, name);
-  return ::fsync(directory_.get()) == 0 ? absl::OkStatus() : ErrnoError(errno, "fsync of secrets");
+  if (known && changed_) changed_(owner, name);
+  RETURN_IF_ERROR(Flush());
+  return known || unlinked ? absl::OkStatus() : NotFound(name);
 }
 
 std::vector<SecretInfo> SecretBook::List(const Viewer& viewer) const {

@@ -51,10 +51,13 @@ class SecretBook {
 
   // A secret that is there with the same value is returned as it is. INVALID_ARGUMENT with reason
   // INVALID_FIELD; ALREADY_EXISTS with reason SECRET_EXISTS; RESOURCE_EXHAUSTED with reason
-  // CLIENT_QUOTA or HOST_FULL; errors of the file system, and then there is none.
+  // CLIENT_QUOTA or HOST_FULL; errors of the file system, and then there is none. If it was the
+  // flush that failed, and the host crashes next, the next book may have it: retry, or delete it.
   absl::StatusOr<SecretInfo> Create(const std::string& owner, const std::string& name,
                                     std::string value) ABSL_LOCKS_EXCLUDED(mutex_);
-  // NOT_FOUND with reason SECRET_NOT_FOUND; errors of the file system, and then it is there.
+  // NOT_FOUND with reason SECRET_NOT_FOUND; errors of the file system: of unlink, and then it is
+  // there; of the flush, and then it is gone, but the next book may have it if the host crashes:
+  // retry, and NOT_FOUND says that it is gone for good.
   absl::Status Delete(const std::string& owner, const std::string& name)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Those that `viewer` sees, by name, then owner.
@@ -83,6 +86,7 @@ class SecretBook {
   absl::Status Load(std::vector<std::string>* problems) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status CheckRoom(const std::string& owner) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Write(const Key& key, const Entry& entry) const;
+  absl::Status Flush() const;  // the names of files
 
   const UniqueFd directory_;
   const Clock* const clock_;

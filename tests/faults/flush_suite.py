@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Every flush that an import waits for fails once (EIO): the import fails, nothing of it is seen, and the next one succeeds."""
+"""Every flush that an import waits for fails once (EIO): the import fails, nothing of it is seen, and the next one succeeds. The same
+of secrets, which are made and deleted."""
 
 import json
 import os
@@ -55,6 +56,33 @@ class Flush(daemon.FreshDaemonCase):
         (root / "etc").mkdir()
         self.each_flush(lambda: self.ok("image", "import", "one", root), lambda: self.ok("image", "rm", "one"))
         self.assertEqual(os.listdir(self.daemon.state / "store" / "images"), [])
+
+    def secrets(self):
+        """On disk, and as the daemon knows them."""
+        return len(os.listdir(self.daemon.state / "secrets")), len(json.loads(self.ok("secret", "ls", "--json")))
+
+    def failing(self, number, *words, **options):
+        with Tracer(self.daemon.process.pid, "-o", "/dev/null", "-e", "trace=fsync", "-e", f"inject=fsync:error=EIO:when={number}"):
+            done = self.daemon.cli(*words, **options)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(b"Input/output error", done.stderr)
+
+    def test_of_a_secret(self):
+        create, delete = ("secret", "create", "token"), ("secret", "rm", "token")
+        value = b"value-of-nobody"
+        self.assertEqual(self.flushes(lambda: self.ok(*create, input=value)), 2, "its file, and the directory that names it")
+        self.assertEqual(self.flushes(lambda: self.ok(*delete)), 1)
+        for number in (1, 2):
+            self.failing(number, *create, input=value)
+            self.assertEqual(self.secrets(), (0, 0))
+            self.restart()
+            self.assertEqual(self.secrets(), (0, 0), "nor does a next daemon have it")
+            self.ok(*create, input=value)
+            self.assertEqual(self.secrets(), (1, 1))
+            self.failing(1, *delete)
+            self.assertEqual(self.secrets(), (0, 0))
+            self.failing(1, *delete)  # a retry says that it is gone when it is for good
+            self.assertIn(b"no secret of this client", self.daemon.cli(*delete).stderr)
 
 
 if __name__ == "__main__":

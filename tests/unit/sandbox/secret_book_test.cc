@@ -1,6 +1,8 @@
 #include "sandbox/secret_book.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -170,6 +172,42 @@ TEST_F(SecretBookTest, AFileThatIsNotWholeIsNoSecretAndIsNamed) {
   ASSERT_EQ(left.size(), 1u);
   EXPECT_EQ(left[0].name, "whole");
   EXPECT_FALSE(std::filesystem::exists(path_ + "/new"));
+}
+
+// As on a full disk.
+TEST_F(SecretBookTest, WhatCouldNotBeWrittenLeavesNoBytesOfIt) {
+  const auto book = Open();
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+  // Into the value, which comes last.
+  for (const rlim_t most : {rlim_t{0}, rlim_t{1}, rlim_t{90}}) {
+    const rlimit few{most, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &few), 0);
+    const absl::Status failed = book->Create(kAda, "token", std::string(200, 'v')).status();
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+    EXPECT_FALSE(failed.ok());
+    EXPECT_TRUE(Files().empty()) << Files().front();
+  }
+  (void)::signal(SIGXFSZ, handler);
+  EXPECT_TRUE(book->List(Viewer(kAda)).empty());
+  EXPECT_TRUE(book->Create(kAda, "token", std::string(200, 'v')).ok());
+  EXPECT_EQ(Files().size(), 1u);
+}
+
+TEST_F(SecretBookTest, AFileThatTheBookDoesNotKnowIsDeletedToo) {
+  {
+    const auto book = Open();
+    ASSERT_TRUE(book->Create(kAda, "token", "value-of-ada").ok());
+  }
+  std::filesystem::resize_file(Files().front(), 7);
+  const auto book = Open();
+  EXPECT_EQ(problems_.size(), 1u);
+  EXPECT_EQ(ReasonOf(book->Delete(kBob, "token")), "SECRET_NOT_FOUND");
+  EXPECT_EQ(Files().size(), 1u);
+  EXPECT_TRUE(book->Delete(kAda, "token").ok());
+  EXPECT_TRUE(Files().empty());
+  EXPECT_EQ(ReasonOf(book->Delete(kAda, "token")), "SECRET_NOT_FOUND");
 }
 
 }  // namespace
