@@ -166,6 +166,20 @@ absl::Status SecretBook::Write(const Key& key, const Entry& entry) const {
   return flushed;
 }
 
+// One change of a secret at a time, with what is told of it: who finds it made or gone can rely on
+// that. Those of others do not wait for that, only for the disk.
+void SecretBook::BeginChange(const Key& key) {
+  absl::MutexLock lock(&mutex_);
+  const auto free = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !changing_.contains(key); };
+  mutex_.Await(absl::Condition(&free));
+  changing_.insert(key);
+}
+
+void SecretBook::EndChange(const Key& key) {
+  absl::MutexLock lock(&mutex_);
+  changing_.erase(key);
+}
+
 absl::StatusOr<SecretInfo> SecretBook::Create(const std::string& owner, const std::string& asked,
                                               std::string value) {
   SecretValue kept(std::move(value));  // zeroed whatever becomes of it
@@ -174,24 +188,26 @@ absl::StatusOr<SecretInfo> SecretBook::Create(const std::string& owner, const st
     return WrongField("value", fits.message());
   }
   const Key key{name, owner};
-  absl::MutexLock change(&changes_mutex_);
+  BeginChange(key);
+  const absl::Cleanup ended = [&] { EndChange(key); };
   const Entry made{std::move(kept), clock_->Now()};
   {
-    absl::MutexLock lock(&mutex_);
-    if (const auto found = entries_.find(key); found != entries_.end()) {
-      if (found->second.value.Is(made.value.bytes())) {
-        return SecretInfo{name, owner, found->second.created};
+    absl::MutexLock disk(&disk_mutex_);
+    {
+      absl::MutexLock lock(&mutex_);
+      if (const auto found = entries_.find(key); found != entries_.end()) {
+        if (found->second.value.Is(made.value.bytes())) {
+          return SecretInfo{name, owner, found->second.created};
+        }
+        return DetailedError(
+            absl::StatusCode::kAlreadyExists,
+            absl::StrCat("the secret ", name,
+                         " has another value; delete it first, or take another name"),
+            {"SECRET_EXISTS", {{"name", name}}});
       }
-      return DetailedError(
-          absl::StatusCode::kAlreadyExists,
-          absl::StrCat("the secret ", name,
-                       " has another value; delete it first, or take another name"),
-          {"SECRET_EXISTS", {{"name", name}}});
+      RETURN_IF_ERROR(CheckRoom(owner));
     }
-    RETURN_IF_ERROR(CheckRoom(owner));
-  }
-  RETURN_IF_ERROR(Write(key, made));
-  {
+    RETURN_IF_ERROR(Write(key, made));
     absl::MutexLock lock(&mutex_);
     entries_[key] = made;
   }
@@ -202,13 +218,17 @@ absl::StatusOr<SecretInfo> SecretBook::Create(const std::string& owner, const st
 // Also of what this book does not know: a call before may have failed between disk and book, and a
 // damaged file is nobody's secret.
 absl::Status SecretBook::Delete(const std::string& owner, const std::string& name) {
-  absl::MutexLock change(&changes_mutex_);
-  const bool unlinked = ::unlinkat(directory_.get(), FileNameOf(name, owner).c_str(), 0) == 0;
-  if (!unlinked && errno != ENOENT) return ErrnoError(errno, "unlink of a secret");
+  const Key key{name, owner};
+  BeginChange(key);
+  const absl::Cleanup ended = [&] { EndChange(key); };
+  bool unlinked = false;
   bool known = false;
   {
+    absl::MutexLock disk(&disk_mutex_);
+    unlinked = ::unlinkat(directory_.get(), FileNameOf(name, owner).c_str(), 0) == 0;
+    if (!unlinked && errno != ENOENT) return ErrnoError(errno, "unlink of a secret");
     absl::MutexLock lock(&mutex_);
-    known = entries_.erase({name, owner}) > 0;
+    known = entries_.erase(key) > 0;
   }
   if (known && changed_) changed_(owner, name);
   RETURN_IF_ERROR(Flush());

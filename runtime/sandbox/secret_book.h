@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,10 +35,11 @@ struct SecretInfo {
   absl::Time created;
 };
 
-// Thread-safe; changes wait for the disk.
+// Thread-safe; changes wait for the disk, and those of one secret for what is told of it.
 class SecretBook {
  public:
-  // A secret is another one, or gone. Called on the changing call's thread, before it returns.
+  // A secret is another one, or gone. Called on the changing call's thread, before it returns and
+  // before the next change of the same secret; at the same time for different ones.
   using Changed = std::function<void(const std::string& owner, const std::string& name)>;
 
   // `directory` is made, 0700. A file that is not what this class writes is left there, is no
@@ -84,6 +86,8 @@ class SecretBook {
   SecretBook(UniqueFd directory, const Clock* clock)
       : directory_(std::move(directory)), clock_(clock) {}
   absl::Status Load(std::vector<std::string>* problems) ABSL_LOCKS_EXCLUDED(mutex_);
+  void BeginChange(const Key& key) ABSL_LOCKS_EXCLUDED(mutex_);
+  void EndChange(const Key& key) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status CheckRoom(const std::string& owner) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Write(const Key& key, const Entry& entry) const;
   absl::Status Flush() const;  // the names of files
@@ -91,9 +95,10 @@ class SecretBook {
   const UniqueFd directory_;
   const Clock* const clock_;
   Changed changed_;
-  absl::Mutex changes_mutex_;  // one change at a time; before mutex_
+  absl::Mutex disk_mutex_;  // of who writes files, and of the room for another one; before mutex_
   mutable absl::Mutex mutex_;
   std::map<Key, Entry> entries_ ABSL_GUARDED_BY(mutex_);
+  std::set<Key> changing_ ABSL_GUARDED_BY(mutex_);  // of calls: as many as those
 };
 
 }  // namespace glovebox

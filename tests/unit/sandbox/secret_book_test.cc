@@ -8,10 +8,13 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "base/status.h"
 #include "tests/support/temporary_directory.h"
 
@@ -131,6 +134,42 @@ TEST_F(SecretBookTest, EveryChangeIsTold) {
   ASSERT_TRUE(book->Delete(kAda, "token").ok());
   EXPECT_FALSE(book->Delete(kAda, "token").ok());
   EXPECT_EQ(told, (std::vector<std::string>{"uid:1000 token is there", "uid:1000 token is gone"}));
+}
+
+// As while a proxy that hangs is told.
+TEST_F(SecretBookTest, WhatIsToldOfOneHoldsUpItsNextChangeAndNobodyElse) {
+  const auto book = Open();
+  absl::Mutex mutex;
+  std::vector<std::string> told;
+  absl::Notification begun;
+  absl::Notification released;
+  book->OnChange([&](const std::string& owner, const std::string& name) {
+    const bool there = !book->Find(owner, Needs({name})).empty();
+    const std::string what = absl::StrCat(name, there ? " is there" : " is gone");
+    {
+      absl::MutexLock lock(&mutex);
+      told.push_back(what);
+    }
+    if (what == "held is there") {
+      begun.Notify();
+      released.WaitForNotification();
+    }
+    absl::MutexLock lock(&mutex);
+    told.push_back("all know that " + what);
+  });
+  std::thread creates([&] { EXPECT_TRUE(book->Create(kAda, "held", "value-of-ada").ok()); });
+  begun.WaitForNotification();
+  std::thread deletes([&] { EXPECT_TRUE(book->Delete(kAda, "held").ok()); });
+  EXPECT_TRUE(book->Create(kBob, "other", "value-of-bob").ok());
+  EXPECT_TRUE(book->Delete(kBob, "other").ok());
+  released.Notify();
+  creates.join();
+  deletes.join();
+  absl::MutexLock lock(&mutex);
+  EXPECT_EQ(told, (std::vector<std::string>{
+                      "held is there", "other is there", "all know that other is there",
+                      "other is gone", "all know that other is gone", "all know that held is there",
+                      "held is gone", "all know that held is gone"}));
 }
 
 TEST_F(SecretBookTest, ThereAreSoManyAndNoMore) {
