@@ -4,6 +4,7 @@
 #include <systemd/sd-daemon.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -36,6 +37,16 @@ void RaiseOpenFiles() {
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
   files.rlim_cur = files.rlim_max;
   (void)::setrlimit(RLIMIT_NOFILE, &files);  // what cannot be raised is met as EMFILE later
+}
+
+// The daemon knows secrets of its clients. 1, not 0: a core_pattern that pipes to a program ignores
+// 0 but not 1, and no core file fits in one byte. What it starts inherits that.
+void RefuseCoreFiles(const Log& log) {
+  const rlimit core{1, 1};
+  if (::setrlimit(RLIMIT_CORE, &core) == 0) return;
+  log.Write(LogLevel::kWarn, "a core file of this process would have secrets of clients",
+            {{"error", std::string(ErrnoError(errno, "RLIMIT_CORE").message())},
+             {"remedy", "start it with RLIMIT_CORE 1 (LimitCORE=1 of the unit)"}});
 }
 
 int Fail(const Log& log, const absl::Status& status) {
@@ -88,6 +99,7 @@ int Run(const Config& config, RunMode mode) {
   const Log log(config.log_format, config.log_level);
   ::umask(0077);
   RaiseOpenFiles();
+  RefuseCoreFiles(log);
   PrepareSignals();
   if (const absl::Status root = CheckHostRoot(); !root.ok()) {
     return Fail(log, Annotate(root, "gloveboxd needs root of the host"));

@@ -1,8 +1,10 @@
 // NetworkService: secrets that rules add to requests.
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "policy/secret_value.h"
 #include "service/convert_time.h"
 #include "service/network_service.h"
 #include "service/paging.h"
@@ -19,20 +21,32 @@ v1::Secret ToProto(const SecretInfo& info) {
   return proto;
 }
 
+// The value, and leaves nothing of it in the request, which is ours until the call ends. The slices
+// that gRPC read it from are not: they are freed as they are, and it is in no core file because the
+// daemon leaves none.
+SecretValue TakeValue(const v1::CreateSecretRequest* request) {
+  // Not const where it was made; nobody else reads it.
+  std::string* const bytes = const_cast<v1::CreateSecretRequest*>(request)->mutable_value();
+  SecretValue value{std::string(*bytes)};
+  Wipe(bytes);
+  return value;
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* NetworkService::CreateSecret(grpc::CallbackServerContext* context,
                                                        const v1::CreateSecretRequest* request,
                                                        v1::CreateSecretResponse* response) {
   // It waits for the proxy, where sandboxes have missed the secret.
-  return UnaryCall::Run(deps_, *context, {"NetworkService/CreateSecret"}, deps_.transfers,
-                        [this, request, response](const UnaryCall& call) -> absl::Status {
-                          ASSIGN_OR_RETURN(const SecretInfo info,
-                                           deps_.sandboxes->CreateSecret(
-                                               call.caller(), request->name(), request->value()));
-                          *response->mutable_secret() = ToProto(info);
-                          return absl::OkStatus();
-                        });
+  return UnaryCall::Run(
+      deps_, *context, {"NetworkService/CreateSecret"}, deps_.transfers,
+      [this, request, response, value = TakeValue(request)](const UnaryCall& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const SecretInfo info,
+                         deps_.sandboxes->CreateSecret(call.caller(), request->name(),
+                                                       std::string(value.bytes())));
+        *response->mutable_secret() = ToProto(info);
+        return absl::OkStatus();
+      });
 }
 
 absl::Status NetworkService::ListSecretsOf(const Caller& caller,

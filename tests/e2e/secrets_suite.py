@@ -4,6 +4,8 @@
 import base64
 import json
 import os
+import pathlib
+import re
 import tempfile
 import time
 import unittest
@@ -65,6 +67,11 @@ class Private(egress_origins.Requests):
 def rule(host, secret=None, paths=(), methods=(), scheme=HTTPS, **form):
     made = {"host": host, "scheme": scheme, "paths": paths, "methods": methods}
     return {**made, "credential": {"secret_name": secret, **form}} if secret else made
+
+
+def core_limit(limits):
+    """Soft and hard, of a file /proc/PID/limits."""
+    return re.search(r"^Max core file size +(\S+) +(\S+)", limits, re.MULTILINE).groups()
 
 
 BEARER = {"header": "Authorization", "prefix": "Bearer "}
@@ -177,6 +184,18 @@ class Secrets(OriginsCase):
                   if path.is_file() and path.stat().st_size < 1 << 22 and self.holds(path)]
         self.assertEqual([path.parent.name for path in having], ["secrets"], having)
         self.assertEqual([path.stat().st_mode & 0o777 for path in having], [0o600])
+
+    def test_no_core_file_has_it(self):
+        """A limit of 1 holds for a core_pattern that is a pipe, too; what has 0 is not dumpable."""
+        sandbox = self.create("--allow", "good.example")
+        daemon_pid = self.daemon.process.pid
+        started = {int(pid) for one in pathlib.Path(f"/proc/{daemon_pid}/task").glob("*/children") for pid in one.read_text().split()}
+        limits = {pid: core_limit(pathlib.Path(f"/proc/{pid}/limits").read_text()) for pid in started | {daemon_pid}}
+        self.assertEqual(limits[daemon_pid], ("1", "1"))
+        self.assertTrue(started)
+        self.assertLessEqual(set(limits.values()), {("1", "1"), ("0", "0")}, limits)
+        inside = self.run_in(sandbox, "cat", "/proc/self/limits").stdout.decode()
+        self.assertEqual(core_limit(inside), ("1", "1"))
 
     @staticmethod
     def holds(path):
