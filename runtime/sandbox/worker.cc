@@ -1,5 +1,6 @@
 #include "sandbox/worker.h"
 
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -12,6 +13,8 @@
 #include "absl/synchronization/notification.h"
 #include "base/ids.h"
 #include "base/status.h"
+#include "policy/credential_header.h"
+#include "sandbox/secret_book.h"
 
 namespace glovebox {
 namespace {
@@ -137,10 +140,23 @@ absl::Status Stopping() {
                        {"SHUTTING_DOWN", {}});
 }
 
+// What the proxy adds to the worker's requests; null: nothing. The worker does not have it, but its
+// host may say it back.
+std::unique_ptr<const CredentialHeader> SecretOf(const SecretBook* secrets,
+                                                 const std::string& owner,
+                                                 const EgressPolicy& policy) {
+  if (secrets == nullptr || policy.rules.empty()) return nullptr;
+  const EgressSecrets found = secrets->Find(owner, policy);
+  if (found.empty()) return nullptr;
+  return std::make_unique<CredentialHeader>(*policy.rules[0].credential, found.begin()->second);
+}
+
 // Takes output as it comes until the end.
 class OutputCollector {
  public:
-  OutputCollector(const WorkerJob& job, WorkerResult* result) : job_(job), result_(result) {}
+  // `secret`: what is kept out of what is said; may be null.
+  OutputCollector(const WorkerJob& job, const CredentialHeader* secret, WorkerResult* result)
+      : job_(job), secret_(secret), result_(result) {}
 
   absl::StatusOr<ExecResult> Collect(const std::shared_ptr<Exec>& exec) {
     OutputReader reader(exec, 0, OutputReader::NeverWaitedFor());
@@ -157,7 +173,10 @@ class OutputCollector {
         RETURN_IF_ERROR(WaitFor(*wake));
         continue;
       }
-      if (frame->kind == OutputFrame::Kind::kEnd) return *frame->result;
+      if (frame->kind == OutputFrame::Kind::kEnd) {
+        KeepTail(kStderrKept);
+        return *frame->result;
+      }
       if (frame->kind == OutputFrame::Kind::kData) Take(*frame);
     }
   }
@@ -178,13 +197,21 @@ class OutputCollector {
       return;
     }
     if (job_.on_stderr) job_.on_stderr(frame.data);
-    result_->stderr_tail.append(frame.data);
-    if (result_->stderr_tail.size() > kStderrKept) {
-      result_->stderr_tail.erase(0, result_->stderr_tail.size() - kStderrKept);
-    }
+    std::string& tail = result_->stderr_tail;
+    tail.append(frame.data);
+    if (secret_ == nullptr) return KeepTail(kStderrKept);
+    // What is cut off has no beginning of one whose end comes later: none is longer than the field.
+    if (secret_->IsIn(tail)) tail = secret_->WithoutIt(tail);
+    KeepTail(kStderrKept + secret_->value().size());
+  }
+
+  void KeepTail(size_t most) {
+    std::string& tail = result_->stderr_tail;
+    if (tail.size() > most) tail.erase(0, tail.size() - most);
   }
 
   const WorkerJob& job_;
+  const CredentialHeader* const secret_;
   WorkerResult* const result_;
 };
 
@@ -234,11 +261,13 @@ absl::StatusOr<WorkerResult> SandboxWorkerRunner::RunToTheEnd(const WorkerJob& j
   SandboxBlueprint blueprint = WorkerBlueprint(job);
   RETURN_IF_ERROR(Validate(blueprint.limits));
   const auto refusals = std::make_shared<RefusalBook>();
+  std::unique_ptr<const CredentialHeader> secret;
   if (job.reach.has_value()) {
     if (deps_.egress == nullptr) return NoWayOut();
     blueprint.way_out = true;
     blueprint.owner = job.reach->owner;
     blueprint.egress = PolicyOf(*job.reach, job.disk_bytes, private_ranges_);
+    secret = SecretOf(deps_.secrets, blueprint.owner, blueprint.egress);
     blueprint.on_connection = [refusals](const EgressRecord& record) { refusals->Take(record); };
   }
   ASSIGN_OR_RETURN(blueprint.image, images_->Lease(ImageStore::kHostName));
@@ -247,13 +276,17 @@ absl::StatusOr<WorkerResult> SandboxWorkerRunner::RunToTheEnd(const WorkerJob& j
   const absl::Cleanup unregister = [&] { Unregister(sandbox); };
   ASSIGN_OR_RETURN(const std::shared_ptr<Exec> exec, sandbox->StartExec("worker", WorkerSpec(job)));
   WorkerResult result;
-  const absl::StatusOr<ExecResult> ended = OutputCollector(job, &result).Collect(exec);
+  const absl::StatusOr<ExecResult> ended =
+      OutputCollector(job, secret.get(), &result).Collect(exec);
   if (!ended.ok()) {
     (void)sandbox->End(Sandbox::CleanUp::kQueue);  // the error says more
     return ended.status();
   }
   const ExecResult& end = *ended;
   result.refusals = refusals->refusals();
+  for (WorkerRefusal& refusal : result.refusals) {
+    if (secret != nullptr) refusal.host = secret->WithoutIt(refusal.host);
+  }
   if (end.cause == ExecResult::Cause::kExited) result.exit_code = end.exit_code.value_or(-1);
   result.end = DescribeResult(end);
   ASSIGN_OR_RETURN(result.disk, sandbox->EndAndTakeDisk());

@@ -43,6 +43,15 @@ class RemoteSecrets(remote.RemoteCase):
         self.assertNotIn("t0ken", seen)
         self.assertNotIn("good.example", seen)
 
+    def test_a_host_that_says_the_secret_back_says_it_to_nobody(self):
+        url = "https://good.example/echo/project"
+        self.keep("token")
+        said = self.refused("REPOSITORY_INVALID", grpc.StatusCode.FAILED_PRECONDITION, url, secret_name="token", user="me")
+        self.assertIn("remote error: Basic [secret] me:[secret]", said)
+        done = self.daemon.cli("snapshot", "import", url, "--secret", "token")
+        self.assertIn(b"x-access-token:[secret]", done.stderr)
+        self.assertNotIn(remote.TOKEN, self.daemon.read_log())
+
     def test_what_a_secret_brought_is_its_owners(self):
         self.keep("token")
         commit = self.project.commits[-1]

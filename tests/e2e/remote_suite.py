@@ -127,6 +127,14 @@ class Requests(egress_origins.Requests):
     def get_down(self):
         self.leads_to("http://good.example/git/" + self.path.removeprefix("/down/"))
 
+    def get_echo(self):
+        """Says back what it was given, in the line that git shows last."""
+        said = self.headers.get("Authorization", "")
+        line = f"ERR {said} {base64.b64decode(said.partition(' ')[2]).decode()}\n".encode()
+        body = b"001e# service=git-upload-pack\n0000%04x%s" % (len(line) + 4, line)
+        self.head("application/x-git-upload-pack-advertisement", len(body))
+        self.wfile.write(body)
+
     def get_locked(self):
         self.send_response(401)
         self.send_header("WWW-Authenticate", 'Basic realm="\x1b[2Jgive me your password"')
