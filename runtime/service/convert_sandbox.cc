@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/ids.h"
 #include "base/status.h"
 #include "policy/credential_header.h"
@@ -163,9 +164,13 @@ absl::Status CheckSecretUse(const v1::RemoteRepository& repository, RepositoryUr
   if (scheme != RepositoryUrl::Scheme::kHttps) {
     return FieldError(absl::StrCat(field, ".secret_name"), "a secret goes over https alone");
   }
+  const std::string secret_field = absl::StrCat(field, ".secret_name");
+  RETURN_IF_ERROR(ParseClientName(repository.secret_name(), secret_field).status());
   absl::Status fits = CheckCredentialForm({repository.secret_name(), "", UserOf(repository), ""});
   if (fits.ok()) return fits;
-  return FieldError(absl::StrCat(field, ".secret_name"), fits.message());
+  // Its own field is of a rule of a policy.
+  return FieldError(absl::StrCat(field, ".user"),
+                    absl::StripPrefix(fits.message(), "credential.basic_user: "));
 }
 
 }  // namespace

@@ -484,9 +484,9 @@ class Refused(RemoteCase):
             self.assertIn("https://", self.refused("FIELD_NOT_SERVED", grpc.StatusCode.UNIMPLEMENTED, url))
         self.refused("SECRET_NOT_FOUND", grpc.StatusCode.NOT_FOUND, PROJECT, secret_name="token")
         self.refused("INVALID_FIELD", invalid, "git://good.example/project", secret_name="token")
-        self.refused("INVALID_FIELD", invalid, PROJECT, secret_name="../token")
-        self.refused("INVALID_FIELD", invalid, PROJECT, secret_name="token", user="a:b")
-        self.refused("INVALID_FIELD", invalid, PROJECT, user="me")
+        for field, asked in (("secret_name", {"secret_name": "../token"}), ("user", {"secret_name": "token", "user": "a:b"}),
+                             ("user", {"user": "me"})):
+            self.assertIn(f"remote_repository.{field}", self.refused("INVALID_FIELD", invalid, PROJECT, **asked))
         self.refused("REVISION_INVALID", invalid, PROJECT, "--upload-pack=id")
         done = self.daemon.cli("snapshot", "import", "--", "--upload-pack=x://good.example/project")
         self.assertEqual(done.returncode, 1)

@@ -140,5 +140,27 @@ TEST(Matches, NeedsEveryLabelAndOneOfTheStates) {
   EXPECT_FALSE(Matches(info, request));
 }
 
+TEST(RemoteSourceFromProto, ARefusalNamesTheFieldThatIsWrong) {
+  v1::RemoteRepository right;
+  right.set_url("https://git.example/a");
+  right.set_secret_name("token");
+  right.set_user("me");
+  ASSERT_TRUE(FromProto(right, "remote").ok());
+  const auto refused = [&](auto change) {
+    v1::RemoteRepository wrong = right;
+    change(&wrong);
+    const auto source = FromProto(wrong, "remote");
+    return source.ok() ? "" : GetErrorDetail(source.status())->metadata["field"];
+  };
+  EXPECT_EQ(refused([](auto* r) { r->set_user("a:b"); }), "remote.user");
+  EXPECT_EQ(refused([](auto* r) { r->set_user("a\nb"); }), "remote.user");
+  EXPECT_EQ(refused([](auto* r) { r->set_user(std::string(300, 'u')); }), "remote.user");
+  EXPECT_EQ(refused([](auto* r) { r->clear_secret_name(); }), "remote.user");
+  EXPECT_EQ(refused([](auto* r) { r->set_secret_name("../token"); }), "remote.secret_name");
+  EXPECT_EQ(refused([](auto* r) { r->set_secret_name(""); }), "remote.secret_name");
+  EXPECT_EQ(refused([](auto* r) { r->set_url("git://git.example/a"); }), "remote.secret_name");
+  EXPECT_EQ(refused([](auto* r) { r->set_url("/a"); }), "remote.url");
+}
+
 }  // namespace
 }  // namespace glovebox
