@@ -69,12 +69,14 @@ absl::StatusOr<v1::EgressRule> ParseCredential(absl::string_view text) {
   std::map<std::string, std::string> parts;
   for (const absl::string_view part : absl::StrSplit(text, ',')) {
     const std::pair<std::string, std::string> one = absl::StrSplit(part, absl::MaxSplits('=', 1));
-    for (const char* known : {"secret", "url", "user", "header", "prefix"}) {
-      if (one.first == known && absl::StrContains(part, '=')) parts.insert(one);
-    }
-    if (!parts.contains(one.first)) {
+    const bool known = one.first == "secret" || one.first == "url" || one.first == "user" ||
+                       one.first == "header" || one.first == "prefix";
+    if (!known || !absl::StrContains(part, '=')) {
       return Wrong(kOption, text,
                    "give secret=NAME,url=URL and user=USER, or header=HEADER[,prefix=TEXT]");
+    }
+    if (!parts.insert(one).second) {
+      return Wrong(kOption, text, absl::StrCat("give ", one.first, "= once"));
     }
   }
   v1::EgressRule rule;

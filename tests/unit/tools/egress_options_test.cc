@@ -85,7 +85,11 @@ TEST(EgressOptionsTest, CredentialsAreRulesWithASecret) {
   for (const char* text :
        {"", "gh", "secret=gh", "secret=gh,url=https://a.example", "url=github.com,user=x",
         "secret=gh,url=http://a.example,user=x", "secret=gh,url=https://a.example,user=x,header=y",
-        "secret=gh,url=https://a.example,user=x,more=y"}) {
+        "secret=gh,url=https://a.example,user=x,more=y",
+        "secret=gh,url=https://a.example,url=https://b.example,user=x",
+        "secret=gh,secret=gh,url=https://a.example,user=x",
+        "secret=gh,url=https://a.example,user=x,user", "secret=gh,url=https://a.example,user=x,",
+        "secret=gh,url=https://a.example,header=y,prefix=a,prefix="}) {
     const auto wrong = ParseCredential(text);
     EXPECT_TRUE(absl::IsInvalidArgument(wrong.status())) << text;
     EXPECT_NE(wrong.status().message().find("--credential"), absl::string_view::npos) << text;
