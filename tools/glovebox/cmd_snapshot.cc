@@ -160,9 +160,10 @@ void AddSnapshot(Verb app, Invocation& invocation) {
       .TypeName("REV");
   AddHistoryOption(import, source->history);
   import
-      .AddOption("--secret", source->secret,
+      .AddOption("--secret", source->secrets,
                  "Secret (glovebox secret create) that a URL's host takes as a password or token")
-      .TypeName("NAME");
+      .TypeName("NAME")
+      .Repeated();  // so that an empty one is seen
   import
       .AddOption("--user", source->user,
                  "User whose password the secret is; x-access-token unless told otherwise")

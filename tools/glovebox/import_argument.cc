@@ -78,8 +78,8 @@ absl::StatusOr<v1::ImportSnapshotRequest> ParseSource(const ImportArgument& argu
   if (absl::StrContains(argument.source, "://")) {
     request.mutable_remote_repository()->set_url(argument.source);
     request.mutable_remote_repository()->set_commit(argument.commit);
-    if (!argument.secret.empty()) {
-      request.mutable_remote_repository()->set_secret_name(argument.secret);
+    for (const std::string& secret : argument.secrets) {
+      request.mutable_remote_repository()->set_secret_name(secret);
     }
     request.mutable_remote_repository()->set_user(argument.user);
     return request;
@@ -111,8 +111,11 @@ absl::StatusOr<v1::ImportSnapshotRequest> ParseSource(const ImportArgument& argu
 }  // namespace
 
 absl::StatusOr<v1::ImportSnapshotRequest> ParseImportArgument(const ImportArgument& argument) {
+  if (argument.secrets.size() > 1 || (!argument.secrets.empty() && argument.secrets[0].empty())) {
+    return absl::InvalidArgumentError("--secret is the name of one secret (glovebox secret ls)");
+  }
   ASSIGN_OR_RETURN(v1::ImportSnapshotRequest request, ParseSource(argument));
-  if (!request.has_remote_repository() && !(argument.secret.empty() && argument.user.empty())) {
+  if (!request.has_remote_repository() && !(argument.secrets.empty() && argument.user.empty())) {
     return absl::InvalidArgumentError("--secret and --user are for https:// URLs; this is none");
   }
   RETURN_IF_ERROR(CheckHistory(argument, request));

@@ -3,6 +3,7 @@
 #define GLOVEBOX_TOOLS_IMPORT_ARGUMENT_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "glovebox/v1/snapshot.pb.h"
@@ -16,15 +17,16 @@ struct ImportArgument {
   std::string upload;     // --upload: of this host, not the daemon's
   std::string commit;     // --commit, of a repository: instead of @COMMIT
   std::string history;    // --history, of a repository
-  std::string secret;     // --secret, of a URL
-  std::string user;       // --user, with it
+  // --secret, of a URL: one, if any. One that is empty is no name, and not as if there were none.
+  std::vector<std::string> secrets;
+  std::string user;  // --user, with it
 };
 
 // The request. What has "://" in it is a URL, which the daemon judges: nothing of it is split off
 // or told. Without an option a directory with a repository in it and a bundle are repositories, as
 // is what has a commit; other directories and files are trees and tar files. Of what is to be
 // uploaded the request is not known yet: it has no source. INVALID_ARGUMENT unless exactly one is
-// given, and for a history or commit of what is no repository.
+// given, for a history or commit of what is no repository, and for a secret without a name.
 absl::StatusOr<v1::ImportSnapshotRequest> ParseImportArgument(const ImportArgument& argument);
 
 }  // namespace glovebox

@@ -1,6 +1,7 @@
 #include "tools/glovebox/import_argument.h"
 
 #include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
 
@@ -48,6 +49,26 @@ TEST(ImportArgument, CommitAndHistoryAreForRepositoriesAlone) {
   two.source = "https://git.example/a";
   two.upload = "/nowhere";
   EXPECT_TRUE(absl::IsInvalidArgument(ParseImportArgument(two).status()));
+}
+
+TEST(ImportArgument, ASecretHasANameAndGoesWithAUrl) {
+  ImportArgument argument;
+  argument.source = "https://git.example/a";
+  EXPECT_FALSE(ParseImportArgument(argument)->remote_repository().has_secret_name());
+  argument.secrets = {"token"};
+  argument.user = "me";
+  const auto request = ParseImportArgument(argument);
+  ASSERT_TRUE(request.ok()) << request.status();
+  EXPECT_EQ(request->remote_repository().secret_name(), "token");
+  EXPECT_EQ(request->remote_repository().user(), "me");
+  for (const std::vector<std::string>& wrong :
+       {std::vector<std::string>{""}, {"token", "other"}, {"token", ""}}) {
+    argument.secrets = wrong;
+    EXPECT_TRUE(absl::IsInvalidArgument(ParseImportArgument(argument).status()));
+  }
+  argument.secrets = {"token"};
+  argument.source = "/nowhere/a";
+  EXPECT_TRUE(absl::IsInvalidArgument(ParseImportArgument(argument).status()));
 }
 
 }  // namespace
