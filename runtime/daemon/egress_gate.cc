@@ -208,7 +208,8 @@ absl::StatusOr<uint32_t> EgressGate::Replace(uint64_t sandbox, const EgressPolic
 void EgressGate::SecretChanged(const std::string& owner, const std::string& name) {
   Do([&] {
     for (const auto& [number, sandbox] : sandboxes_) {
-      if (sandbox.owner != owner || !Names(sandbox.policy, name)) continue;
+      const bool has_it = !sandbox.refused && sandbox.owner == owner && Names(sandbox.policy, name);
+      if (!has_it) continue;
       const auto done = AskToReplace(number, sandbox.policy, owner);
       // It must not go on with what the secret was: a successor gets what is true by then.
       if (!done.ok() && process_ != nullptr) Lose(done.status());
@@ -282,14 +283,15 @@ void EgressGate::StartAgain() {
 // All within the time that one order has: callers wait.
 void EgressGate::AddAll() {
   const absl::Time until = absl::Now() + parts_.answer_within;
-  for (const auto& [number, sandbox] : sandboxes_) {
+  for (auto& [number, sandbox] : sandboxes_) {
     if (ending_.load()) return;
     const auto answer = AskToAdd(number, sandbox, until);
     if (!answer.ok()) {
       if (process_ != nullptr) Lose(answer.status());  // it could not be told: once more
       return;
     }
-    if (answer->failed) {
+    sandbox.refused = answer->failed;
+    if (sandbox.refused) {
       log_->Write(LogLevel::kError, "a sandbox has no way out any more", {{"why", answer->text}});
     }
   }

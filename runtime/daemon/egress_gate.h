@@ -67,6 +67,7 @@ class EgressGate : public EgressGateway {
     std::string owner;
     std::vector<EgressListener> listeners;
     TakeRecord take;
+    bool refused = false;  // by the proxy that there is now: it has no way out until the next one
   };
   struct Work {
     absl::FunctionRef<void()> function;

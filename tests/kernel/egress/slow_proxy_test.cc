@@ -1,5 +1,5 @@
-// A glovebox-egress that takes its time, or hangs, while it is given all sandboxes again: this
-// program itself plays it.
+// A glovebox-egress that takes its time, hangs, or refuses one while it is given all sandboxes
+// again: this program itself plays it.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -33,8 +33,19 @@ struct Stage {
   // Of the next proxy that is given a sandbox: how long each order takes it.
   std::atomic<int> next_takes_ms = 0;
   std::atomic<int> slow_answers = 0;
+  std::atomic<uint64_t> refused = 0;  // a sandbox that no later proxy takes
+  std::atomic<uint64_t> kept = 0;     // one whose policies are taken; those of others end the proxy
+  std::atomic<int> told_of_refused = 0;
+  std::atomic<int> told_of_kept = 0;
 };
 static_assert(std::atomic<int>::is_always_lock_free);
+static_assert(std::atomic<uint64_t>::is_always_lock_free);
+
+EgressMessage Refusal(uint32_t sequence, uint64_t sandbox) {
+  EgressMessage answer = Answer(sequence, sandbox);
+  answer.failed = 1;
+  return answer;
+}
 
 [[noreturn]] void PlayProxy() {
   const auto number = Hear<EgressSetup>().idle_ms;
@@ -47,7 +58,14 @@ static_assert(std::atomic<int>::is_always_lock_free);
   int takes_ms = 0;
   for (bool first = true;; first = false) {
     const auto order = Hear<EgressOrder>();
-    if (order.kind == EgressOrderKind::kReplacePolicy) ::_exit(0);
+    const bool replaces = order.kind == EgressOrderKind::kReplacePolicy;
+    if (order.sandbox == stage->refused) {
+      if (replaces) ++stage->told_of_refused;
+      Say(Refusal(order.sequence, order.sandbox));
+      continue;
+    }
+    if (replaces && order.sandbox != stage->kept) ::_exit(0);
+    if (replaces) ++stage->told_of_kept;
     if (first) takes_ms = stage->next_takes_ms.exchange(0);
     Say(Event(order.sandbox, takes_ms == 0 ? "quick" : "slow"));
     // Slowness itself: there is no event that it would be waiting for.
@@ -133,6 +151,29 @@ TEST_F(SlowProxyTest, OneThatHangsIsReplaced) {
   EXPECT_EQ(stage_->slow_answers.load(), 0);
   EXPECT_TRUE(seen_[1].AreFirst({"quick", "quick"})) << "which it was never given";
   EXPECT_TRUE(seen_[kSandboxes - 1].AreFirst({"quick", "quick"})) << "the next one has them all";
+}
+
+TEST_F(SlowProxyTest, OneThatRefusesASandboxIsNotAskedToChangeItAndServesTheOthers) {
+  EgressPolicy policy;
+  policy.mode = EgressMode::kAllowList;
+  policy.rules.resize(1);
+  policy.rules[0].host = "a.example";
+  policy.rules[0].scheme = EgressScheme::kHttps;
+  policy.rules[0].credential = EgressCredential{"token", "Authorization", "", ""};
+  gate_->Remove(numbers_[0]);
+  gate_->Remove(numbers_[1]);
+  const auto refused = gate_->Add(policy, "ada", {}, seen_[0].Taker());
+  const auto kept = gate_->Add(policy, "ada", {}, seen_[1].Taker());
+  ASSERT_TRUE(refused.ok() && kept.ok()) << refused.status() << kept.status();
+  stage_->kept = *kept;
+  stage_->refused = *refused;
+  // Ends the proxy: it was given this one's policy.
+  ASSERT_TRUE(gate_->Replace(numbers_.back(), EgressPolicy()).ok());
+  // What had its place before, itself, and itself once more: it is given last.
+  ASSERT_TRUE(seen_[1].AreFirst({"quick", "quick", "quick"}));
+  gate_->SecretChanged("ada", "token");
+  EXPECT_EQ(stage_->told_of_refused.load(), 0);
+  EXPECT_EQ(stage_->told_of_kept.load(), 1) << "by the proxy that refused the other one";
 }
 
 }  // namespace
