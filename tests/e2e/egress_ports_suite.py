@@ -5,6 +5,8 @@ import json
 import os
 import pathlib
 import re
+import select
+import subprocess
 import unittest
 
 import bpf_objects
@@ -220,6 +222,24 @@ class EveryPort(PortCase):
         self.assertEqual(self.echoes(sandbox, "good.example:5432"), ["yes"], "those that are there go on")
         self.restart_daemon()
         self.assertEqual(self.echoes(self.create("--egress", "full"), "good.example:5432"), ["yes"])
+
+    def test_what_gives_ports_has_no_file_no_network_and_few_calls(self):
+        pid = self.process("glovebox-lookup")
+        kinds = {os.readlink(fd).split("[")[0] for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir()}
+        self.assertLessEqual(kinds, {"socket:", "anon_inode:bpf-map", "anon_inode:bpf-prog", "anon_inode:bpf_link"})
+        self.assertEqual(os.listdir(f"/proc/{pid}/root"), [])
+        for space in ("net", "mnt", "ipc", "uts"):
+            self.assertNotEqual(os.readlink(f"/proc/{pid}/ns/{space}"), os.readlink(f"/proc/self/ns/{space}"))
+        interfaces = [line.split(":")[0].strip() for line in pathlib.Path(f"/proc/{pid}/net/dev").read_text().splitlines()[2:]]
+        self.assertEqual(interfaces, ["lo"])
+        # What it waits in becomes a call that no list has, which its filter sees: it is the end of it.
+        gone = os.pidfd_open(pid)
+        self.addCleanup(os.close, gone)
+        strace = subprocess.run(["strace", "-p", str(pid), "-e", "trace=recvmsg", "-e", "inject=recvmsg:retval=0:syscall=getuid"],
+                                capture_output=True, timeout=daemon.DEADLINE_S, text=True)
+        self.assertIn("killed by SIGSYS", strace.stderr)
+        self.assertTrue(select.select([gone], [], [], daemon.DEADLINE_S)[0])
+        self.restart_daemon()
 
     def test_the_node_tells_that_it_is_so(self):
         self.assertEqual(self.capability()["state"], "available")
