@@ -122,6 +122,7 @@ int Run(const Config& config, RunMode mode) {
   if (const absl::Status dropped = KeepOnlyCapabilities(capabilities); !dropped.ok()) {
     return Fail(log, Annotate(dropped, "gloveboxd cannot confine itself"));
   }
+  if (lookup != nullptr) lookup->Watch(&log);
   absl::StatusOr<std::unique_ptr<Daemon>> daemon =
       Daemon::Start(config, &log, features, lookup.get());
   if (!daemon.ok()) return Fail(log, daemon.status());
@@ -133,6 +134,7 @@ int Run(const Config& config, RunMode mode) {
   const int signal = WaitForEndSignal();
   log.Write(LogLevel::kInfo, "stopping", {{"signal", absl::StrCat(signal)}});
   (void)::sd_notify(0, absl::StrCat("STOPPING=1\nSTATUS=", StopWords(config.on_shutdown)).c_str());
+  if (lookup != nullptr) lookup->EndWatch();
   StopWithPatience([&] { (*daemon)->Stop(); }, [&] { (*daemon)->Hasten(); }, kStopPatience);
   daemon->reset();
   log.Write(LogLevel::kInfo, "stopped");

@@ -60,7 +60,8 @@ class PortGiver {
 
   // Two sockets of one sandbox that listen: from the return on `names` gets what is connected to
   // port 53, and `others` what is to any other port, but to the sandbox's own addresses. Holds as
-  // long as the descriptor that is returned is open. INTERNAL.
+  // long as the descriptor that is returned is open. UNAVAILABLE with reason LOOKUP_GONE: what
+  // gives them has died; try again. INTERNAL.
   virtual absl::StatusOr<UniqueFd> GiveEveryPort(int names, int others) = 0;
 };
 

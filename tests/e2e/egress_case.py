@@ -95,6 +95,10 @@ class EgressCase(daemon.AskingCase):
         self.change(sandbox, *rules)
         return sandbox
 
+    def process(self, name):
+        return daemon.wait_until(
+            lambda: next((pid for pid in self.daemon.descendants() if daemon.name_of(pid) == name), None), name)
+
     def run_in(self, sandbox, *command, exec_id=None):
         chosen = ["--exec-id", exec_id] if exec_id else []
         return self.daemon.cli("exec", *chosen, sandbox, "--", *command)

@@ -6,12 +6,14 @@ import os
 import pathlib
 import re
 import select
+import signal
 import subprocess
 import unittest
 
 import bpf_objects
 import daemon
 import egress_suite
+import grpc
 from egress_case import HOST4, ORIGIN4, ORIGIN6, EgressCase
 
 # For each host:port whether it says again what it is told.
@@ -85,10 +87,6 @@ class PortCase(EgressCase):
     def capability(self):
         told = json.loads(self.daemon.cli("preflight", "--json").stdout)["capabilities"]
         return next(one for one in told if one["name"] == "egress_all_ports")
-
-    def process(self, name):
-        return daemon.wait_until(
-            lambda: next((pid for pid in self.daemon.descendants() if daemon.name_of(pid) == name), None), name)
 
 
 class EveryPort(PortCase):
@@ -207,21 +205,74 @@ class EveryPort(PortCase):
         self.assertEqual(list(pathlib.Path("/sys/fs/bpf").glob("*glovebox*")), [])
 
     def test_what_gives_ports_has_no_privilege_but_for_that(self):
-        status = pathlib.Path(f"/proc/{self.process('glovebox-lookup')}/status").read_text()
-        value = {line.split(":")[0]: line.split()[1] for line in status.splitlines() if len(line.split()) > 1}
-        for name in ("CapPrm", "CapEff", "CapBnd"):
-            self.assertEqual(int(value[name], 16), 1 << 12 | 1 << 39, f"{name}: CAP_NET_ADMIN and CAP_BPF")
-        self.assertEqual((value["CapInh"], value["CapAmb"]), ("0" * 16,) * 2)
-        self.assertEqual((value["NoNewPrivs"], value["Seccomp"]), ("1", "2"))
+        for process in ("glovebox-lookup", "lookup-reserve"):
+            status = pathlib.Path(f"/proc/{self.process(process)}/status").read_text()
+            value = {line.split(":")[0]: line.split()[1] for line in status.splitlines() if len(line.split()) > 1}
+            for name in ("CapPrm", "CapEff", "CapBnd"):
+                self.assertEqual(int(value[name], 16), 1 << 12 | 1 << 39, f"{name}: CAP_NET_ADMIN and CAP_BPF")
+            self.assertEqual((value["CapInh"], value["CapAmb"]), ("0" * 16,) * 2)
+            self.assertEqual((value["NoNewPrivs"], value["Seccomp"]), ("1", "2"))
+
+    def creates_again(self):
+        made = daemon.wait_until(lambda: self.created(), "sandboxes with a way out are made again")
+        self.assertEqual(self.echoes(made, "good.example:5432"), ["yes"])
+
+    def created(self):
+        """The sandbox, or None, when it is said that it may be tried again."""
+        try:
+            made = self.api.call("Sandbox", "CreateSandbox", egress={"mode": "EGRESS_MODE_FULL"}).sandbox.id
+        except grpc.RpcError as refused:
+            self.assertEqual(refused.code(), grpc.StatusCode.UNAVAILABLE, refused)
+            told = dict(refused.trailing_metadata())["grpc-status-details-bin"]
+            self.assertIn(b"LOOKUP_GONE", told)
+            self.assertIn(b"RetryInfo", told)
+            return None
+        self.addCleanup(self.daemon.cli, "rm", "--force", made)
+        return made
 
     def test_without_what_gives_ports_no_sandbox_is_promised_them(self):
         sandbox = self.create("--egress", "full")
+        there = self.ok("ls", "--quiet")
+        reserve = os.pidfd_open(self.process("lookup-reserve"))
+        self.addCleanup(os.close, reserve)
+        signal.pidfd_send_signal(reserve, signal.SIGSTOP)  # it makes no other one meanwhile
         daemon.kill_and_wait(self.process("glovebox-lookup"))
-        self.assertIn("restart the daemon", self.fails(1, "create", "--egress", "full"))
+        for _ in range(3):
+            self.assertIsNone(self.created())
+        self.assertIn("glovebox-lookup", self.fails(1, "create", "--egress", "full"))
+        self.assertEqual(self.ok("ls", "--quiet"), there, "nothing of those is left")
         self.create()
         self.assertEqual(self.echoes(sandbox, "good.example:5432"), ["yes"], "those that are there go on")
+        signal.pidfd_send_signal(reserve, signal.SIGCONT)
+        self.creates_again()
+        self.assertEqual(self.echoes(sandbox, "good.example:5432"), ["yes"])
+
+    def test_each_of_what_gives_ports_is_made_again_by_the_other(self):
+        sandbox = self.create("--egress", "full")
+        space = os.stat(f"/proc/{self.process('glovebox-lookup')}/ns/net").st_ino  # of both
+        descriptors = self.daemon.descriptors()
+        for process in ("glovebox-lookup", "lookup-reserve", "glovebox-lookup"):
+            pid = self.process(process)
+            daemon.kill_and_wait(pid)
+            daemon.wait_until(lambda: self.process(process) != pid, f"another {process}")
+            self.creates_again()
+        self.doCleanups()
+        daemon.wait_until(lambda: len(bpf_objects.of_namespace(space)) == 3, "a link, a program and a map, as of the first")
+        daemon.wait_until(lambda: self.daemon.descriptors() < descriptors, "less those of the sandbox that has gone")
+        names = [daemon.name_of(pid) for pid in self.daemon.descendants()]
+        self.assertEqual([names.count(name) for name in ("glovebox-lookup", "lookup-reserve")], [1, 1])
+
+    def test_without_both_the_daemon_is_to_be_started_again(self):
+        sandbox = self.create("--egress", "full")
+        reserve = os.pidfd_open(self.process("lookup-reserve"))
+        self.addCleanup(os.close, reserve)
+        signal.pidfd_send_signal(reserve, signal.SIGSTOP)
+        for process in ("glovebox-lookup", "lookup-reserve"):
+            daemon.kill_and_wait(self.process(process))
+        daemon.wait_until(lambda: "restart gloveboxd" in self.fails(1, "create", "--egress", "full"), "that is said")
         self.restart_daemon()
-        self.assertEqual(self.echoes(self.create("--egress", "full"), "good.example:5432"), ["yes"])
+        self.creates_again()
+        self.assertEqual(self.echoes(sandbox, "good.example:5432"), ["yes"])
 
     def test_what_gives_ports_has_no_file_no_network_and_few_calls(self):
         pid = self.process("glovebox-lookup")
