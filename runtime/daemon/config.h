@@ -46,7 +46,7 @@ struct Config {
   bool audit_arguments = false;                   // of commands
 
   // The way out of sandboxes.
-  std::vector<std::string> egress_name_servers;    // none: those of /etc/resolv.conf at the start
+  std::vector<std::string> egress_name_servers;    // none: those of /etc/resolv.conf
   std::vector<std::string> egress_private_ranges;  // that a policy may allow, in CIDR form
   std::string egress_origin_roots;                 // PEM; "": the host's
   bool egress_all_ports = true;                    // false: those alone that policies name

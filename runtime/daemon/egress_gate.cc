@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status.h"
+#include "daemon/name_servers.h"
 #include "egress/egress_policy_wire.h"
 #include "linux/memfd.h"
 #include "policy/egress_rules.h"
@@ -214,6 +215,18 @@ void EgressGate::SecretChanged(const std::string& owner, const std::string& name
       // It must not go on with what the secret was: a successor gets what is true by then.
       if (!done.ok() && process_ != nullptr) Lose(done.status());
     }
+  });
+}
+
+void EgressGate::SetNameServers(const std::vector<IpAddress>& servers) {
+  Do([&] {
+    PutNameServers(servers, &parts_.setup);
+    EgressOrder order;
+    order.kind = EgressOrderKind::kSetNameServers;
+    order.name_servers = parts_.setup.name_servers;
+    std::copy_n(parts_.setup.name_server, order.name_servers, order.name_server);
+    const auto answer = Ask(order, {});  // without a proxy the next one begins with them
+    if (answer.ok() && answer->failed) Lose(Disagrees(*answer));
   });
 }
 

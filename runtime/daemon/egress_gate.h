@@ -28,6 +28,7 @@
 #include "daemon/restart_delay.h"
 #include "egress/egress_wire.h"
 #include "policy/egress_policy.h"
+#include "policy/ip_address.h"
 #include "policy/secret_value.h"
 #include "sandbox/egress_gateway.h"
 
@@ -60,6 +61,10 @@ class EgressGate : public EgressGateway {
   // A secret of `owner` is another one, or gone: from its return on requests of all sandboxes are
   // judged so. Those that are under way with one that is gone are cut.
   void SecretChanged(const std::string& owner, const std::string& name);
+
+  // From its return on names are asked of these, at most kEgressNameServersMax, also those that are
+  // under way.
+  void SetNameServers(const std::vector<IpAddress>& servers);
 
  private:
   struct Sandbox {
@@ -99,7 +104,7 @@ class EgressGate : public EgressGateway {
                                         absl::Time until = absl::InfiniteFuture());
   void Lose(const absl::Status& why);
 
-  const EgressParts parts_;
+  EgressParts parts_;  // its name servers change, on the gate's thread
   const Log* const log_;
   const FindSecrets secrets_;
   const UniqueFd wake_;  // eventfd: there is work, or ending_ has changed

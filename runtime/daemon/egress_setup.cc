@@ -23,14 +23,12 @@ namespace glovebox {
 namespace {
 
 constexpr uint32_t kNobody = 65534;
-constexpr uint16_t kNameServersPort = 53;
 // Generous to slow hosts; a client gives up earlier.
 constexpr uint32_t kOpeningMs = 30'000;
 constexpr uint32_t kConnectMs = 20'000;
 constexpr uint32_t kIdleMs = 3'600'000;  // a long poll says nothing for long
 constexpr char kRootsFile[] = "roots.pem";
 constexpr char kJavaRootsFile[] = "roots.jks";
-constexpr size_t kResolvConfBytesMax = 64 * 1024;
 // Of Debian and Alpine, of Fedora, of SUSE.
 constexpr const char* kRootsPaths[] = {"/etc/ssl/certs/ca-certificates.crt",
                                        "/etc/pki/tls/certs/ca-bundle.crt",
@@ -43,8 +41,7 @@ absl::StatusOr<std::vector<IpAddress>> NameServers(const Config& config) {
     servers.push_back(server);
   }
   if (!servers.empty()) return servers;
-  const absl::StatusOr<std::string> text =
-      ReadFileAt(AT_FDCWD, "/etc/resolv.conf", kResolvConfBytesMax);
+  const absl::StatusOr<std::string> text = ReadFileAt(AT_FDCWD, kResolvConf, kResolvConfBytesMax);
   if (!text.ok() && !absl::IsNotFound(text.status())) return text.status();
   return ParseNameServers(text.ok() ? *text : "");
 }
@@ -69,13 +66,7 @@ absl::StatusOr<EgressSetup> MakeEgressSetup(const Config& config, uint64_t files
   setup.connect_ms = kConnectMs;
   setup.idle_ms = kIdleMs;
   ASSIGN_OR_RETURN(const std::vector<IpAddress> servers, NameServers(config));
-  for (const IpAddress& server : servers) {
-    if (setup.name_servers == kEgressNameServersMax) break;
-    EgressEndpoint& endpoint = setup.name_server[setup.name_servers++];
-    std::copy(server.bytes.begin(), server.bytes.end(), endpoint.address);
-    endpoint.is_v6 = server.is_v6 ? 1 : 0;
-    endpoint.port = kNameServersPort;
-  }
+  PutNameServers(servers, &setup);
   return setup;
 }
 

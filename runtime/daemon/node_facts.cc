@@ -98,12 +98,12 @@ std::vector<v1::Capability> OtherEnforcement(const Config& config) {
 }
 
 v1::Capability EgressEnforcement(const EgressSetup& setup) {
-  return Capability(
-      "egress", setup.name_servers > 0, v1::CAPABILITY_STATE_DEGRADED,
-      absl::StrCat("glovebox-egress; sandboxes: ", setup.sandboxes_max, ", connections: ",
-                   setup.connections_max, ", name servers: ", setup.name_servers),
-      "no name server is known: no host that a policy names is reached",
-      "set [egress] name_servers, or have them in /etc/resolv.conf when the daemon starts");
+  return Capability("egress", setup.name_servers > 0, v1::CAPABILITY_STATE_DEGRADED,
+                    absl::StrCat("glovebox-egress; sandboxes: ", setup.sandboxes_max,
+                                 ", connections: ", setup.connections_max,
+                                 ", name servers: ", setup.name_servers),
+                    "no name server is known: no host that a policy names is reached",
+                    "set [egress] name_servers, or have them in /etc/resolv.conf");
 }
 
 v1::Capability LandlockEnforcement(int abi) {

@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "daemon/egress_authority.h"
 #include "daemon/egress_setup.h"
+#include "daemon/name_servers.h"
 #include "daemon/node_facts.h"
 #include "daemon/tls.h"
 #include "files/embedded/embedded_files.h"
@@ -204,6 +205,12 @@ absl::Status Daemon::StartEgress(const Config& config) {
     gate->SecretChanged(owner, name);
   });
   connections_ = std::make_unique<ConnectionLog>(NewRandomId());
+  if (!config.egress_name_servers.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(name_server_watch_,
+                   NameServerWatch::Start(kResolvConf, NameServersOf(setup), log_,
+                                          [gate = egress_.get()](const auto& servers) {
+                                            gate->SetNameServers(servers);
+                                          }));
   return absl::OkStatus();
 }
 

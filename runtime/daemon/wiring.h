@@ -16,6 +16,7 @@
 #include "daemon/egress_gate.h"
 #include "daemon/logging.h"
 #include "daemon/metrics.h"
+#include "daemon/name_server_watch.h"
 #include "daemon/peer_registry.h"
 #include "daemon/server.h"
 #include "daemon/state_directory.h"
@@ -119,6 +120,7 @@ class Daemon {
   std::unique_ptr<SecretBook> secrets_;
   PortGiver* egress_ports_ = nullptr;
   std::unique_ptr<EgressGate> egress_;
+  std::unique_ptr<NameServerWatch> name_server_watch_;  // null: the operator names them
   std::unique_ptr<EventLoop> events_;
   std::unique_ptr<WorkQueue> cleanup_;
   std::unique_ptr<WorkQueue> looks_after_ends_;

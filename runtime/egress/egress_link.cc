@@ -29,6 +29,9 @@ bool IsOrder(const EgressOrder& order, size_t fds) {
     case EgressOrderKind::kRemoveSandbox:
     case EgressOrderKind::kSettle:
       return order.sockets == 0 && fds == 0;
+    case EgressOrderKind::kSetNameServers:
+      return order.sockets == 0 && order.name_servers > 0 &&
+             order.name_servers <= kEgressNameServersMax && fds == 0;
   }
   return false;
 }

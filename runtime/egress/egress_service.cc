@@ -113,6 +113,10 @@ void EgressService::Take(EgressLink::Order order) {
     case EgressOrderKind::kRemoveSandbox:
       done = Remove(order.order.sandbox);
       break;
+    case EgressOrderKind::kSetNameServers:
+      done = {shared_->resolver->SetNameServers(
+          {order.order.name_server, order.order.name_server + order.order.name_servers})};
+      break;
     case EgressOrderKind::kSettle:
       behind_events = true;
       break;

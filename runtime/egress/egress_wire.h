@@ -55,6 +55,7 @@ enum class EgressOrderKind : uint32_t {
   kRemoveSandbox = 3,  // no descriptor; its connections end
   kAddSockets = 4,     // descriptors: more sockets
   kSettle = 5,         // no descriptor; answered after all events that were there before
+  kSetNameServers = 6,  // no descriptor, no sandbox; questions under way are asked again
 };
 
 // What a socket of a sandbox is for. TCP ones listen; none of them blocks.
@@ -77,8 +78,9 @@ struct EgressOrder {
   uint32_t sequence = 0;  // comes back in the answer
   uint64_t sandbox = 0;   // a number that the daemon never uses again
   uint32_t sockets = 0;   // of kAdd*: so many roles, in the order of the descriptors
-  uint32_t reserved = 0;
+  uint32_t name_servers = 0;  // of kSetNameServers: so many of those below
   EgressRole role[kEgressSocketsMax] = {};
+  EgressEndpoint name_server[kEgressNameServersMax];
 };
 
 // ---- proxy to daemon
@@ -127,7 +129,7 @@ struct EgressMessage {
 };
 
 static_assert(std::is_trivially_copyable_v<EgressSetup> && sizeof(EgressSetup) == 1424);
-static_assert(std::is_trivially_copyable_v<EgressOrder> && sizeof(EgressOrder) == 288);
+static_assert(std::is_trivially_copyable_v<EgressOrder> && sizeof(EgressOrder) == 384);
 static_assert(std::is_trivially_copyable_v<EgressMessage> && sizeof(EgressMessage) == 1240);
 
 }  // namespace glovebox

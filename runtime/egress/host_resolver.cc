@@ -6,9 +6,11 @@
 #include <chrono>
 #include <climits>
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/status.h"
 
 namespace glovebox {
 namespace {
@@ -65,10 +67,16 @@ uint32_t TtlOf(const ares_addrinfo& found) {
   return static_cast<uint32_t>(std::max(least, 0));
 }
 
+absl::Status Failed(int result) {
+  return absl::UnavailableError(absl::StrCat("c-ares: ", ares_strerror(result)));
+}
+
 }  // namespace
 
 struct HostResolver::Lookup {
-  ResolvedName name;
+  HostResolver* resolver;
+  std::string asked;
+  ResolvedName name = {};
   bool answered = false;
   asio::steady_timer* give_up = nullptr;  // null: nobody waits any more
 };
@@ -91,14 +99,24 @@ absl::StatusOr<std::unique_ptr<HostResolver>> HostResolver::Make(
                                ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
                                    ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB);
   }
-  if (result == ARES_SUCCESS) {
-    const std::string servers = absl::StrJoin(
-        name_servers, ",",
-        [](std::string* out, const EgressEndpoint& server) { out->append(ServerText(server)); });
-    result = ares_set_servers_ports_csv(resolver->channel_, servers.c_str());
-  }
-  if (result == ARES_SUCCESS) return resolver;
-  return absl::UnavailableError(absl::StrCat("c-ares: ", ares_strerror(result)));
+  if (result != ARES_SUCCESS) return Failed(result);
+  RETURN_IF_ERROR(resolver->SetNameServers(name_servers));
+  return resolver;
+}
+
+// c-ares 1.18 takes no others while a question is under way (ARES_ENOTIMP), and another channel
+// could not be seeded any more: so all are broken off, and asked anew.
+absl::Status HostResolver::SetNameServers(const std::vector<EgressEndpoint>& name_servers) {
+  const std::string servers = absl::StrJoin(
+      name_servers, ",",
+      [](std::string* out, const EgressEndpoint& server) { out->append(ServerText(server)); });
+  changing_ = true;
+  ares_cancel(channel_);
+  changing_ = false;
+  const int result = ares_set_servers_ports_csv(channel_, servers.c_str());
+  for (const auto& lookup : std::exchange(to_again_, {})) Ask(lookup);
+  ArmTimer();
+  return result == ARES_SUCCESS ? absl::OkStatus() : Failed(result);
 }
 
 HostResolver::~HostResolver() {
@@ -169,6 +187,10 @@ void HostResolver::Answered(void* argument, int status, int /*timeouts*/, ares_a
   const std::unique_ptr<std::shared_ptr<Lookup>> mine(
       static_cast<std::shared_ptr<Lookup>*>(argument));
   Lookup& lookup = **mine;
+  if (status != ARES_SUCCESS && lookup.resolver->changing_) {
+    if (lookup.give_up != nullptr) lookup.resolver->to_again_.push_back(*mine);
+    return;
+  }
   if (status == ARES_SUCCESS && found != nullptr) {
     lookup.name = {AddressesOf(*found), TtlOf(*found)};
   }
@@ -177,17 +199,21 @@ void HostResolver::Answered(void* argument, int status, int /*timeouts*/, ares_a
   if (lookup.give_up != nullptr) lookup.give_up->cancel();
 }
 
-awaitable<ResolvedName> HostResolver::Resolve(HostName name, asio::steady_timer* give_up) {
-  const auto lookup = std::make_shared<Lookup>();
-  lookup->give_up = give_up;
-  give_up->expires_after(kAtMost);
+// Answered() may be called at once, and after who asked has given up.
+void HostResolver::Ask(const std::shared_ptr<Lookup>& lookup) {
   ares_addrinfo_hints hints{};
   hints.ai_flags = ARES_AI_NOSORT;
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
-  // Answered() may be called at once, and after this coroutine has given up.
-  ares_getaddrinfo(channel_, name.value().c_str(), nullptr, &hints, Answered,
+  ares_getaddrinfo(channel_, lookup->asked.c_str(), nullptr, &hints, Answered,
                    new std::shared_ptr<Lookup>(lookup));
+}
+
+awaitable<ResolvedName> HostResolver::Resolve(HostName name, asio::steady_timer* give_up) {
+  const auto lookup = std::make_shared<Lookup>(Lookup{this, name.value()});
+  lookup->give_up = give_up;
+  give_up->expires_after(kAtMost);
+  Ask(lookup);
   ArmTimer();
   if (!lookup->answered) {
     (void)co_await give_up->async_wait(kAsTuple);

@@ -37,6 +37,9 @@ class HostResolver {
   HostResolver(const HostResolver&) = delete;
   HostResolver& operator=(const HostResolver&) = delete;
 
+  // Of these from now on, also what is under way. UNAVAILABLE: c-ares does not take them.
+  absl::Status SetNameServers(const std::vector<EgressEndpoint>& name_servers);
+
   // At most kAddressesMax addresses, IPv4 first: a host whose IPv6 leads nowhere is common. Empty:
   // there is none, or no answer in time. `give_up`, which outlives the call, can be cancelled.
   awaitable<ResolvedName> Resolve(HostName name, asio::steady_timer* give_up);
@@ -55,6 +58,7 @@ class HostResolver {
 
   explicit HostResolver(asio::io_context* io) : io_(io), timer_(*io) {}
   static void SocketChanged(void* self, ares_socket_t fd, int read, int write);
+  void Ask(const std::shared_ptr<Lookup>& lookup);
   static void Answered(void* argument, int status, int timeouts, ares_addrinfo* found);
   void Wait(int fd, const std::shared_ptr<Watch>& watch);
   void WaitTo(asio::posix::stream_descriptor::wait_type wait, Direction* direction, int fd,
@@ -66,6 +70,8 @@ class HostResolver {
   asio::steady_timer timer_;
   ares_channel channel_ = nullptr;
   std::map<int, std::shared_ptr<Watch>> watches_;
+  bool changing_ = false;                          // its name servers
+  std::vector<std::shared_ptr<Lookup>> to_again_;  // asked before that, and not answered
 };
 
 }  // namespace glovebox

@@ -18,6 +18,7 @@ class EgressCase(daemon.AskingCase):
 
     configuration = ""
     api = None
+    name_servers = f'name_servers = ["{DNS4}"]\n'
 
     @classmethod
     def setUpClass(cls):
@@ -32,7 +33,7 @@ class EgressCase(daemon.AskingCase):
         cls.make_internet()
         cls.daemon = daemon.Daemon()
         cls.config = cls.daemon.root / "gloveboxd.toml"
-        cls.config.write_text(f'[egress]\nname_servers = ["{DNS4}"]\n{cls.configuration}')
+        cls.config.write_text(f"[egress]\n{cls.name_servers}{cls.configuration}")
         cls.start_daemon()
 
     @classmethod

@@ -3,13 +3,17 @@
 
 import json
 import os
+import pathlib
+import shutil
 import socket
+import tempfile
 import unittest
 import urllib.request
 
 import daemon
-from egress_case import HOST4, ORIGIN4, ORIGIN6, EgressCase
+from egress_case import DNS4, HOST4, ORIGIN4, ORIGIN6, EgressCase, egress_world
 
+OTHER_DNS4 = "8.8.4.4"
 # Connects, says so, and then tells of each byte, until the other side ends it.
 HOLDS = r"""
 import socket, sys
@@ -298,6 +302,76 @@ class Counted(EgressCase):
         egress = next(one for one in told if one["name"] == "egress")
         self.assertEqual(egress["state"], "available")
         self.assertIn("name servers: 1", egress["mechanism"])
+
+
+class NameServers(EgressCase):
+    """Of the host's resolv.conf: a daemon that sees a copy of /etc."""
+
+    name_servers = ""
+    may_reach = frozenset([OTHER_DNS4])
+
+    @classmethod
+    def setUpClass(cls):
+        cls.etc = pathlib.Path(tempfile.mkdtemp(prefix="glovebox-etc-", dir="/tmp"))
+        cls.addClassCleanup(shutil.rmtree, cls.etc)
+        shutil.copytree("/etc", cls.etc, symlinks=True, dirs_exist_ok=True)
+        cls.name(DNS4)
+        super().setUpClass()
+        cls.other = egress_world.NameServer(cls.world.internet.listen(53, OTHER_DNS4, socket.SOCK_DGRAM))
+        cls.addClassCleanup(cls.other.close)
+        cls.other.names = cls.world.dns.names
+
+    @classmethod
+    def start_daemon(cls, **options):
+        mount = 'mount --bind "$0" /etc && exec "$@"'
+        super().start_daemon(wrapper=("unshare", "--mount", "sh", "-c", mount, cls.etc), **options)
+
+    @classmethod
+    def name(cls, *servers):
+        """As resolvconf writes it."""
+        new = cls.etc / "resolv.conf.new"
+        new.write_text("".join(f"nameserver {server}\n" for server in servers))
+        new.rename(cls.etc / "resolv.conf")
+
+    def is_asked(self, server, sandbox):
+        self.world.dns.asked.clear()
+        self.other.asked.clear()
+        self.assertTrue(self.reaches(sandbox))
+        return bool(server.asked)
+
+    def test_a_change_of_the_hosts_name_servers_reaches_sandboxes_that_run(self):
+        sandbox = self.create("--allow", "good.example:80")
+        proxy = self.process("glovebox-egress")
+        self.assertTrue(self.is_asked(self.world.dns, sandbox))
+        self.name(OTHER_DNS4)
+        daemon.wait_until(lambda: self.is_asked(self.other, sandbox), "the other one is asked")
+        self.assertEqual(self.world.dns.asked, [])
+        (self.etc / "resolv.conf").write_text(f"nameserver {DNS4}\n")
+        daemon.wait_until(lambda: self.is_asked(self.world.dns, sandbox), "the first one is asked, after it was written in place")
+        (self.etc / "resolv.conf").unlink()
+        (self.etc / "stub.conf").write_text("# nobody\n")
+        (self.etc / "resolv.conf").symlink_to("stub.conf")
+        daemon.wait_until(lambda: "name servers stay as they were" in self.daemon.read_log(), "it is missed")
+        self.assertTrue(self.is_asked(self.world.dns, sandbox), "the last good ones hold")
+        (self.etc / "stub.conf").write_text(f"nameserver {OTHER_DNS4}\n")
+        daemon.wait_until(lambda: self.is_asked(self.other, sandbox), "by a link")
+        self.assertEqual(self.daemon.read_log().count("name servers stay as they were"), 1)
+        self.assertEqual(self.process("glovebox-egress"), proxy, "the same proxy all the time")
+        daemon.kill_and_wait(proxy)
+        daemon.wait_until(lambda: self.is_asked(self.other, sandbox), "the next one has them too")
+
+    def test_what_the_operator_names_is_not_followed(self):
+        watches = lambda: [fd for fd in pathlib.Path(f"/proc/{self.daemon.process.pid}/fd").iterdir()
+                           if os.path.lexists(fd) and os.readlink(fd) == "anon_inode:inotify"]
+        self.assertEqual(len(watches()), 1, "the control")
+        self.config.write_text(f'[egress]\nname_servers = ["{DNS4}"]\n')
+        self.addCleanup(self.config.write_text, "[egress]\n")
+        self.name(OTHER_DNS4)
+        self.daemon.kill()
+        self.start_daemon()
+        self.assertTrue(self.is_asked(self.world.dns, self.create("--allow", "good.example:80")))
+        self.assertEqual(watches(), [])
+        self.name(DNS4)
 
 
 class Lives(EgressCase):

@@ -9,8 +9,8 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from case import ALLOWED, EgressCase
-from proxy import ALLOW_LIST, NO_RULE, PRIVATE, REMOVE, Sandbox, policy
-from world import DNS4, HOST4, HOST6, ORIGIN4, ORIGIN6, OTHER4
+from proxy import ALLOW_LIST, NO_RULE, PRIVATE, REMOVE, SET_NAME_SERVERS, Sandbox, policy
+from world import DNS4, HOST4, HOST6, ORIGIN4, ORIGIN6, OTHER4, NameServer
 
 NOBODY_THERE = ("10.0.0.5", "172.16.0.5", "192.168.0.5", "100.64.0.5", "169.254.169.254", "127.0.0.1", "0.0.0.0", HOST4,
                 "198.51.100.5", "240.0.0.5", "168.63.129.16")
@@ -146,6 +146,35 @@ class DestinationsTest(EgressCase):
         client, head = self.tunnel("kept.example:22")
         client.close()
         self.assertIn(b"403", head, "what is kept allows nothing")
+
+    def test_other_name_servers_are_asked_from_now_on_also_what_is_under_way(self):
+        def ask_of(*servers):
+            answer = self.proxy.order(SET_NAME_SERVERS, 0, name_servers=servers)
+            self.assertFalse(answer["failed"], answer["text"])
+
+        deaf = self.world.internet.listen(53, "8.8.4.4", socket.SOCK_DGRAM)
+        self.addCleanup(deaf.close)
+        deaf.settimeout(20)
+        self.addCleanup(ask_of, DNS4)
+        ask_of("8.8.4.4")
+        waiting = [self.by_name("good.example", 22) for _ in range(3)]
+        for _ in range(2 * len(waiting)):
+            self.assertTrue(deaf.recv(4096), "a question that nobody answers")
+        self.assertEqual(self.world.dns.asked, [])
+        ask_of(DNS4)
+        for client in waiting:
+            self.assertTrue(self.echoes(client), "it was asked again")
+            client.close()
+        deaf.close()
+        other = NameServer(self.world.internet.listen(53, "8.8.4.4", socket.SOCK_DGRAM))
+        self.addCleanup(other.close)
+        other.names["good.example"] = [OTHER4]
+        self.world.forget()
+        ask_of("8.8.4.4", DNS4)
+        with self.by_name("good.example", 22) as client:
+            self.assertTrue(self.echoes(client))
+        self.assertEqual(self.world.echo[22].addresses(), {OTHER4})
+        self.assertEqual(self.world.dns.asked, [])
 
     def test_names_with_special_addresses_are_refused(self):
         for name, port in (("private.example", 80), ("metadata.example", 80), ("loop.example", 443), ("own.example", 80),

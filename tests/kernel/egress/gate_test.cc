@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -269,6 +271,38 @@ TEST_F(EgressGateTest, ASocketThatIsNotWhatItsRoleSaysIsRefused) {
   EXPECT_TRUE(absl::IsInvalidArgument(add(static_cast<EgressRole>(9), sandbox.space.Listen(54))));
   EXPECT_TRUE(absl::IsInvalidArgument(add(EgressRole::kTransparent, UniqueFd())));
   EXPECT_TRUE(add(EgressRole::kDnsUdp, sandbox.space.BindUdp(53)).ok()) << "the control";
+}
+
+TEST_F(EgressGateTest, OtherNameServersAreTheProxysAndItsSuccessors) {
+  const GateSandbox sandbox;
+  Records records;
+  std::vector<EgressListener> listeners;
+  listeners.push_back({EgressRole::kHttpProxy, sandbox.space.Listen(3128)});
+  ASSERT_TRUE(gate_->Add(Everything(), "", std::move(listeners), records.Taker()).ok());
+  const UniqueFd server(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(53);
+  address.sin_addr.s_addr = htonl(0x7f000002);
+  ASSERT_EQ(::bind(server.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  const auto is_asked = [&](const std::string& name) {
+    const UniqueFd client = sandbox.space.Connect("127.0.0.1", 3128);
+    const std::string words = absl::StrCat("CONNECT ", name, ".example:22 HTTP/1.1\r\nHost: ", name,
+                                           ".example:22\r\n\r\n");
+    EXPECT_EQ(::send(client.get(), words.data(), words.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(words.size()));
+    pollfd entry{server.get(), POLLIN, 0};
+    std::string question(512, 0);
+    while (::poll(&entry, 1, 20'000) == 1) {
+      (void)!::recv(server.get(), question.data(), question.size(), 0);
+      if (question.find(name) != std::string::npos) return true;
+    }
+    return false;
+  };
+  gate_->SetNameServers({IpAddress::V4(0x7f000002)});
+  EXPECT_TRUE(is_asked("now"));
+  KillProxy();
+  EXPECT_TRUE(is_asked("later"));
 }
 
 TEST_F(EgressGateTest, ThereIsAnEndToSandboxesAndTheirSockets) {

@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from authority import Authority
 from case import ALLOWED, EVERYTHING, PROGRAM, EgressCase
 from hello import hello, server_name
-from proxy import (ALLOW_LIST, CLOSED, DNS_UDP, FULL, LIMIT, NO_RULE, NONE, OPENED, REFUSED, REMOVE, TCP, TLS, TRANSPARENT, Proxy,
+from proxy import (ALLOW_LIST, CLOSED, DNS_UDP, FULL, LIMIT, NO_RULE, NONE, OPENED, ORDER, REFUSED, REMOVE, TCP, TLS, TRANSPARENT, Proxy,
                    Sandbox, policy, rule, set_up)
 from world import DNS4, ORIGIN4, OTHER4, World, names_wire
 
@@ -335,9 +335,8 @@ class LifeTest(unittest.TestCase):
         idle.close()
 
     def test_wrong_words_of_the_daemon_end_it(self):
-        for words in (b"x", struct.pack("<4IQ2I64I", 0, 1, 3, 1, 1, 0, 0, *[0] * 64),
-                      struct.pack("<4IQ2I64I", 0x73726765, 1, 9, 1, 1, 0, 0, *[0] * 64),
-                      struct.pack("<4IQ2I64I", 0x73726765, 1, 1, 1, 1, 65, 0, *[0] * 64)):
+        for words in (b"x", *(ORDER.pack(magic, 1, kind, 1, 1, sockets, servers, *[0] * 64, b"") for magic, kind, sockets, servers in (
+                (0, 3, 0, 0), (0x73726765, 9, 0, 0), (0x73726765, 1, 65, 0), (0x73726765, 6, 0, 0), (0x73726765, 6, 0, 5)))):
             proxy = Proxy(PROGRAM, [DNS4])
             proxy.control.send(words)
             self.assertEqual(proxy.process.wait(timeout=20), 0)

@@ -12,7 +12,8 @@ from world import Namespace
 
 MAGIC, VERSION = 0x73726765, 1
 TRANSPARENT, HTTP_PROXY, SOCKS5, DNS_UDP, DNS_TCP = 1, 2, 3, 4, 5
-ADD, REPLACE, REMOVE = 1, 2, 3
+ADD, REPLACE, REMOVE, SET_NAME_SERVERS = 1, 2, 3, 6
+ORDER = struct.Struct("<4IQ2I64I96s")
 READY, FAILED, ANSWER, EVENT = 1, 2, 3, 4
 OPENED, REFUSED, CLOSED = 1, 2, 3
 NONE, ALLOW_LIST, FULL = 1, 2, 3
@@ -65,6 +66,10 @@ def memfd(data):
     return fd
 
 
+def name_server_endpoints(addresses):
+    return b"".join(socket.inet_aton(one).ljust(16, b"\0") + struct.pack("<II", 0, 53) for one in addresses)
+
+
 def set_up(control, authority, *numbers, servers=b"", roots=b""):
     """The first message."""
     certificate, key = authority.der()
@@ -86,7 +91,7 @@ class Proxy:
         self.process = subprocess.Popen([program], pass_fds=(theirs.fileno(), 3),
                                         preexec_fn=lambda: os.dup2(theirs.fileno(), 3, inheritable=True))
         theirs.close()
-        servers = b"".join(socket.inet_aton(a).ljust(16, b"\0") + struct.pack("<II", 0, 53) for a in name_servers)
+        servers = name_server_endpoints(name_servers)
         set_up(self.control, self.authority, 65534, 64, connections_max, opening_ms, connect_ms, idle_ms, len(name_servers), 0,
                servers=servers, roots=roots)
         ready = self.take()
@@ -106,10 +111,11 @@ class Proxy:
         assert message["magic"] == MAGIC and message["version"] == VERSION
         return message
 
-    def order(self, kind, sandbox, fds=(), roles=()):
+    def order(self, kind, sandbox, fds=(), roles=(), name_servers=()):
         self.sequence += 1
         padded = list(roles) + [0] * (64 - len(roles))
-        data = struct.pack("<4IQ2I64I", MAGIC, VERSION, kind, self.sequence, sandbox, len(roles), 0, *padded)
+        data = ORDER.pack(MAGIC, VERSION, kind, self.sequence, sandbox, len(roles), len(name_servers), *padded,
+                          name_server_endpoints(name_servers))
         socket.send_fds(self.control, [data], list(fds))
         while True:
             message = self.take()

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_join.h"
 #include "egress/egress_wire.h"
@@ -30,6 +31,7 @@ TEST(NameServers, WhatIsNoAddressIsPassedOver) {
 TEST(NameServers, WithoutAnyTheHostItselfIsAsked) {
   for (const char* none : {"", "\n", "search example\n", "nameserver x\n"}) {
     EXPECT_EQ(Servers(none), "127.0.0.1") << none;
+    EXPECT_TRUE(NamedServers(none).empty()) << none;
   }
 }
 
@@ -38,6 +40,18 @@ TEST(NameServers, ThereIsAnEndToThem) {
   for (int i = 1; i < 100; ++i) many += "nameserver 192.0.2." + std::to_string(i) + "\n";
   EXPECT_EQ(ParseNameServers(many).size(), kEgressNameServersMax);
   EXPECT_EQ(Servers(many).substr(0, 19), "192.0.2.1 192.0.2.2");
+}
+
+TEST(NameServers, GoToTheProxyAndComeBack) {
+  const auto servers = NamedServers("nameserver 192.0.2.1\nnameserver 2001:db8::53\n");
+  EgressSetup setup;
+  PutNameServers({IpAddress::V6({1}), IpAddress::V6({2}), IpAddress::V6({3})}, &setup);
+  PutNameServers(servers, &setup);
+  EXPECT_EQ(setup.name_servers, 2u);
+  EXPECT_EQ(setup.name_server[1].port, 53u);
+  EXPECT_EQ(NameServersOf(setup), servers);
+  PutNameServers(std::vector<IpAddress>(9, servers[0]), &setup);
+  EXPECT_EQ(setup.name_servers, kEgressNameServersMax);
 }
 
 }  // namespace
