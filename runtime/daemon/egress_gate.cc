@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -55,6 +56,16 @@ bool Names(const EgressPolicy& policy, const std::string& secret) {
 absl::Status CheckListeners(const std::vector<EgressListener>& listeners) {
   if (std::all_of(listeners.begin(), listeners.end(), IsWhatItsRoleSays)) return absl::OkStatus();
   return absl::InvalidArgumentError("a socket that is not what its role says");
+}
+
+// The proxy has it mapped, and would end at the end of a shorter one.
+absl::Status CheckBytes(const UniqueFd& bytes) {
+  struct stat status {};
+  if (::fstat(bytes.get(), &status) != 0) return ErrnoError(errno, "fstat of the count of bytes");
+  if (S_ISREG(status.st_mode) && status.st_size >= static_cast<off_t>(sizeof(EgressBytes))) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError("what is no count of bytes");
 }
 
 absl::Status TooManySockets() {
@@ -117,11 +128,16 @@ absl::StatusOr<UniqueFd> EgressGate::FileOf(const EgressPolicy& policy,
 }
 
 absl::StatusOr<uint64_t> EgressGate::Add(const EgressPolicy& policy, const std::string& owner,
-                                         std::vector<EgressListener> listeners, TakeRecord take) {
+                                         std::vector<EgressListener> listeners, UniqueFd bytes,
+                                         TakeRecord take) {
   // Here, where a refusal has its reason; the proxy compiles the same again.
   RETURN_IF_ERROR(EgressRules::Compile(policy).status());
   if (listeners.size() > kEgressSocketsMax) return TooManySockets();
   RETURN_IF_ERROR(CheckListeners(listeners));
+  if (!bytes.valid()) {
+    ASSIGN_OR_RETURN(bytes, MakeFixedSizeMemfd("egress-bytes", sizeof(EgressBytes)));
+  }
+  RETURN_IF_ERROR(CheckBytes(bytes));
   absl::StatusOr<uint64_t> added;
   Do([&] {
     if (const absl::Status room = CheckRoom(1, listeners.size()); !room.ok()) {
@@ -130,7 +146,7 @@ absl::StatusOr<uint64_t> EgressGate::Add(const EgressPolicy& policy, const std::
     }
     const uint64_t number = next_sandbox_++;
     Sandbox& sandbox = sandboxes_[number];
-    sandbox = {policy, owner, std::move(listeners), std::move(take)};
+    sandbox = {policy, owner, std::move(listeners), std::move(bytes), std::move(take)};
     const auto answer = AskToAdd(number, sandbox);
     added = number;  // without a proxy: the next one gets it
     if (answer.ok() ? !answer->failed : process_ == nullptr) return;
@@ -376,7 +392,8 @@ absl::StatusOr<EgressReport> EgressGate::AskToListen(EgressOrderKind kind, uint6
 absl::StatusOr<EgressReport> EgressGate::AskToAdd(uint64_t number, const Sandbox& sandbox,
                                                   absl::Time until) {
   ASSIGN_OR_RETURN(const UniqueFd file, FileOf(sandbox.policy, sandbox.owner));
-  return AskToListen(EgressOrderKind::kAddSandbox, number, sandbox.listeners, {file.get()}, until);
+  return AskToListen(EgressOrderKind::kAddSandbox, number, sandbox.listeners,
+                     {file.get(), sandbox.bytes.get()}, until);
 }
 
 void EgressGate::Lose(const absl::Status& why) {

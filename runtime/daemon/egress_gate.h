@@ -52,7 +52,8 @@ class EgressGate : public EgressGateway {
   // While there is no proxy, connections wait in the listeners' backlogs. RESOURCE_EXHAUSTED:
   // beyond setup.sandboxes_max, or the sockets for so many.
   absl::StatusOr<uint64_t> Add(const EgressPolicy& policy, const std::string& owner,
-                               std::vector<EgressListener> listeners, TakeRecord take) override;
+                               std::vector<EgressListener> listeners, UniqueFd bytes,
+                               TakeRecord take) override;
   absl::Status Listen(uint64_t sandbox, std::vector<EgressListener> listeners) override;
   absl::StatusOr<uint32_t> Replace(uint64_t sandbox, const EgressPolicy& policy) override;
   void Settle() override;
@@ -71,6 +72,7 @@ class EgressGate : public EgressGateway {
     EgressPolicy policy;
     std::string owner;
     std::vector<EgressListener> listeners;
+    UniqueFd bytes;
     TakeRecord take;
     bool refused = false;  // by the proxy that there is now: it has no way out until the next one
   };

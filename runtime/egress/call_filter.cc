@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -52,6 +53,9 @@ const std::vector<AllowedCall>& EgressCalls() {
           fcntl,
           "F_GETFD, F_SETFD, F_GETFL and F_SETFL; besides F_DUPFD and locks, which lie beside them",
           {1, ~uint32_t{7}, 0}),
+      // Beside memory of its own. What is sealed cannot be mapped so, and no file can be opened.
+      ALLOWED_CALL(mmap, "what a sandbox has sent and received",
+                   {2, kWholeArgument, PROT_READ | PROT_WRITE}, {3, kWholeArgument, MAP_SHARED}),
       ALLOWED_CALL(lseek, "how long a policy is"),
       ALLOWED_CALL(pread64, "a policy, and the roots of origins"),
       ALLOWED_CALL(getpid, "libcrypto asks whether it was forked"),

@@ -21,7 +21,7 @@ bool IsOrder(const EgressOrder& order, size_t fds) {
   if (order.magic != kEgressMagic || order.version != kEgressVersion) return false;
   switch (order.kind) {
     case EgressOrderKind::kAddSandbox:
-      return order.sockets <= kEgressSocketsMax && fds == order.sockets + 1;
+      return order.sockets <= kEgressSocketsMax && fds == order.sockets + 2;
     case EgressOrderKind::kAddSockets:
       return order.sockets <= kEgressSocketsMax && fds == order.sockets;
     case EgressOrderKind::kReplacePolicy:
@@ -86,7 +86,7 @@ awaitable<void> EgressLink::ReadOrders(std::function<void(Order)> take, std::fun
     auto [error] = co_await socket_.async_wait(asio::posix::stream_descriptor::wait_read, kAsTuple);
     if (error) break;
     absl::StatusOr<Packet> packet =
-        ReceivePacket(socket_.native_handle(), sizeof(EgressOrder), kEgressSocketsMax + 1, -1);
+        ReceivePacket(socket_.native_handle(), sizeof(EgressOrder), kEgressSocketsMax + 2, -1);
     if (!packet.ok() && WouldBlock(packet.status())) continue;
     Order order;
     if (!packet.ok() || packet->bytes.size() != sizeof order.order) break;

@@ -17,6 +17,7 @@
 #include "egress/name_service.h"
 #include "egress/proxied_connection.h"
 #include "egress/wait_guard.h"
+#include "linux/memfd.h"
 
 namespace glovebox {
 namespace {
@@ -143,10 +144,13 @@ EgressService::Done EgressService::Add(EgressLink::Order* order) {
   }
   auto rules = ReadRules(order->fds[0]);
   if (!rules.ok()) return {rules.status()};
-  const auto sandbox = std::make_shared<SandboxEgress>(shared_, number, *std::move(rules));
+  auto bytes = SharedMapping::Map(order->fds[1].get(), sizeof(EgressBytes));
+  if (!bytes.ok()) return {bytes.status()};
+  const auto sandbox =
+      std::make_shared<SandboxEgress>(shared_, number, *std::move(rules), *std::move(bytes));
   sandboxes_[number] = sandbox;
   for (uint32_t i = 0; i < order->order.sockets; ++i) {
-    const absl::Status served = Serve(sandbox, order->order.role[i], std::move(order->fds[i + 1]));
+    const absl::Status served = Serve(sandbox, order->order.role[i], std::move(order->fds[i + 2]));
     if (served.ok()) continue;
     (void)Remove(number);  // what was begun
     return {served};

@@ -50,11 +50,13 @@ struct EgressSetup {
 };
 
 enum class EgressOrderKind : uint32_t {
-  kAddSandbox = 1,  // descriptors: the policy (a sealed memfd, egress_policy_wire.h), the sockets
-  kReplacePolicy = 2,  // descriptor: the policy
-  kRemoveSandbox = 3,  // no descriptor; its connections end
-  kAddSockets = 4,     // descriptors: more sockets
-  kSettle = 5,         // no descriptor; answered after all events that were there before
+  // Descriptors: the policy (a sealed memfd, egress_policy_wire.h), a file of an EgressBytes, the
+  // sockets.
+  kAddSandbox = 1,
+  kReplacePolicy = 2,   // descriptor: the policy
+  kRemoveSandbox = 3,   // no descriptor; its connections end
+  kAddSockets = 4,      // descriptors: more sockets
+  kSettle = 5,          // no descriptor; answered after all events that were there before
   kSetNameServers = 6,  // no descriptor, no sandbox; questions under way are asked again
 };
 
@@ -70,14 +72,21 @@ inline constexpr uint32_t kEgressSocketsMax = 64;  // of one sandbox
 // Of all sandboxes together there are at most so many for each of sandboxes_max.
 inline constexpr uint32_t kEgressSocketsOnAverage = 8;
 
+// What a sandbox has sent and received since it was made, in a file that outlives proxy and daemon.
+// The proxy alone reads and writes it, mapped: each byte is counted before it goes on.
+struct EgressBytes {
+  uint64_t sent = 0;
+  uint64_t received = 0;
+};
+
 // Each is answered with an EgressMessage of kAnswer, in turn.
 struct EgressOrder {
   uint32_t magic = kEgressMagic;
   uint32_t version = kEgressVersion;
   EgressOrderKind kind = EgressOrderKind::kAddSandbox;
-  uint32_t sequence = 0;  // comes back in the answer
-  uint64_t sandbox = 0;   // a number that the daemon never uses again
-  uint32_t sockets = 0;   // of kAdd*: so many roles, in the order of the descriptors
+  uint32_t sequence = 0;      // comes back in the answer
+  uint64_t sandbox = 0;       // a number that the daemon never uses again
+  uint32_t sockets = 0;       // of kAdd*: so many roles, in the order of the descriptors
   uint32_t name_servers = 0;  // of kSetNameServers: so many of those below
   EgressRole role[kEgressSocketsMax] = {};
   EgressEndpoint name_server[kEgressNameServersMax];
@@ -130,6 +139,7 @@ struct EgressMessage {
 
 static_assert(std::is_trivially_copyable_v<EgressSetup> && sizeof(EgressSetup) == 1424);
 static_assert(std::is_trivially_copyable_v<EgressOrder> && sizeof(EgressOrder) == 384);
+static_assert(std::is_trivially_copyable_v<EgressBytes> && sizeof(EgressBytes) == 16);
 static_assert(std::is_trivially_copyable_v<EgressMessage> && sizeof(EgressMessage) == 1240);
 
 }  // namespace glovebox

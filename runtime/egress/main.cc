@@ -48,6 +48,7 @@ constexpr uint64_t kWideBytes =
     uint64_t{EgressShared::kWideMax} * uint64_t{Http2Relay::kWideAnswers.connection};
 constexpr uint64_t kNamesBytes = uint64_t{5} << 20;  // of a sandbox that fills SyntheticNames
 constexpr uint64_t kSandboxesFull = 256;             // that do, of all that there may be
+constexpr uint64_t kCountBytes = 4096;               // of a sandbox, a page
 constexpr uint64_t kConnectionBytes = uint64_t{512} << 10;  // coroutines, TLS and both sides unread
 
 void PrepareProcess() {
@@ -69,6 +70,7 @@ absl::Status Confine(const EgressSetup& setup) {
                          connections * 2 + setup.sandboxes_max * uint64_t{kEgressSocketsOnAverage} +
                              kDescriptorsBesides,
                          kMemoryBytes + kWideBytes + connections * kConnectionBytes +
+                             setup.sandboxes_max * kCountBytes +
                              std::min<uint64_t>(setup.sandboxes_max, kSandboxesFull) * kNamesBytes);
 }
 

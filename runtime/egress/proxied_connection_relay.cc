@@ -159,14 +159,10 @@ awaitable<void> ProxiedConnection::Pump(tcp::socket* from, tcp::socket* to, bool
 
 bool ProxiedConnection::Count(bool sending, size_t bytes) {
   last_byte_ns_ = shared_->clock->MonotonicNanos();
-  const EgressLimits& limits = sandbox_->rules->limits();
-  uint64_t* const all = sending ? &sandbox_->sent_bytes : &sandbox_->received_bytes;
-  const uint64_t most = sending ? limits.sent_bytes_max : limits.received_bytes_max;
-  if (*all > most || most - *all < bytes) {
+  if (!sandbox_->Count(sending, bytes)) {
     Abort(EgressDenial::kLimit);
     return false;
   }
-  *all += bytes;
   (sending ? sent_bytes_ : received_bytes_) += bytes;
   return true;
 }

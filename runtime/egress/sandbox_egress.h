@@ -2,6 +2,7 @@
 #ifndef GLOVEBOX_EGRESS_SANDBOX_EGRESS_H_
 #define GLOVEBOX_EGRESS_SANDBOX_EGRESS_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <set>
@@ -16,6 +17,7 @@
 #include "egress/net_io.h"
 #include "egress/rate_budget.h"
 #include "egress/synthetic_names.h"
+#include "linux/memfd.h"
 #include "policy/egress_rules.h"
 
 namespace glovebox {
@@ -42,16 +44,33 @@ struct EgressShared {
 
 // Shared by its sockets' coroutines and its connections; ended by `removed`.
 struct SandboxEgress {
-  SandboxEgress(EgressShared* in, uint64_t with_number, std::shared_ptr<const EgressRules> with)
+  // `counted` is of an EgressBytes.
+  SandboxEgress(EgressShared* in, uint64_t with_number, std::shared_ptr<const EgressRules> with,
+                SharedMapping counted)
       : shared(in),
         number(with_number),
         rules(std::move(with)),
         connection_rate(rules->limits().connections_per_second),
         question_rate(kQuestionsPerSecond),
-        refusal_rate(kRefusalsPerSecond) {}
+        refusal_rate(kRefusalsPerSecond),
+        bytes(std::move(counted)) {}
 
   static constexpr uint32_t kQuestionsPerSecond = 500;  // to its name server
   static constexpr uint32_t kRefusalsPerSecond = 100;   // that are told
+
+  // Whether so many more may go that way, which they are taken to do then, in the file at once.
+  // What is there is no more than a number: another process had it, and it may say anything.
+  bool Count(bool sending, uint64_t count) {
+    auto* const all = reinterpret_cast<EgressBytes*>(bytes.data());
+    const std::atomic_ref<uint64_t> counted(sending ? all->sent : all->received);
+    const EgressLimits& limits = rules->limits();
+    const uint64_t most = sending ? limits.sent_bytes_max : limits.received_bytes_max;
+    const uint64_t before = counted.load(std::memory_order_relaxed);
+    if (before > most || most - before < count) return false;
+    // A proxy that a daemon left may still count, for the moment until it is killed.
+    counted.fetch_add(count, std::memory_order_relaxed);
+    return true;
+  }
 
   // An event of it. Refusals cost a payload nothing, and all sandboxes' events share a queue: those
   // beyond the rate are counted, and the next event says how many.
@@ -73,9 +92,8 @@ struct SandboxEgress {
   RateBudget connection_rate;
   RateBudget question_rate;
   RateBudget refusal_rate;
-  uint64_t untold = 0;          // refusals since its last event
-  uint64_t sent_bytes = 0;      // of all connections, also of those that are gone
-  uint64_t received_bytes = 0;  // likewise
+  const SharedMapping bytes;  // of all connections, also of those that are gone
+  uint64_t untold = 0;        // refusals since its last event
   std::set<ProxiedConnection*> connections;
   std::set<tcp::socket*> name_clients;  // of the coroutines that serve them
   uint32_t open = 0;                    // both

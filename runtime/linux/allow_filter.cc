@@ -8,6 +8,8 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <iterator>
+#include <set>
 
 #include "base/status.h"
 
@@ -26,18 +28,33 @@ sock_filter JumpIfEqual(uint32_t value, size_t then, size_t otherwise) {
                   static_cast<uint8_t>(otherwise));
 }
 
-// What follows when the number is the call's.
+// Of calls with one number there are at most two.
+static_assert((sizeof(seccomp_data::args) / sizeof(uint64_t) * 3 + 1) * 2 + 1 <= kRunningMax);
+
+// Whether the arguments are the call's; else what follows.
 std::vector<sock_filter> Judge(const AllowedCall& call) {
-  std::vector<sock_filter> judge;
-  for (const AllowedArgument& argument : call.arguments) {
+  std::vector<sock_filter> judge = {Return(SECCOMP_RET_ALLOW)};
+  for (auto argument = call.arguments.rbegin(); argument != call.arguments.rend(); ++argument) {
     // x86-64 is little-endian: the low half comes first.
-    judge.push_back(Load(offsetof(seccomp_data, args) + argument.index * sizeof(uint64_t)));
-    judge.push_back(BPF_STMT(BPF_ALU | BPF_AND | BPF_K, argument.mask));
-    judge.push_back(JumpIfEqual(argument.value, 1, 0));
-    judge.push_back(Return(SECCOMP_RET_KILL_PROCESS));
+    const sock_filter look[] = {
+        Load(offsetof(seccomp_data, args) + argument->index * sizeof(uint64_t)),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, argument->mask),
+        JumpIfEqual(argument->value, 0, judge.size())};
+    judge.insert(judge.begin(), std::begin(look), std::end(look));
   }
-  judge.push_back(Return(SECCOMP_RET_ALLOW));
   return judge;
+}
+
+// What follows when the number is that.
+std::vector<sock_filter> JudgeAll(uint32_t number, const std::vector<AllowedCall>& calls) {
+  std::vector<sock_filter> judges;
+  for (const AllowedCall& call : calls) {
+    if (call.number != number) continue;
+    const std::vector<sock_filter> judge = Judge(call);
+    judges.insert(judges.end(), judge.begin(), judge.end());
+  }
+  judges.push_back(Return(SECCOMP_RET_KILL_PROCESS));
+  return judges;
 }
 
 }  // namespace
@@ -72,11 +89,12 @@ std::vector<sock_filter> AllowFilter(const std::vector<AllowedCall>& calls) {
       BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, kX32Bit, 0, 1),
       Return(SECCOMP_RET_KILL_PROCESS),
   };
+  std::set<uint32_t> judged;
   for (const AllowedCall& call : calls) {
-    const std::vector<sock_filter> judge = Judge(call);
-    static_assert(sizeof(seccomp_data::args) / sizeof(uint64_t) * 4 + 1 <= kRunningMax);
-    program.push_back(JumpIfEqual(call.number, 0, judge.size()));
-    program.insert(program.end(), judge.begin(), judge.end());
+    if (!judged.insert(call.number).second) continue;
+    const std::vector<sock_filter> judges = JudgeAll(call.number, calls);
+    program.push_back(JumpIfEqual(call.number, 0, judges.size()));
+    program.insert(program.end(), judges.begin(), judges.end());
   }
   program.push_back(Return(SECCOMP_RET_KILL_PROCESS));
   return program;

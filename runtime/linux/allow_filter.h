@@ -39,7 +39,8 @@ struct AllowedCall {
 std::vector<AllowedCall> WithCallsOfEveryProcess(std::vector<AllowedCall> calls);
 
 // Anything else, and any call of another architecture, ends the process: none of it is a mistake
-// that a user makes, and whoever took the process over does not try twice. Each number once.
+// that a user makes, and whoever took the process over does not try twice. Of several with one
+// number any lets a call pass.
 std::vector<sock_filter> AllowFilter(const std::vector<AllowedCall>& calls);
 
 // For this thread and what it starts, for ever. Needs no_new_privs.

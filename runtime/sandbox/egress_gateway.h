@@ -31,12 +31,14 @@ class EgressGateway {
   virtual ~EgressGateway() = default;
 
   // From its return on the sandbox's connections are judged by `policy`, with the secrets that
-  // `owner` has of those that it names. Returns the number that stands for the sandbox, never used
-  // twice. What EgressRules::Compile returns; INVALID_ARGUMENT
-  // for a socket that is not what its role says, or too many; RESOURCE_EXHAUSTED beyond what there
-  // is room for; INTERNAL.
+  // `owner` has of those that it names. `bytes`: the file of an EgressBytes, which goes on from
+  // what it has; invalid: it is counted from zero, for as long as the sandbox is here. Returns the
+  // number that stands for the sandbox, never used twice. What EgressRules::Compile returns;
+  // INVALID_ARGUMENT for a socket that is not what its role says, or too many; RESOURCE_EXHAUSTED
+  // beyond what there is room for; INTERNAL.
   virtual absl::StatusOr<uint64_t> Add(const EgressPolicy& policy, const std::string& owner,
-                                       std::vector<EgressListener> listeners, TakeRecord take) = 0;
+                                       std::vector<EgressListener> listeners, UniqueFd bytes,
+                                       TakeRecord take) = 0;
 
   // More sockets of it. NOT_FOUND; else as Add.
   virtual absl::Status Listen(uint64_t sandbox, std::vector<EgressListener> listeners) = 0;

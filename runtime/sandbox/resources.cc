@@ -84,6 +84,10 @@ absl::Status AddCache(const CacheLayers& cache, PlanInput* plan, LaunchRequest* 
   return absl::OkStatus();
 }
 
+std::string EgressBytesPath(const SandboxDeps& deps, const std::string& id) {
+  return absl::StrCat(deps.run_directory, "/", id, ".bytes");
+}
+
 // Not NOT_FOUND, which would say that init has ended.
 absl::Status Lost(absl::string_view what, const absl::Status& why) {
   return absl::UnavailableError(absl::StrCat(what, ": ", why.message()));
@@ -97,6 +101,7 @@ absl::StatusOr<std::unique_ptr<Sandbox::Resources>> Sandbox::Resources::Acquire(
   auto resources = std::make_unique<Resources>();
   resources->cleanup = deps.cleanup;
   resources->socket_path = absl::StrCat(deps.run_directory, "/", blueprint.id);
+  resources->egress_bytes_path = EgressBytesPath(deps, blueprint.id);
   resources->image = blueprint.image;
   resources->snapshot = blueprint.snapshot;
   absl::Cleanup give_back = [&] { resources->Bequeath(estate); };
@@ -126,6 +131,9 @@ void Sandbox::Resources::Inherit(Estate* estate) {
   estate->ids.reset();
   archiver = std::move(estate->archiver);
   output_path = std::exchange(estate->output_path, "");
+  if (!estate->egress_bytes_path.empty()) {
+    egress_bytes_path = std::exchange(estate->egress_bytes_path, "");
+  }
   changes = std::move(estate->changes);
 }
 
@@ -135,6 +143,7 @@ void Sandbox::Resources::Bequeath(Estate* estate) {
   ids.reset();
   estate->archiver = std::move(archiver);
   estate->output_path = std::exchange(output_path, "");
+  estate->egress_bytes_path = std::exchange(egress_bytes_path, "");
   estate->changes = std::move(changes);
 }
 
@@ -144,6 +153,7 @@ absl::StatusOr<std::unique_ptr<Sandbox::Resources>> Sandbox::Resources::FindRunn
   auto resources = std::make_unique<Resources>();
   resources->cleanup = deps.cleanup;
   resources->socket_path = absl::StrCat(deps.run_directory, "/", row.id);
+  resources->egress_bytes_path = EgressBytesPath(deps, row.id);
   resources->image = blueprint.image;
   resources->snapshot = blueprint.snapshot;
   ASSIGN_OR_RETURN(resources->cgroup, deps.cgroups->AdoptSandbox(row.id, row.host_id_first));
@@ -178,6 +188,7 @@ std::unique_ptr<Sandbox::Resources> Sandbox::Resources::FindStopped(
   resources->image = blueprint.image;
   resources->snapshot = blueprint.snapshot;
   resources->ended = deps.cgroups->RemoveSandbox(row.id);
+  resources->egress_bytes_path = EgressBytesPath(deps, row.id);
   // Not there after a reboot, or when it was removed as the last act of a deletion.
   (void)::unlink(absl::StrCat(deps.run_directory, "/", row.id).c_str());
   (void)resources->OpenArchive(deps, row.id);  // without it output is a gap, results are there
@@ -291,6 +302,7 @@ void Sandbox::Resources::GiveBack() {
   changes.reset();
   // What cannot be removed now goes when the daemon starts anew.
   if (!output_path.empty()) (void)RemoveTreeAt(AT_FDCWD, output_path);
+  if (!egress_bytes_path.empty()) (void)::unlink(egress_bytes_path.c_str());
   disk.reset();
   snapshot.clear();
   image = {};

@@ -23,6 +23,7 @@ struct Sandbox::Estate {
   std::optional<IdRanges::Lease> ids;  // no process of the range is left
   std::shared_ptr<ExecArchiver> archiver;
   std::string output_path;
+  std::string egress_bytes_path;
   std::shared_ptr<SandboxChanges> changes;
   std::map<std::string, std::shared_ptr<Exec>, std::less<>> execs;  // all have ended
   std::deque<EndedExec> unrecorded;
@@ -64,8 +65,9 @@ struct Sandbox::Resources {
 
   absl::StatusOr<SandboxFiles> OpenFiles() const;
 
-  // Removes the cgroups, the socket, the output, the disk; the ids last. When processes could not
-  // be ended, the ids are not given back: a range with a live process is never leased again.
+  // Removes the cgroups, the socket, the output, the count of bytes, the disk; the ids last. When
+  // processes could not be ended, the ids are not given back: a range with a live process is never
+  // leased again.
   void GiveBack();
 
   // Keeps all of it on the host when this is destroyed.
@@ -82,6 +84,7 @@ struct Sandbox::Resources {
   std::string socket_path;
   std::shared_ptr<ExecArchiver> archiver;  // null when output stays in memory
   std::string output_path;
+  std::string egress_bytes_path;            // made when it has a way out
   std::shared_ptr<SandboxChanges> changes;  // null only after it was handed on
   std::shared_ptr<SandboxWayOut> way_out;   // null: it has none
 };

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "sandbox/egress_bytes.h"
 #include "sandbox/resources.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/sandbox_errors.h"
@@ -17,9 +18,10 @@ absl::Status Sandbox::OpenWayOut() {
                          "this node lets no sandbox reach anything; create it without egress",
                          {"CAPABILITY_MISSING", {{"capability", "egress"}}});
   }
-  ASSIGN_OR_RETURN(auto way_out,
-                   SandboxWayOut::Open(deps_.egress, deps_.egress_ports, sockets_,
-                                       blueprint_.egress, blueprint_.owner, RecordTaker()));
+  ASSIGN_OR_RETURN(UniqueFd bytes, OpenEgressBytes(resources_->egress_bytes_path));
+  ASSIGN_OR_RETURN(auto way_out, SandboxWayOut::Open(deps_.egress, deps_.egress_ports, sockets_,
+                                                     blueprint_.egress, blueprint_.owner,
+                                                     std::move(bytes), RecordTaker()));
   absl::MutexLock lock(&mutex_);
   if (resources_ != nullptr) resources_->way_out = std::move(way_out);
   return absl::OkStatus();
@@ -32,9 +34,14 @@ void Sandbox::OpenWayOutAgain() {
     egress_problem_ = "this node lets no sandbox reach anything";
     return;
   }
-  auto way_out =
-      SandboxWayOut::OpenAgain(deps_.egress, deps_.egress_ports, sockets_, blueprint_.egress,
-                               blueprint_.owner, RecordTaker(), &egress_problem_);
+  absl::StatusOr<UniqueFd> bytes = OpenEgressBytes(resources_->egress_bytes_path);
+  if (!bytes.ok()) {
+    egress_problem_ = std::string(bytes.status().message());  // without it no limit would hold
+    return;
+  }
+  auto way_out = SandboxWayOut::OpenAgain(deps_.egress, deps_.egress_ports, sockets_,
+                                          blueprint_.egress, blueprint_.owner, *std::move(bytes),
+                                          RecordTaker(), &egress_problem_);
   if (!way_out.ok()) {
     egress_problem_ = std::string(way_out.status().message());
     return;

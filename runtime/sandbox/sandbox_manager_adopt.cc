@@ -116,7 +116,8 @@ AdoptionReport SandboxManager::Adopt(StateDb::Contents contents, const std::stri
   return report;
 }
 
-// Names of sandboxes that have no record: creations and deletions that were cut short.
+// Names of sandboxes that have no record: creations and deletions that were cut short. A name is
+// the sandbox's id, or begins with it and a dot.
 void SandboxManager::SweepNames(const std::string& directory, AdoptionReport* report) const {
   const absl::StatusOr<std::vector<std::string>> names =
       ListDirectoryAt(AT_FDCWD, directory, kNamesMax);
@@ -127,7 +128,7 @@ void SandboxManager::SweepNames(const std::string& directory, AdoptionReport* re
   for (const std::string& name : *names) {
     {
       absl::MutexLock lock(&mutex_);
-      if (entries_.contains(name)) continue;
+      if (entries_.contains(name.substr(0, name.find('.')))) continue;
     }
     const absl::Status removed = RemoveTreeAt(AT_FDCWD, absl::StrCat(directory, "/", name));
     if (!removed.ok()) report->problems.push_back(std::string(removed.message()));

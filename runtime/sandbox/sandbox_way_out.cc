@@ -163,19 +163,21 @@ absl::Status SandboxWayOut::TakeEveryPort(const Made& made) {
 
 absl::StatusOr<std::shared_ptr<SandboxWayOut>> SandboxWayOut::Open(
     EgressGateway* gateway, PortGiver* ports, std::shared_ptr<SandboxSockets> sockets,
-    const EgressPolicy& policy, const std::string& owner, EgressGateway::TakeRecord take) {
-  return OpenAgain(gateway, ports, std::move(sockets), policy, owner, std::move(take), nullptr);
+    const EgressPolicy& policy, const std::string& owner, UniqueFd bytes,
+    EgressGateway::TakeRecord take) {
+  return OpenAgain(gateway, ports, std::move(sockets), policy, owner, std::move(bytes),
+                   std::move(take), nullptr);
 }
 
 absl::StatusOr<std::shared_ptr<SandboxWayOut>> SandboxWayOut::OpenAgain(
     EgressGateway* gateway, PortGiver* ports, std::shared_ptr<SandboxSockets> sockets,
-    const EgressPolicy& policy, const std::string& owner, EgressGateway::TakeRecord take,
-    std::string* problem) {
+    const EgressPolicy& policy, const std::string& owner, UniqueFd bytes,
+    EgressGateway::TakeRecord take, std::string* problem) {
   std::shared_ptr<SandboxWayOut> way(new SandboxWayOut(gateway, ports, std::move(sockets)));
   absl::MutexLock lock(&way->mutex_);
   ASSIGN_OR_RETURN(Made made, way->OpenMissing(policy, problem));
-  ASSIGN_OR_RETURN(way->number_,
-                   gateway->Add(policy, owner, std::move(made.listeners), std::move(take)));
+  ASSIGN_OR_RETURN(way->number_, gateway->Add(policy, owner, std::move(made.listeners),
+                                              std::move(bytes), std::move(take)));
   way->open_ = std::move(made.places);
   way->opens_tls_ = made.opens_tls;
   return way;

@@ -48,16 +48,17 @@ class SandboxWayOut {
  public:
   // For a sandbox of `owner` in which nothing ran yet. Any socket that cannot be had is an error.
   // With `ports` connections to every port come to the proxy; null: those to the ports that the
-  // policy names.
+  // policy names. `bytes`: see EgressGateway::Add.
   static absl::StatusOr<std::shared_ptr<SandboxWayOut>> Open(
       EgressGateway* gateway, PortGiver* ports, std::shared_ptr<SandboxSockets> sockets,
-      const EgressPolicy& policy, const std::string& owner, EgressGateway::TakeRecord take);
+      const EgressPolicy& policy, const std::string& owner, UniqueFd bytes,
+      EgressGateway::TakeRecord take);
   // For one whose commands run: one of them may have taken a port since the daemon before ended. It
   // has what was left then, and `*problem` says what was not.
   static absl::StatusOr<std::shared_ptr<SandboxWayOut>> OpenAgain(
       EgressGateway* gateway, PortGiver* ports, std::shared_ptr<SandboxSockets> sockets,
-      const EgressPolicy& policy, const std::string& owner, EgressGateway::TakeRecord take,
-      std::string* problem);
+      const EgressPolicy& policy, const std::string& owner, UniqueFd bytes,
+      EgressGateway::TakeRecord take, std::string* problem);
   ~SandboxWayOut();  // connections end
   SandboxWayOut(const SandboxWayOut&) = delete;
   SandboxWayOut& operator=(const SandboxWayOut&) = delete;

@@ -9,7 +9,7 @@ import unittest
 
 import daemon
 import egress_origins
-from egress_case import ORIGIN4, OTHER4
+from egress_case import DOWNLOADS, ORIGIN4, OTHER4
 from egress_origins_case import OriginsCase
 
 HTTP, TLS, TCP = 2, 3, 1
@@ -321,6 +321,21 @@ class Transfers(AttackCase):
         again = self.transfers(one, *half)
         self.origins.held.released.set()
         self.assertEqual(self.ends(again, COUNT // 2), {("good.example", True): COUNT // 2})
+
+    def test_proxies_that_are_killed_amid_downloads_give_no_byte_more_than_the_limit(self):
+        limit = 128 << 20  # what is on its way at each end, some MiB, is counted and does not arrive
+        sandbox = self.create("--allow", "good.example:5432", "--egress-limit", f"received={limit}")
+        with self.daemon.popen("exec", sandbox, "--", "python3", "-c", DOWNLOADS, "good.example") as download:
+            self.addCleanup(download.kill)
+            killed = 0
+            for line in download.stdout:
+                word, total = line.split()
+                if word == b"more" and killed < 5:  # each is started later than the one before
+                    daemon.kill_and_wait(self.process("glovebox-egress"))
+                    killed += 1
+        self.assertEqual((word, killed), (b"end", 5))
+        self.assertGreaterEqual(int(total), 10 << 20, "the control: something arrives in between")
+        self.assertLessEqual(int(total), limit)
 
     def test_each_proxy_that_is_killed_is_followed_by_one_that_knows_all_sandboxes(self):
         kept, killed = self.create("--allow", "good.example"), set()

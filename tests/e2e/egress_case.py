@@ -8,6 +8,35 @@ import sys
 import api_client
 import daemon
 
+# Has an echo send back all that it can, in one connection after another, until five in a row brought nothing. Tells of each 2 MiB.
+DOWNLOADS = r"""
+import select, socket, sys
+total, told, idle = 0, 0, 0
+while idle < 5:
+    before = total
+    try:
+        with socket.create_connection((sys.argv[1], 5432), timeout=60) as made:
+            made.setblocking(False)
+            while True:
+                readable, writable, _ = select.select([made], [made], [], 60)
+                if writable:
+                    try:
+                        made.send(bytes(65536))
+                    except BlockingIOError:
+                        pass
+                more = made.recv(1 << 20) if readable else b""
+                total += len(more)
+                if not more and (readable or not writable):
+                    break
+                if total >> 21 > told:
+                    told = total >> 21
+                    print("more", total, flush=True)
+    except OSError:
+        pass
+    idle = idle + 1 if total == before else 0
+print("end", total, flush=True)
+"""
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "kernel" / "egress"))
 import world as egress_world
 from world import DNS4, HOST4, HOST6, ORIGIN4, ORIGIN6, OTHER4

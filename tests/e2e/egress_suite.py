@@ -11,7 +11,7 @@ import unittest
 import urllib.request
 
 import daemon
-from egress_case import DNS4, HOST4, ORIGIN4, ORIGIN6, EgressCase, egress_world
+from egress_case import DNS4, DOWNLOADS, HOST4, ORIGIN4, ORIGIN6, EgressCase, egress_world
 
 OTHER_DNS4 = "8.8.4.4"
 # Connects, says so, and then tells of each byte, until the other side ends it.
@@ -386,6 +386,37 @@ class Lives(EgressCase):
         daemon.kill_and_wait(first)
         daemon.wait_until(lambda: self.reaches(sandbox), "the next one serves")
         self.assertNotEqual(self.proxy(), first)
+
+    def bytes_files(self):
+        return sorted(path.name for path in (self.daemon.root / "run").rglob("*.bytes"))
+
+    def downloads(self, sandbox, host="good.example"):
+        return int(self.told("exec", sandbox, "--", "python3", "-c", DOWNLOADS, host).splitlines()[-1].split()[1])
+
+    def test_limits_on_bytes_go_on_over_all_ends(self):
+        limit = 32 << 20  # what is reset on its way, some MiB, is counted and does not arrive
+        sandbox = self.create("--allow", "good.example:5432", "--egress-limit", f"received={limit}")
+        first = self.downloads(sandbox)
+        self.assertGreater(first, limit // 4, "the control")
+        self.assertLessEqual(first, limit)
+        self.told("checkpoint", "create", sandbox, "before")
+        daemon.kill_and_wait(self.proxy())
+        self.assertLess(self.downloads(sandbox), 64 << 10, "with the next proxy")
+        self.daemon.kill()
+        self.start_daemon(on_shutdown="leave")
+        self.assertLess(self.downloads(sandbox), 64 << 10, "with the next daemon")
+        self.told("rollback", sandbox, "before")
+        self.assertLess(self.downloads(sandbox), 64 << 10, "after a rollback")
+        self.told("egress", sandbox, "--add", "--limit", f"received={limit * 2}")
+        raised = self.downloads(sandbox)
+        self.assertGreater(raised, limit // 4, "what was added is there")
+        self.assertLessEqual(first + raised, limit * 2)
+        child = self.told("fork", sandbox).strip()
+        self.addCleanup(self.daemon.cli, "rm", "--force", child)
+        self.assertGreater(self.downloads(child), limit // 2, "a child has its own")
+        self.assertEqual(self.bytes_files(), sorted(f"{one}.bytes" for one in (sandbox, child)))
+        self.ok("rm", "--force", child)
+        daemon.wait_until(lambda: self.bytes_files() == [f"{sandbox}.bytes"], "it goes with its sandbox")
 
     def test_sandboxes_keep_their_policies_over_a_restart_of_the_daemon(self):
         sandbox, none = self.create("--allow", "good.example:80"), self.create()

@@ -37,8 +37,11 @@ inline bool Allows(const std::vector<AllowedCall>& calls, uint32_t number,
 inline void ExpectWhatIsNotListedEndsTheProcess(const std::vector<AllowedCall>& calls,
                                                 std::set<long> never) {
   std::set<uint32_t> listed;
-  for (const AllowedCall& call : calls) listed.insert(call.number);
-  EXPECT_EQ(listed.size(), calls.size()) << "each once";
+  for (const AllowedCall& call : calls) {
+    const bool first = listed.insert(call.number).second;
+    // Without arguments it would make what is said of the other one's idle.
+    EXPECT_TRUE(first || !call.arguments.empty()) << call.name;
+  }
   for (uint32_t number = 0; number < 1024; ++number) {
     if (listed.contains(number)) continue;
     EXPECT_FALSE(Allows(calls, number)) << number;

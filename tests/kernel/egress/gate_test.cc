@@ -120,7 +120,7 @@ class EgressGateTest : public testing::Test {
     gate_ = *std::move(gate);
   }
   uint64_t Add(const GateSandbox& sandbox, const EgressPolicy& policy, Records* records) {
-    const auto number = gate_->Add(policy, "", sandbox.Listeners(), records->Taker());
+    const auto number = gate_->Add(policy, "", sandbox.Listeners(), UniqueFd(), records->Taker());
     EXPECT_TRUE(number.ok()) << number.status();
     return number.value_or(0);
   }
@@ -246,7 +246,7 @@ TEST_F(EgressGateTest, PoliciesThatAreWrongAreRefusedWithTheirReason) {
   Records records;
   EgressPolicy wrong = Everything();
   wrong.private_ranges_allowed = {"127.0.0.0/8"};
-  const auto refused = gate_->Add(wrong, "", sandbox.Listeners(), records.Taker());
+  const auto refused = gate_->Add(wrong, "", sandbox.Listeners(), UniqueFd(), records.Taker());
   EXPECT_TRUE(absl::IsInvalidArgument(refused.status())) << refused.status();
   const uint64_t number = Add(sandbox, Everything(), &records);
   EXPECT_TRUE(absl::IsInvalidArgument(gate_->Replace(number, wrong).status()));
@@ -259,7 +259,7 @@ TEST_F(EgressGateTest, ASocketThatIsNotWhatItsRoleSaysIsRefused) {
   const auto add = [&](EgressRole role, UniqueFd socket) {
     std::vector<EgressListener> listeners;
     listeners.push_back({role, std::move(socket)});
-    return gate_->Add(Everything(), "", std::move(listeners), records.Taker()).status();
+    return gate_->Add(Everything(), "", std::move(listeners), UniqueFd(), records.Taker()).status();
   };
   EXPECT_TRUE(absl::IsInvalidArgument(add(EgressRole::kDnsUdp, sandbox.space.Listen(53))));
   EXPECT_TRUE(absl::IsInvalidArgument(add(EgressRole::kDnsTcp, sandbox.space.BindUdp(53))));
@@ -273,12 +273,34 @@ TEST_F(EgressGateTest, ASocketThatIsNotWhatItsRoleSaysIsRefused) {
   EXPECT_TRUE(add(EgressRole::kDnsUdp, sandbox.space.BindUdp(53)).ok()) << "the control";
 }
 
+TEST_F(EgressGateTest, WhatIsNoCountOfBytesIsRefused) {
+  const GateSandbox sandbox;
+  Records records;
+  const auto add = [&](UniqueFd bytes) {
+    return gate_->Add(Everything(), "", sandbox.Listeners(), std::move(bytes), records.Taker())
+        .status();
+  };
+  char name[] = "/tmp/glovebox-bytes-XXXXXX";
+  UniqueFd file(::mkostemp(name, O_CLOEXEC));
+  ASSERT_EQ(::unlink(name), 0);
+  ASSERT_EQ(::ftruncate(file.get(), sizeof(EgressBytes) - 1), 0);
+  EXPECT_TRUE(absl::IsInvalidArgument(add(UniqueFd(::dup(file.get())))));
+  EXPECT_TRUE(absl::IsInvalidArgument(add(sandbox.space.BindUdp(54))));
+  ASSERT_EQ(::ftruncate(file.get(), sizeof(EgressBytes)), 0);
+  EXPECT_TRUE(add(UniqueFd(::dup(file.get()))).ok()) << "the control";
+  EXPECT_TRUE(Echoes(sandbox.space.Connect(kOrigin, kSsh), "hello"));
+  EgressBytes counted;
+  ASSERT_EQ(::pread(file.get(), &counted, sizeof counted, 0), static_cast<ssize_t>(sizeof counted));
+  EXPECT_EQ(counted.sent, 5u);
+  EXPECT_EQ(counted.received, 5u);
+}
+
 TEST_F(EgressGateTest, OtherNameServersAreTheProxysAndItsSuccessors) {
   const GateSandbox sandbox;
   Records records;
   std::vector<EgressListener> listeners;
   listeners.push_back({EgressRole::kHttpProxy, sandbox.space.Listen(3128)});
-  ASSERT_TRUE(gate_->Add(Everything(), "", std::move(listeners), records.Taker()).ok());
+  ASSERT_TRUE(gate_->Add(Everything(), "", std::move(listeners), UniqueFd(), records.Taker()).ok());
   const UniqueFd server(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -315,7 +337,7 @@ TEST_F(EgressGateTest, ThereIsAnEndToSandboxesAndTheirSockets) {
     return many;
   };
   const auto add = [&](std::vector<EgressListener> listeners) {
-    return gate_->Add(Everything(), "", std::move(listeners), records.Taker());
+    return gate_->Add(Everything(), "", std::move(listeners), UniqueFd(), records.Taker());
   };
   EXPECT_TRUE(absl::IsInvalidArgument(add(sockets(kEgressSocketsMax + 1)).status()));
   const auto full = add(sockets(kEgressSocketsMax));

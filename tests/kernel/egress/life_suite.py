@@ -301,6 +301,72 @@ class LifeTest(unittest.TestCase):
         with self.by_name("good.example", 22) as client:
             self.assertTrue(self.echoes(client))
 
+    def test_bytes_are_counted_on_by_the_next_proxy(self):
+        """It is killed amid downloads, again and again: what arrives in all is never more than the limit."""
+        limit = 100 << 20  # what is on its way at each end, some MiB, is counted and does not arrive
+        self.start()
+        limited = policy(ALLOW_LIST, [rule("good.example", TCP, [5432])], limits={4: limit})
+        arrived, rounds = 0, 0
+        while True:
+            self.assertFalse(self.sandbox.replace(self.proxy, limited)["failed"])
+            with self.by_name("good.example", 5432) as client:
+                got = self.download(client, 8 << 20)
+            arrived += got
+            if got == 0:
+                break
+            rounds += 1
+            self.proxy.kill()
+            self.assertGreaterEqual(self.counted()[1], arrived)
+            self.proxy = Proxy(PROGRAM, [DNS4])
+            self.assertFalse(self.sandbox.add(self.proxy, limited)["failed"])
+        self.assertGreaterEqual(rounds, 3, "the control: it arrives until then")
+        self.assertLessEqual(arrived, limit)
+        self.assertGreater(self.counted()[1], limit - (64 << 10), "the last piece was not the whole of it")
+        self.assertLessEqual(self.counted()[1], limit)
+        self.proxy.wait_event(lambda e: e["event"] == CLOSED and e["denial"] == LIMIT)
+        raised = policy(ALLOW_LIST, [rule("good.example", TCP, [5432])], limits={4: limit + (1 << 20)})
+        self.assertFalse(self.sandbox.replace(self.proxy, raised)["failed"])
+        with self.by_name("good.example", 5432) as client:
+            self.assertTrue(self.echoes(client, b"x" * 1000), "what was added is there")
+
+    def download(self, client, least):
+        """How much arrived, when it is that much or there is no more."""
+        got, piece = 0, b"x" * 65536
+        client.setblocking(False)
+        while got < least:
+            readable, writable, _ = select.select([client], [client], [], 20)
+            self.assertTrue(readable or writable, "it stands still")
+            try:
+                if writable:
+                    client.send(piece)
+                if readable:
+                    more = len(client.recv(1 << 20))
+                    if more == 0:
+                        return got
+                    got += more
+            except BlockingIOError:
+                continue
+            except OSError:  # cut
+                return got
+        return got
+
+    def counted(self):
+        return struct.unpack("<QQ", os.pread(self.sandbox.bytes, 16, 0))
+
+    def test_a_count_that_is_spoilt_gives_nothing(self):
+        self.start()
+        limited = policy(ALLOW_LIST, [rule("good.example", TCP, [22])], limits={3: 100_000, 4: 100_000})
+        for sent, received in ((2 ** 64 - 1, 2 ** 64 - 1), (100_001, 0), (0, 2 ** 63), (2 ** 64 - 2, 0)):
+            os.pwrite(self.sandbox.bytes, struct.pack("<QQ", sent, received), 0)
+            for given in (limited, ALLOWED) if max(sent, received) > 2 ** 63 else (limited,):
+                self.assertFalse(self.sandbox.replace(self.proxy, given)["failed"])
+                with self.by_name("good.example", 22) as client:
+                    self.assertFalse(self.echoes(client))
+        os.pwrite(self.sandbox.bytes, bytes(16), 0)
+        with self.by_name("good.example", 22) as client:
+            self.assertTrue(self.echoes(client), "the control")
+        self.assertEqual(self.counted(), (5, 5))
+
     def test_slow_clients_are_shown_out(self):
         self.start(opening_ms=300)
         _, address = self.resolve("good.example")

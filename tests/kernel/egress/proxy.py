@@ -158,13 +158,14 @@ class Sandbox:
         self.number = Sandbox.count
         self.space = Namespace.make()
         self.space.all_addresses_are_local()
+        self.bytes = memfd(bytes(16))  # what it has sent and received
         self.sockets = [(TRANSPARENT, self.space.listen(port)) for port in ports]
         self.sockets += [(HTTP_PROXY, self.space.listen(3128, "127.0.0.1")), (SOCKS5, self.space.listen(1080, "127.0.0.1")),
                          (DNS_UDP, self.space.listen(53, "::", socket.SOCK_DGRAM)), (DNS_TCP, self.space.listen(53))]
 
     def add(self, proxy, given):
         fd = memfd(given)
-        answer = proxy.order(ADD, self.number, [fd] + [s.fileno() for _, s in self.sockets],
+        answer = proxy.order(ADD, self.number, [fd, self.bytes] + [s.fileno() for _, s in self.sockets],
                              [role for role, _ in self.sockets])
         os.close(fd)
         return answer
@@ -206,4 +207,5 @@ class Sandbox:
     def close(self):
         for _, sock in self.sockets:
             sock.close()
+        os.close(self.bytes)
         self.space.close()

@@ -116,7 +116,7 @@ class SlowProxyTest : public testing::Test {
     ASSERT_TRUE(gate.ok()) << gate.status();
     gate_ = *std::move(gate);
     for (Seen& seen : seen_) {
-      const auto number = gate_->Add(EgressPolicy(), "", {}, seen.Taker());
+      const auto number = gate_->Add(EgressPolicy(), "", {}, UniqueFd(), seen.Taker());
       ASSERT_TRUE(number.ok()) << number.status();
       numbers_.push_back(*number);
     }
@@ -162,8 +162,8 @@ TEST_F(SlowProxyTest, OneThatRefusesASandboxIsNotAskedToChangeItAndServesTheOthe
   policy.rules[0].credential = EgressCredential{"token", "Authorization", "", ""};
   gate_->Remove(numbers_[0]);
   gate_->Remove(numbers_[1]);
-  const auto refused = gate_->Add(policy, "ada", {}, seen_[0].Taker());
-  const auto kept = gate_->Add(policy, "ada", {}, seen_[1].Taker());
+  const auto refused = gate_->Add(policy, "ada", {}, UniqueFd(), seen_[0].Taker());
+  const auto kept = gate_->Add(policy, "ada", {}, UniqueFd(), seen_[1].Taker());
   ASSERT_TRUE(refused.ok() && kept.ok()) << refused.status() << kept.status();
   stage_->kept = *kept;
   stage_->refused = *refused;

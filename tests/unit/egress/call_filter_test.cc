@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -56,6 +57,15 @@ TEST(EgressCallFilter, ArgumentsAreHeldToWhatTheProxyPasses) {
 
 TEST(EgressCallFilter, MemoryIsOfNoFileAndNeverExecutable) {
   ExpectMemoryIsOfNoFileAndNeverExecutable(EgressCalls());
+}
+
+TEST(EgressCallFilter, OfFilesTheCountOfBytesAloneIsMapped) {
+  const uint64_t both = PROT_READ | PROT_WRITE;
+  EXPECT_TRUE(Allows(SYS_mmap, {0, 16, both, MAP_SHARED, 9, 0}));
+  EXPECT_FALSE(Allows(SYS_mmap, {0, 16, both | PROT_EXEC, MAP_SHARED, 9, 0}));
+  EXPECT_FALSE(Allows(SYS_mmap, {0, 16, PROT_READ, MAP_SHARED, 9, 0}));
+  EXPECT_FALSE(Allows(SYS_mmap, {0, 16, both, MAP_SHARED | MAP_FIXED, 9, 0}));
+  EXPECT_FALSE(Allows(SYS_mmap, {0, 16, both, MAP_PRIVATE, 9, 0}));
 }
 
 }  // namespace

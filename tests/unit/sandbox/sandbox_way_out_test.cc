@@ -29,7 +29,8 @@ constexpr char kOwner[] = "uid:1000";
 class Gateway : public EgressGateway {
  public:
   absl::StatusOr<uint64_t> Add(const EgressPolicy&, const std::string& owner,
-                               std::vector<EgressListener> listeners, TakeRecord) override {
+                               std::vector<EgressListener> listeners, UniqueFd,
+                               TakeRecord) override {
     EXPECT_EQ(owner, kOwner);
     for (const EgressListener& one : listeners) roles.push_back(one.role);
     return 7;
@@ -138,7 +139,7 @@ class SandboxWayOutTest : public ::testing::Test {
     }
   }
   absl::StatusOr<std::shared_ptr<SandboxWayOut>> Open(const EgressPolicy& policy) {
-    return SandboxWayOut::Open(&gateway_, ports_, sockets_, policy, kOwner, nullptr);
+    return SandboxWayOut::Open(&gateway_, ports_, sockets_, policy, kOwner, UniqueFd(), nullptr);
   }
 
   TemporaryDirectory directory_;
@@ -188,7 +189,7 @@ TEST_F(SandboxWayOutTest, ASandboxThatIsTakenOverHasWhatItsCommandsLeft) {
   in_use_ = 80;
   std::string problem;
   const auto way = SandboxWayOut::OpenAgain(&gateway_, ports_, sockets_, Ports({22, 80}), kOwner,
-                                            nullptr, &problem);
+                                            UniqueFd(), nullptr, &problem);
   ASSERT_TRUE(way.ok()) << way.status();
   EXPECT_EQ(gateway_.roles.size(), 5u);
   EXPECT_NE(problem.find("listens at port 80"), std::string::npos) << problem;
@@ -245,7 +246,7 @@ TEST_F(SandboxWayOutTest, ASandboxThatIsTakenOverHasSocketsForPortsWhereTheyAreN
     in_use_ = names_taken ? kNamesPort : 0;
     std::string problem;
     const auto way = SandboxWayOut::OpenAgain(&gateway_, ports_, sockets_, Ports({22, 80}), kOwner,
-                                              nullptr, &problem);
+                                              UniqueFd(), nullptr, &problem);
     ASSERT_TRUE(way.ok()) << way.status();
     EXPECT_NE(problem, "");
     EXPECT_EQ(std::count(gateway_.roles.begin(), gateway_.roles.end(), EgressRole::kTransparent), 2)
