@@ -91,6 +91,63 @@ absl::StatusOr<std::optional<ListeningSocket>> ParseSocket(absl::string_view bod
                          message.idiag_inode, CgroupId(body.substr(sizeof message))};
 }
 
+struct Message {
+  uint16_t type = 0;
+  uint32_t sequence = 0;
+  absl::string_view body;
+};
+
+// The first of `bytes`, which are not empty.
+absl::StatusOr<Message> TakeMessage(absl::string_view* bytes) {
+  nlmsghdr header{};
+  if (!ReadAt(*bytes, 0, &header) || header.nlmsg_len < sizeof header ||
+      header.nlmsg_len > bytes->size()) {
+    return absl::DataLossError("half a message");
+  }
+  const Message message{header.nlmsg_type, header.nlmsg_seq,
+                        bytes->substr(sizeof header, header.nlmsg_len - sizeof header)};
+  bytes->remove_prefix(std::min<size_t>(bytes->size(), NLMSG_ALIGN(header.nlmsg_len)));
+  return message;
+}
+
+bool IsLast(const Message& message) {
+  return message.type == NLMSG_ERROR || message.type == NLMSG_DONE;
+}
+
+// Both begin with -errno, and what ends well with 0.
+absl::StatusOr<int> ErrorOf(const Message& message) {
+  int32_t error = 0;
+  if (!ReadAt(message.body, 0, &error) && message.type == NLMSG_ERROR) {
+    return absl::DataLossError("half an error");
+  }
+  return error < 0 && error >= -4095 ? -error : 0;
+}
+
+SocketEnd EndOf(uint8_t family, const uint32_t (&address)[4], uint16_t port) {
+  SocketEnd end;
+  end.is_v6 = family == AF_INET6;
+  end.port = ntohs(port);
+  std::memcpy(end.address.data(), address, end.is_v6 ? sizeof address : sizeof address[0]);
+  if (end.is_v6 && IN6_IS_ADDR_V4MAPPED(reinterpret_cast<const in6_addr*>(&address))) {
+    end.is_v6 = false;
+    end.address = {};
+    std::memcpy(end.address.data(), &address[3], sizeof address[3]);
+  }
+  return end;
+}
+
+void PutEnd(const SocketEnd& end, uint32_t (&address)[4], uint16_t* port) {
+  std::memcpy(address, end.address.data(), end.is_v6 ? sizeof address : sizeof address[0]);
+  *port = htons(end.port);
+}
+
+// An unconnected datagram socket is at every address, and speaks with nobody.
+bool IsClient(const ClientAnswer& answer, SocketProtocol protocol, const SocketEnd& client,
+              const SocketEnd& server) {
+  if (protocol == SocketProtocol::kUdp) return answer.own.port == client.port;
+  return answer.own == client && answer.other == server;
+}
+
 }  // namespace
 
 struct SocketDiag::Question {
@@ -101,29 +158,40 @@ struct SocketDiag::Question {
 absl::StatusOr<DiagAnswer> ParseDiagAnswer(absl::string_view bytes, uint32_t sequence) {
   DiagAnswer answer;
   while (!bytes.empty()) {
-    nlmsghdr header{};
-    if (!ReadAt(bytes, 0, &header) || header.nlmsg_len < sizeof header ||
-        header.nlmsg_len > bytes.size()) {
-      return absl::DataLossError("half a message");
-    }
-    const absl::string_view body = bytes.substr(sizeof header, header.nlmsg_len - sizeof header);
-    bytes.remove_prefix(std::min<size_t>(bytes.size(), NLMSG_ALIGN(header.nlmsg_len)));
-    if (header.nlmsg_seq != sequence) continue;
-    if (header.nlmsg_type == NLMSG_ERROR || header.nlmsg_type == NLMSG_DONE) {
-      // Both begin with -errno, and what ends well with 0.
-      int32_t error = 0;
-      if (!ReadAt(body, 0, &error) && header.nlmsg_type == NLMSG_ERROR) {
-        return absl::DataLossError("half an error");
-      }
+    ASSIGN_OR_RETURN(const Message message, TakeMessage(&bytes));
+    if (message.sequence != sequence) continue;
+    if (IsLast(message)) {
+      ASSIGN_OR_RETURN(answer.error, ErrorOf(message));
       answer.done = true;
-      answer.error = error < 0 && error >= -4095 ? -error : 0;
       return answer;
     }
-    if (header.nlmsg_type != SOCK_DIAG_BY_FAMILY) continue;
-    ASSIGN_OR_RETURN(std::optional<ListeningSocket> socket, ParseSocket(body));
+    if (message.type != SOCK_DIAG_BY_FAMILY) continue;
+    ASSIGN_OR_RETURN(std::optional<ListeningSocket> socket, ParseSocket(message.body));
     if (socket.has_value()) answer.sockets.push_back(*std::move(socket));
   }
   return answer;
+}
+
+absl::StatusOr<std::optional<ClientAnswer>> ParseClientAnswer(absl::string_view bytes,
+                                                              uint32_t sequence) {
+  while (!bytes.empty()) {
+    ASSIGN_OR_RETURN(const Message message, TakeMessage(&bytes));
+    if (message.sequence != sequence) continue;
+    ClientAnswer answer;
+    if (IsLast(message)) {
+      ASSIGN_OR_RETURN(answer.error, ErrorOf(message));
+      return answer;
+    }
+    if (message.type != SOCK_DIAG_BY_FAMILY) continue;
+    inet_diag_msg socket{};
+    if (!ReadAt(message.body, 0, &socket)) return absl::DataLossError("half a socket");
+    answer.found = socket.idiag_state != TCP_LISTEN;
+    answer.own = EndOf(socket.idiag_family, socket.id.idiag_src, socket.id.idiag_sport);
+    answer.other = EndOf(socket.idiag_family, socket.id.idiag_dst, socket.id.idiag_dport);
+    answer.cgroup_id = CgroupId(message.body.substr(sizeof socket));
+    return answer;
+  }
+  return std::nullopt;
 }
 
 absl::StatusOr<SocketDiag> SocketDiag::Adopt(UniqueFd fd) {
@@ -174,7 +242,7 @@ absl::Status SocketDiag::Ask(Question question) {
   question.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
   question.header.nlmsg_flags |= NLM_F_REQUEST;
   question.header.nlmsg_seq = ++sequence_;
-  question.body.sdiag_protocol = IPPROTO_TCP;
+  if (question.body.sdiag_protocol == 0) question.body.sdiag_protocol = IPPROTO_TCP;
   sockaddr_nl kernel{};
   kernel.nl_family = AF_NETLINK;
   // Who shares the socket may have connected it to somebody else.
@@ -215,6 +283,36 @@ absl::StatusOr<std::optional<ListeningSocket>> SocketDiag::Find(uint16_t port) {
   ASSIGN_OR_RETURN(std::optional<ListeningSocket> found, FindAt(AF_INET, port, deadline_ns));
   if (found.has_value()) return found;
   return FindAt(AF_INET6, port, deadline_ns);
+}
+
+absl::StatusOr<uint64_t> SocketDiag::CgroupOfClient(SocketProtocol protocol,
+                                                    const SocketEnd& client,
+                                                    const SocketEnd& server) {
+  Question question;
+  question.body.sdiag_family = client.is_v6 ? AF_INET6 : AF_INET;
+  question.body.sdiag_protocol = static_cast<uint8_t>(protocol);
+  inet_diag_sockid& id = question.body.id;
+  id.idiag_if = kLoopbackInterface;
+  id.idiag_cookie[0] = id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+  // udp_diag takes the two the other way round (udp_dump_one).
+  const bool udp = protocol == SocketProtocol::kUdp;
+  PutEnd(udp ? server : client, id.idiag_src, &id.idiag_sport);
+  PutEnd(udp ? client : server, id.idiag_dst, &id.idiag_dport);
+  RETURN_IF_ERROR(Ask(question));
+  for (int messages = 0; messages < kClientAnswersMax; ++messages) {
+    ASSIGN_OR_RETURN(const std::string bytes, Receive());
+    if (bytes.empty()) return Unknown("the answer got lost");
+    const auto answer = ParseClientAnswer(bytes, sequence_);
+    if (!answer.ok()) return Unknown(answer.status().message());
+    if (!answer->has_value()) continue;
+    if ((*answer)->error == ENOENT) return 0;
+    if ((*answer)->error != 0) return Refused((*answer)->error);
+    // With the connection gone the kernel finds who listens where the client was, if anybody does.
+    if (!(*answer)->found) return 0;
+    if (!IsClient(**answer, protocol, client, server)) return Unknown("an answer about another");
+    return (*answer)->cgroup_id;
+  }
+  return Unknown("others ask without end");
 }
 
 absl::Status SocketDiag::ListFamily(int family, uint32_t states, size_t sockets_max,

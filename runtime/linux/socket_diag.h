@@ -1,8 +1,9 @@
-// What listens on TCP in a network namespace, asked of the kernel over a NETLINK_SOCK_DIAG socket
-// that somebody else made there and may still share.
+// What listens on TCP in a network namespace, and where a client's socket was made, asked of the
+// kernel over a NETLINK_SOCK_DIAG socket that somebody else made there and may still share.
 #ifndef GLOVEBOX_LINUX_SOCKET_DIAG_H_
 #define GLOVEBOX_LINUX_SOCKET_DIAG_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -34,6 +35,27 @@ struct DiagAnswer {
 // Messages of other requests than `sequence` are passed over. DATA_LOSS: no such messages.
 absl::StatusOr<DiagAnswer> ParseDiagAnswer(absl::string_view bytes, uint32_t sequence);
 
+// One end of a connection or of a datagram's way. IPv4 is in the first four bytes, zeros behind it.
+struct SocketEnd {
+  std::array<uint8_t, 16> address{};
+  bool is_v6 = false;
+  uint16_t port = 0;  // in the order of this host
+  bool operator==(const SocketEnd&) const = default;
+};
+enum class SocketProtocol : uint8_t { kTcp = 6, kUdp = 17 };
+
+// What the kernel answers to a question about one socket.
+struct ClientAnswer {
+  bool found = false;  // a socket that does not listen
+  SocketEnd own, other;
+  uint64_t cgroup_id = 0;  // as of ListeningSocket
+  int error = 0;           // errno
+};
+// The first message of request `sequence`, which ends what is asked. nullopt: there is none.
+// DATA_LOSS: no such messages.
+absl::StatusOr<std::optional<ClientAnswer>> ParseClientAnswer(absl::string_view bytes,
+                                                              uint32_t sequence);
+
 struct SocketListing {
   std::vector<ListeningSocket> sockets;  // in no order
   uint64_t omitted = 0;                  // beyond `sockets_max`, counted alone
@@ -52,6 +74,14 @@ class SocketDiag {
   // UNAVAILABLE with reason PORTS_UNKNOWN: an answer got lost, or took more than
   // kFoundWithinMs.
   absl::StatusOr<std::optional<ListeningSocket>> Find(uint16_t port);
+
+  // The cgroup (of v2) in which the socket at `client` that speaks with `server` was made. 0: there
+  // is no such socket any more, or the kernel does not say. Takes microseconds, whoever else asks:
+  // one question and kClientAnswersMax messages at most. UNAVAILABLE with reason PORTS_UNKNOWN: the
+  // answer was not among them, or is one to somebody else. FAILED_PRECONDITION as Find.
+  absl::StatusOr<uint64_t> CgroupOfClient(SocketProtocol protocol, const SocketEnd& client,
+                                          const SocketEnd& server);
+  static constexpr int kClientAnswersMax = 4;
 
   // All of them, in kListedWithinMs. Errors as Find.
   absl::StatusOr<SocketListing> List(size_t sockets_max);

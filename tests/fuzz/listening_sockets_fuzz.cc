@@ -20,6 +20,10 @@ void FuzzListeningSockets(absl::string_view bytes) {
       Demand(!socket.address.empty() && socket.address.size() < 46, "addresses are addresses");
     }
   }
+  if (const auto answer = ParseClientAnswer(rest, sequence); answer.ok() && answer->has_value()) {
+    Demand(!(*answer)->found || (*answer)->error == 0, "what is found is no error");
+    Demand((*answer)->own.is_v6 || (*answer)->own.address[4] == 0, "IPv4 has four bytes");
+  }
   for (const auto& [inode, owner] : ParsePortOwners(rest, {1, 2, sequence})) {
     Demand(inode == 1 || inode == 2 || inode == sequence, "owners are of what was asked for");
     Demand(owner.pid != 0 && owner.program.size() <= 15 * 4, "owners are bounded");

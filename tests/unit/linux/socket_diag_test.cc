@@ -1,5 +1,6 @@
 #include "linux/socket_diag.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/filter.h>
@@ -159,18 +160,25 @@ TEST_F(SocketDiagTest, AllThatListenAreListedAndTheRestIsCounted) {
   EXPECT_EQ(cut->omitted, 1u);
 }
 
-TEST_F(SocketDiagTest, AnswersToSomebodyElseAreNotTakenForOurs) {
-  UniqueFd shared;
-  SocketDiag diag = Diag(&shared);
-  const Server server = Ipv4(INADDR_LOOPBACK);
-  struct {
-    nlmsghdr header;
-    inet_diag_req_v2 body;
-  } question{};
+struct ListingQuestion {
+  nlmsghdr header;
+  inet_diag_req_v2 body;
+};
+
+ListingQuestion ListEverySocket() {
+  ListingQuestion question{};
   question.header = {sizeof question, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, 1, 0};
   question.body.sdiag_family = AF_INET;
   question.body.sdiag_protocol = IPPROTO_TCP;
   question.body.idiag_states = ~0u;
+  return question;
+}
+
+TEST_F(SocketDiagTest, AnswersToSomebodyElseAreNotTakenForOurs) {
+  UniqueFd shared;
+  SocketDiag diag = Diag(&shared);
+  const Server server = Ipv4(INADDR_LOOPBACK);
+  const ListingQuestion question = ListEverySocket();
   for (int i = 0; i < 3; ++i) {
     // Whoever loses the processor for kFoundWithinMs meanwhile asks again.
     absl::StatusOr<std::optional<ListeningSocket>> found = absl::UnavailableError("not asked yet");
@@ -193,6 +201,107 @@ TEST_F(SocketDiagTest, AnAnswerThatWasStolenIsAnErrorAndNothingWaits) {
   for (const absl::Status& status : {diag.Find(1).status(), diag.List(10).status()}) {
     EXPECT_TRUE(absl::IsUnavailable(status)) << status;
     EXPECT_EQ(GetErrorDetail(status)->reason, "PORTS_UNKNOWN");
+  }
+}
+
+// One of a connection, with what its peer has.
+struct Client {
+  UniqueFd fd, peer;
+  SocketEnd own, other;
+};
+SocketEnd EndOf(const UniqueFd& fd, bool own) {
+  sockaddr_in6 address{};
+  socklen_t size = sizeof address;
+  auto* const any = reinterpret_cast<sockaddr*>(&address);
+  EXPECT_EQ(own ? ::getsockname(fd.get(), any, &size) : ::getpeername(fd.get(), any, &size), 0);
+  SocketEnd end;
+  end.port = ntohs(address.sin6_port);
+  end.is_v6 = any->sa_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&address.sin6_addr);
+  const auto& ipv4 = *reinterpret_cast<const sockaddr_in*>(&address);
+  const void* bytes = &address.sin6_addr;
+  if (any->sa_family == AF_INET) bytes = &ipv4.sin_addr;
+  if (any->sa_family == AF_INET6 && !end.is_v6) bytes = &address.sin6_addr.s6_addr[12];
+  std::memcpy(end.address.data(), bytes, end.is_v6 ? 16 : 4);
+  return end;
+}
+template <typename Address>
+Client Connect(const Server& server, Address to, int type = SOCK_STREAM) {
+  Client client;
+  auto* const any = reinterpret_cast<sockaddr*>(&to);
+  client.fd.Reset(::socket(any->sa_family, type | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(::connect(client.fd.get(), any, sizeof to), 0);
+  if (type == SOCK_STREAM) client.peer.Reset(::accept(server.fd.get(), nullptr, nullptr));
+  client.own = EndOf(client.fd, true);
+  client.other = EndOf(client.fd, false);
+  return client;
+}
+sockaddr_in To4(uint16_t port) {
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  to.sin_port = htons(port);
+  return to;
+}
+sockaddr_in6 To6(uint16_t port, const char* address) {
+  sockaddr_in6 to{};
+  to.sin6_family = AF_INET6;
+  EXPECT_EQ(::inet_pton(AF_INET6, address, &to.sin6_addr), 1);
+  to.sin6_port = htons(port);
+  return to;
+}
+
+TEST_F(SocketDiagTest, WhereAClientWasMadeIsTold) {
+  SocketDiag diag = Diag();
+  const Server ipv4 = Ipv4(INADDR_LOOPBACK), ipv6 = Ipv6(in6addr_loopback);
+  const Client clients[] = {Connect(ipv4, To4(ipv4.port)), Connect(ipv6, To6(ipv6.port, "::1")),
+                            Connect(ipv4, To6(ipv4.port, "::ffff:127.0.0.1"))};
+  uint64_t first = 0;
+  for (const Client& client : clients) {
+    const auto cgroup = diag.CgroupOfClient(SocketProtocol::kTcp, client.own, client.other);
+    ASSERT_TRUE(cgroup.ok()) << cgroup.status();
+    EXPECT_NE(*cgroup, 0u);
+    if (first == 0) first = *cgroup;
+    EXPECT_EQ(*cgroup, first) << "all are this process's";
+  }
+  const Client udp = Connect({}, To4(53), SOCK_DGRAM);
+  const auto cgroup = diag.CgroupOfClient(SocketProtocol::kUdp, udp.own, udp.other);
+  if (absl::IsFailedPrecondition(cgroup.status())) return;  // a kernel without udp_diag
+  ASSERT_TRUE(cgroup.ok()) << cgroup.status();
+  EXPECT_EQ(*cgroup, first);
+}
+
+TEST_F(SocketDiagTest, AClientThatIsGoneIsNobodys) {
+  SocketDiag diag = Diag();
+  const Server server = Ipv4(INADDR_LOOPBACK);
+  Client client = Connect(server, To4(server.port));
+  const linger at_once{1, 0};
+  ASSERT_EQ(::setsockopt(client.fd.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+  client.fd.Reset();
+  const auto gone = diag.CgroupOfClient(SocketProtocol::kTcp, client.own, client.other);
+  ASSERT_TRUE(gone.ok()) << gone.status();
+  EXPECT_EQ(*gone, 0u);
+  // Who listens there is not it.
+  client.own.port = server.port;
+  const auto listens = diag.CgroupOfClient(SocketProtocol::kTcp, client.own, client.other);
+  ASSERT_TRUE(listens.ok()) << listens.status();
+  EXPECT_EQ(*listens, 0u);
+}
+
+TEST_F(SocketDiagTest, WhoSharesTheSocketMakesNobodyElseTheClient) {
+  UniqueFd shared;
+  SocketDiag diag = Diag(&shared);
+  const Server server = Ipv4(INADDR_LOOPBACK);
+  const Client client = Connect(server, To4(server.port));
+  const ListingQuestion question = ListEverySocket();
+  const uint64_t own = *diag.CgroupOfClient(SocketProtocol::kTcp, client.own, client.other);
+  for (int i = 0; i < 100; ++i) {
+    (void)::send(shared.get(), &question, sizeof question, MSG_DONTWAIT);
+    const auto cgroup = diag.CgroupOfClient(SocketProtocol::kTcp, client.own, client.other);
+    if (cgroup.ok()) {
+      EXPECT_EQ(*cgroup, own);
+    } else {
+      EXPECT_TRUE(absl::IsUnavailable(cgroup.status())) << cgroup.status();
+    }
   }
 }
 
@@ -221,6 +330,20 @@ TEST(DiagAnswerTest, WhatIsNoAnswerIsRefused) {
   const auto failed = ParseDiagAnswer(Message(NLMSG_ERROR, BytesOf(error)), kSequence);
   ASSERT_TRUE(failed.ok());
   EXPECT_EQ(failed->error, ENOENT);
+}
+
+TEST(ClientAnswerTest, WhatIsNoAnswerIsRefused) {
+  EXPECT_FALSE(ParseClientAnswer("x", kSequence).ok());
+  EXPECT_FALSE(ParseClientAnswer(Message(SOCK_DIAG_BY_FAMILY, "short"), kSequence).ok());
+  EXPECT_FALSE(ParseClientAnswer(Message(NLMSG_ERROR, "12"), kSequence).ok());
+  const auto other = ParseClientAnswer(Message(SOCK_DIAG_BY_FAMILY, "short", 8), kSequence);
+  ASSERT_TRUE(other.ok());
+  EXPECT_FALSE(other->has_value());
+  const int32_t error = -ENOENT;
+  const auto failed = ParseClientAnswer(Message(NLMSG_ERROR, BytesOf(error)), kSequence);
+  ASSERT_TRUE(failed.ok() && failed->has_value());
+  EXPECT_EQ((*failed)->error, ENOENT);
+  EXPECT_FALSE((*failed)->found);
 }
 
 }  // namespace
