@@ -26,12 +26,14 @@
 namespace glovebox {
 
 inline constexpr uint32_t kFrameMagic = 0x67624652;  // "gbFR"
-inline constexpr uint32_t kFramesVersion = 6;
+inline constexpr uint32_t kFramesVersion = 7;
 inline constexpr uint32_t kFramesVersionOldest = 2;
 inline constexpr uint32_t kFramesVersionPause = 3;    // the first with kPause and kContinue
 inline constexpr uint32_t kFramesVersionProgram = 4;  // the first with kStartProgram
 inline constexpr uint32_t kFramesVersionSocket = 5;   // the first with kOpenSocket
-inline constexpr uint32_t kFramesVersionListen = 6;   // the first with the kinds from kListen on
+inline constexpr uint32_t kFramesVersionListen =
+    6;  // the first with kListen, kListenLoopback and kDatagrams
+inline constexpr uint32_t kFramesVersionClients = 7;  // the first with kDiagOfClients
 inline constexpr uint32_t kFrameBodyMax = 32 * 1024;
 
 // Execs that init holds at once, those that run and those that wait for kAckEnd. A kStart beyond it
@@ -151,12 +153,15 @@ enum class SocketKind : uint32_t {
   kListen = 4,          // TCP, at every address of both families
   kListenLoopback = 5,  // TCP, at 127.0.0.1
   kDatagrams = 6,       // UDP, at every address of both families
+  // As kDiag and another one, for the proxy: whose a client's socket is. Of a sandbox with a way
+  // out.
+  kDiagOfClients = 7,
 };
 
 struct OpenSocketBody {
   uint64_t request;  // the daemon's, for its answer
   SocketKind kind;   // one that this init does not know: EINVAL
-  uint16_t port;     // 0 of kDiag
+  uint16_t port;     // 0 of kDiag and kDiagOfClients
   uint16_t reserved;
 };
 // Requests that a daemon may have without their answers.

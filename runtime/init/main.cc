@@ -10,7 +10,7 @@ extern "C" int BareMain() {
   static glovebox::ServerMemory memory;
   static constinit glovebox::Server server(&memory);
   plan.Read();
-  server.KeepDiag(glovebox::RunSetup(plan));
+  server.KeepDiags(glovebox::RunSetup(plan));
   server.Listen();
   glovebox::ReportReady();
   server.Run(plan);

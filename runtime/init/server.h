@@ -29,7 +29,7 @@ class Server {
     frame_.body = memory->frame_body;
   }
   // What RunSetup returned.
-  void KeepDiag(long diag) { sockets_.KeepDiag(diag); }
+  void KeepDiags(const DiagSockets& diags) { sockets_.KeepDiags(diags); }
   // Step listen; ends the process when it fails.
   void Listen();
   [[noreturn]] void Run(const PlanReader& plan);

@@ -58,7 +58,7 @@ long OpenDiag() {
 
 }  // namespace
 
-long RunSetup(const PlanReader& plan) {
+DiagSockets RunSetup(const PlanReader& plan) {
   EnterCgroupNamespace();
   JoinSessionKeyring();
   Rootfs rootfs(plan);
@@ -76,7 +76,9 @@ long RunSetup(const PlanReader& plan) {
   SetHostname(plan);
   BringLoopbackUp();
   if (plan.plan().way_out != 0) MakeEveryAddressLocal();
-  long diag = OpenDiag();
+  DiagSockets diags;
+  diags.ports = OpenDiag();
+  if (plan.plan().way_out != 0) diags.clients = OpenDiag();
   // Both through descriptors from before the mask; the last namespace is made.
   rootfs.LimitNamespaces();
   rootfs.SetNetworkSysctls();
@@ -90,7 +92,7 @@ long RunSetup(const PlanReader& plan) {
   SetNotDumpable();
   EnterLandlock(plan, static_cast<UniqueFd&&>(queues));
   InstallInitFilter(plan);
-  return diag;
+  return diags;
 }
 
 }  // namespace glovebox

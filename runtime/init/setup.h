@@ -3,13 +3,13 @@
 #define GLOVEBOX_INIT_SETUP_H_
 
 #include "init/plan_reader.h"
+#include "init/socket_answers.h"
 
 namespace glovebox {
 
 // Every step of setup_step.h with who = 'I' but read_plan, listen and ready, in order. Ends the
-// process, and with it the sandbox, at the first that fails. Returns a socket for
-// SocketKind::kDiag, or -errno.
-long RunSetup(const PlanReader& plan);
+// process, and with it the sandbox, at the first that fails.
+DiagSockets RunSetup(const PlanReader& plan);
 
 }  // namespace glovebox
 

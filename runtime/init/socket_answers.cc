@@ -62,6 +62,12 @@ long BindEverywhere(int type, uint16_t port) {
   return fd == -EAFNOSUPPORT ? BindIpv4(type, port, 0) : fd;  // a host without IPv6
 }
 
+// A descriptor of the same socket.
+long Another(long socket) {
+  if (socket < 0) return socket;
+  return raw::Fcntl(static_cast<int>(socket), F_DUPFD_CLOEXEC, 0);
+}
+
 }  // namespace
 
 long SocketAnswers::OpenSocket(const OpenSocketBody& asked) const {
@@ -81,8 +87,9 @@ long SocketAnswers::OpenSocket(const OpenSocketBody& asked) const {
       return BeginConnection(AF_INET6, address);
     }
     case SocketKind::kDiag:
-      if (diag_ < 0) return diag_;
-      return raw::Fcntl(static_cast<int>(diag_), F_DUPFD_CLOEXEC, 0);
+      return Another(diags_.ports);
+    case SocketKind::kDiagOfClients:
+      return Another(diags_.clients);
     case SocketKind::kListen:
       return BindEverywhere(SOCK_STREAM, asked.port);
     case SocketKind::kListenLoopback:
@@ -93,7 +100,7 @@ long SocketAnswers::OpenSocket(const OpenSocketBody& asked) const {
   return -EINVAL;
 }
 
-void SocketAnswers::KeepDiag(long diag) { diag_ = diag; }
+void SocketAnswers::KeepDiags(const DiagSockets& diags) { diags_ = diags; }
 
 bool SocketAnswers::Take(const OpenSocketBody& asked) {
   if (count_ == kSocketsAskedMax) return false;

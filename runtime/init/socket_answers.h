@@ -10,12 +10,17 @@
 
 namespace glovebox {
 
+// Each a descriptor, or why there is none (-errno).
+struct DiagSockets {
+  long ports = -ENOTSUP;    // SocketKind::kDiag
+  long clients = -ENOTSUP;  // SocketKind::kDiagOfClients
+};
+
 // What was made and not sent yet, in the order of the requests. Nothing here waits for anybody: a
 // connection is only begun.
 class SocketAnswers {
  public:
-  // The one for kDiag, or why there is none (-errno).
-  void KeepDiag(long diag);
+  void KeepDiags(const DiagSockets& diags);
   // False: the daemon asks for more at once than it may.
   bool Take(const OpenSocketBody& asked);
   // True when every answer was sent.
@@ -31,7 +36,7 @@ class SocketAnswers {
 
   long OpenSocket(const OpenSocketBody& asked) const;
 
-  long diag_ = -ENOTSUP;  // kept for as long as init lives
+  DiagSockets diags_;  // kept for as long as init lives
   Answer owed_[kSocketsAskedMax] = {};
   uint32_t first_ = 0;
   uint32_t count_ = 0;

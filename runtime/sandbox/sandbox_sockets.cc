@@ -26,6 +26,8 @@ uint32_t VersionWith(SocketKind kind) {
     case SocketKind::kListenLoopback:
     case SocketKind::kDatagrams:
       break;
+    case SocketKind::kDiagOfClients:
+      return kFramesVersionClients;
   }
   return kFramesVersionListen;
 }
