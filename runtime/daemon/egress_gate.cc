@@ -1,5 +1,7 @@
 #include "daemon/egress_gate.h"
 
+#include <fcntl.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -33,6 +35,9 @@ bool IsOption(int fd, int name, int wanted) {
 // The sockets come out of a sandbox.
 bool IsWhatItsRoleSays(const EgressListener& listener) {
   const int fd = listener.socket.get();
+  if (listener.role == EgressRole::kClientDiag) {
+    return IsOption(fd, SO_DOMAIN, AF_NETLINK) && IsOption(fd, SO_PROTOCOL, NETLINK_SOCK_DIAG);
+  }
   if (!IsOption(fd, SO_DOMAIN, AF_INET) && !IsOption(fd, SO_DOMAIN, AF_INET6)) return false;
   switch (listener.role) {
     case EgressRole::kTransparent:
@@ -43,6 +48,8 @@ bool IsWhatItsRoleSays(const EgressListener& listener) {
              IsOption(fd, SO_ACCEPTCONN, 1);
     case EgressRole::kDnsUdp:
       return IsOption(fd, SO_TYPE, SOCK_DGRAM) && IsOption(fd, SO_PROTOCOL, IPPROTO_UDP);
+    case EgressRole::kClientDiag:
+      break;
   }
   return false;
 }
@@ -78,15 +85,23 @@ absl::Status Disagrees(const EgressReport& answer) {
 
 }  // namespace
 
-EgressGate::EgressGate(EgressParts parts, const Log* log, FindSecrets secrets, UniqueFd wake)
-    : parts_(std::move(parts)), log_(log), secrets_(std::move(secrets)), wake_(std::move(wake)) {}
+EgressGate::EgressGate(EgressParts parts, std::unique_ptr<CommandWords> words, const Log* log,
+                       FindSecrets secrets, UniqueFd wake)
+    : parts_(std::move(parts)),
+      log_(log),
+      secrets_(std::move(secrets)),
+      words_(std::move(words)),
+      wake_(std::move(wake)) {}
 
 absl::StatusOr<std::unique_ptr<EgressGate>> EgressGate::Start(EgressParts parts, const Log* log,
                                                               FindSecrets secrets) {
   UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) return ErrnoError(errno, "eventfd");
+  ASSIGN_OR_RETURN(auto words, CommandWords::Make(parts.setup.sandboxes_max));
+  parts.commands.Reset(::fcntl(words->fd(), F_DUPFD_CLOEXEC, 0));
+  if (!parts.commands.valid()) return ErrnoError(errno, "F_DUPFD_CLOEXEC");
   std::unique_ptr<EgressGate> gate(
-      new EgressGate(std::move(parts), log, std::move(secrets), std::move(wake)));
+      new EgressGate(std::move(parts), std::move(words), log, std::move(secrets), std::move(wake)));
   absl::Notification started;
   absl::Status first;
   gate->thread_ = std::thread([&, raw = gate.get()] { raw->Run(&started, &first); });
@@ -147,10 +162,12 @@ absl::StatusOr<uint64_t> EgressGate::Add(const EgressPolicy& policy, const std::
     const uint64_t number = next_sandbox_++;
     Sandbox& sandbox = sandboxes_[number];
     sandbox = {policy, owner, std::move(listeners), std::move(bytes), std::move(take)};
+    (void)words_->Take(number);  // whether or not there is a proxy to tell
     const auto answer = AskToAdd(number, sandbox);
     added = number;  // without a proxy: the next one gets it
     if (answer.ok() ? !answer->failed : process_ == nullptr) return;
     sandboxes_.erase(number);
+    words_->Leave(number);
     added = answer.ok() ? Disagrees(*answer) : answer.status();
   });
   return added;
@@ -169,8 +186,10 @@ absl::Status EgressGate::Listen(uint64_t sandbox, std::vector<EgressListener> li
     done = held.size() + listeners.size() > kEgressSocketsMax ? TooManySockets()
                                                               : CheckRoom(0, listeners.size());
     if (!done.ok()) return;
-    const auto answer =
-        AskToListen(EgressOrderKind::kAddSockets, sandbox, listeners, {}, absl::InfiniteFuture());
+    EgressOrder order;
+    order.kind = EgressOrderKind::kAddSockets;
+    order.sandbox = sandbox;
+    const auto answer = AskToListen(order, listeners, {}, absl::InfiniteFuture());
     if (answer.ok() && answer->failed) {
       done = Disagrees(*answer);
       return;
@@ -246,10 +265,15 @@ void EgressGate::SetNameServers(const std::vector<IpAddress>& servers) {
   });
 }
 
-void EgressGate::Settle() {
+void EgressGate::NoteCommands(uint64_t sandbox, EgressCommandWord word) {
+  words_->Set(sandbox, word);
+}
+
+void EgressGate::Settle(uint64_t sandbox) {
   Do([&] {
     EgressOrder order;
     order.kind = EgressOrderKind::kSettle;
+    order.sandbox = sandbox;
     (void)Ask(order, {});  // without a proxy there is nothing that it could still say
   });
 }
@@ -262,6 +286,7 @@ void EgressGate::Remove(uint64_t sandbox) {
     order.sandbox = sandbox;
     // Fails without a proxy, or when it did not take the sandbox: it is gone in either case.
     (void)Ask(order, {});
+    words_->Leave(sandbox);  // no proxy reads it for this sandbox any more
   });
 }
 
@@ -376,12 +401,9 @@ absl::StatusOr<EgressReport> EgressGate::Ask(const EgressOrder& order, const std
   return answer;
 }
 
-absl::StatusOr<EgressReport> EgressGate::AskToListen(EgressOrderKind kind, uint64_t number,
+absl::StatusOr<EgressReport> EgressGate::AskToListen(EgressOrder order,
                                                      const std::vector<EgressListener>& listeners,
                                                      std::vector<int> fds, absl::Time until) {
-  EgressOrder order;
-  order.kind = kind;
-  order.sandbox = number;
   for (const EgressListener& listener : listeners) {
     order.role[order.sockets++] = listener.role;
     fds.push_back(listener.socket.get());
@@ -392,8 +414,11 @@ absl::StatusOr<EgressReport> EgressGate::AskToListen(EgressOrderKind kind, uint6
 absl::StatusOr<EgressReport> EgressGate::AskToAdd(uint64_t number, const Sandbox& sandbox,
                                                   absl::Time until) {
   ASSIGN_OR_RETURN(const UniqueFd file, FileOf(sandbox.policy, sandbox.owner));
-  return AskToListen(EgressOrderKind::kAddSandbox, number, sandbox.listeners,
-                     {file.get(), sandbox.bytes.get()}, until);
+  EgressOrder order;
+  order.kind = EgressOrderKind::kAddSandbox;
+  order.sandbox = number;
+  order.word = words_->Take(number);
+  return AskToListen(order, sandbox.listeners, {file.get(), sandbox.bytes.get()}, until);
 }
 
 void EgressGate::Lose(const absl::Status& why) {

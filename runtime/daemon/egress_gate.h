@@ -23,6 +23,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "base/unique_fd.h"
+#include "daemon/command_words.h"
 #include "daemon/egress_process.h"
 #include "daemon/logging.h"
 #include "daemon/restart_delay.h"
@@ -56,7 +57,8 @@ class EgressGate : public EgressGateway {
                                TakeRecord take) override;
   absl::Status Listen(uint64_t sandbox, std::vector<EgressListener> listeners) override;
   absl::StatusOr<uint32_t> Replace(uint64_t sandbox, const EgressPolicy& policy) override;
-  void Settle() override;
+  void NoteCommands(uint64_t sandbox, EgressCommandWord word) override;
+  void Settle(uint64_t sandbox) override;
   void Remove(uint64_t sandbox) override;
 
   // A secret of `owner` is another one, or gone: from its return on requests of all sandboxes are
@@ -81,7 +83,8 @@ class EgressGate : public EgressGateway {
     absl::Notification done;
   };
 
-  EgressGate(EgressParts parts, const Log* log, FindSecrets secrets, UniqueFd wake);
+  EgressGate(EgressParts parts, std::unique_ptr<CommandWords> words, const Log* log,
+             FindSecrets secrets, UniqueFd wake);
   void Do(absl::FunctionRef<void()> function) ABSL_LOCKS_EXCLUDED(mutex_);
   void Wake();
   // The rest on the gate's thread.
@@ -99,7 +102,7 @@ class EgressGate : public EgressGateway {
   absl::Status CheckRoom(size_t sandboxes, size_t sockets) const;
   absl::StatusOr<EgressReport> Ask(const EgressOrder& order, const std::vector<int>& fds,
                                    absl::Time until = absl::InfiniteFuture());
-  absl::StatusOr<EgressReport> AskToListen(EgressOrderKind kind, uint64_t number,
+  absl::StatusOr<EgressReport> AskToListen(EgressOrder order,
                                            const std::vector<EgressListener>& listeners,
                                            std::vector<int> fds, absl::Time until);
   absl::StatusOr<EgressReport> AskToAdd(uint64_t number, const Sandbox& sandbox,
@@ -109,6 +112,7 @@ class EgressGate : public EgressGateway {
   EgressParts parts_;  // its name servers change, on the gate's thread
   const Log* const log_;
   const FindSecrets secrets_;
+  const std::unique_ptr<CommandWords> words_;
   const UniqueFd wake_;  // eventfd: there is work, or ending_ has changed
   std::atomic<bool> ending_ = false;
   absl::Mutex mutex_;

@@ -60,6 +60,9 @@ absl::Status CheckEvent(const EgressMessage& message) {
       message.duration_ms > static_cast<uint64_t>(kUnixMsMax)) {
     return Wrong("a time that is none");
   }
+  if (message.command > UINT32_MAX || (message.command != 0 && message.command_cgroup_id != 0)) {
+    return Wrong("a command that is none");
+  }
   if (message.lost > kLostMax) return Wrong("more lost than there can have been");
   switch (outcome) {
     case EgressOutcome::kOpened:
@@ -84,6 +87,8 @@ absl::StatusOr<EgressRecord> RecordOf(const EgressMessage& message) {
   ASSIGN_OR_RETURN(record.rule, TextOf(message.rule));
   ASSIGN_OR_RETURN(record.method, TextOf(message.method));
   ASSIGN_OR_RETURN(record.path, TextOf(message.path));
+  record.command = static_cast<uint32_t>(message.command);
+  record.command_cgroup_id = message.command_cgroup_id;
   record.start_unix_ms = message.start_unix_ms;
   record.duration_ms = message.duration_ms;
   record.sent_bytes = message.sent_bytes;

@@ -26,9 +26,12 @@ absl::Status Failed(absl::string_view why) {
 }
 
 // A program that plays the proxy needs none.
-std::vector<int> RootsOf(const EgressParts& parts) {
-  if (!parts.roots.valid()) return {};
-  return {parts.roots.get()};
+std::vector<int> FilesOf(const EgressParts& parts) {
+  std::vector<int> files;
+  for (const UniqueFd* const file : {&parts.roots, &parts.commands}) {
+    if (file->valid()) files.push_back(file->get());
+  }
+  return files;
 }
 
 int Milliseconds(absl::Duration duration) {
@@ -68,7 +71,7 @@ absl::StatusOr<std::unique_ptr<EgressProcess>> EgressProcess::Start(const Egress
   if (::fcntl(process.control_fd(), F_SETFL, O_NONBLOCK) != 0) return ErrnoError(errno, "fcntl");
   std::unique_ptr<EgressProcess> proxy(
       new EgressProcess(std::move(process), parts.answer_within, std::move(take)));
-  const absl::Status sent = SendPacket(proxy->control_fd(), BytesOf(parts.setup), RootsOf(parts));
+  const absl::Status sent = SendPacket(proxy->control_fd(), BytesOf(parts.setup), FilesOf(parts));
   const absl::StatusOr<EgressReport> said = sent.ok()
                                                 ? proxy->Receive(Milliseconds(parts.answer_within))
                                                 : absl::StatusOr<EgressReport>(sent);

@@ -28,6 +28,7 @@ struct EgressParts {
   UniqueFd program;   // a sealed memfd
   EgressSetup setup;  // with a key
   UniqueFd roots;     // that origins are held to, PEM in a sealed memfd
+  UniqueFd commands;  // CommandWords; the gate adds it
   // Generous: a loaded host may take long. Events do not lengthen it.
   absl::Duration answer_within = absl::Seconds(20);
 

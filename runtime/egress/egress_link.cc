@@ -47,13 +47,15 @@ void PutText(absl::string_view text, char* array, size_t size) {
 
 EgressLink::EgressLink(asio::io_context* io, UniqueFd socket) : socket_(*io, socket.Release()) {}
 
-absl::Status EgressLink::Receive(EgressSetup* setup, UniqueFd* roots) {
+absl::Status EgressLink::Receive(Setup* received) {
+  EgressSetup* const setup = &received->setup;
   ASSIGN_OR_RETURN(Packet packet,
-                   ReceivePacket(socket_.native_handle(), sizeof(EgressSetup), 1, kSetupWithinMs));
-  if (packet.bytes.size() != sizeof *setup || packet.fds.size() != 1) {
+                   ReceivePacket(socket_.native_handle(), sizeof(EgressSetup), 2, kSetupWithinMs));
+  if (packet.bytes.size() != sizeof *setup || packet.fds.size() != 2) {
     return absl::InvalidArgumentError("a set-up message of another size");
   }
-  *roots = std::move(packet.fds[0]);
+  received->roots = std::move(packet.fds[0]);
+  received->command_words = std::move(packet.fds[1]);
   std::memcpy(setup, packet.bytes.data(), sizeof *setup);
   ::explicit_bzero(packet.bytes.data(), packet.bytes.size());  // it has a key
   if (setup->magic != kEgressMagic || setup->version != kEgressVersion ||

@@ -26,9 +26,12 @@ class EgressLink {
 
   EgressLink(asio::io_context* io, UniqueFd socket);
 
-  // The first message, and the descriptor of the roots; waits. INVALID_ARGUMENT for one of another
-  // form.
-  absl::Status Receive(EgressSetup* setup, UniqueFd* roots);
+  struct Setup {
+    EgressSetup setup;
+    UniqueFd roots, command_words;
+  };
+  // The first message; waits. INVALID_ARGUMENT for one of another form.
+  absl::Status Receive(Setup* received);
   void Ready();
   void Failed(absl::string_view why);
 

@@ -34,6 +34,9 @@ class EgressService {
   Done Replace(EgressLink::Order* order);
   Done Remove(uint64_t number);
   absl::Status Serve(const std::shared_ptr<SandboxEgress>& sandbox, EgressRole role, UniqueFd fd);
+  void Settle(const EgressMessage& answer);
+  bool TakeTurn(const std::shared_ptr<SandboxEgress>& sandbox, const SandboxEgress::Socket& from);
+  awaitable<void> TakeWaiting(std::shared_ptr<SandboxEgress> sandbox, EgressMessage answer);
   awaitable<void> AcceptAll(std::shared_ptr<SandboxEgress> sandbox, EgressRole role,
                             std::shared_ptr<asio::posix::stream_descriptor> socket);
   // Both: 0, or what accept(2) said, which did not take another.

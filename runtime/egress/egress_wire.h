@@ -28,8 +28,17 @@ inline constexpr uint32_t kEgressCertificateBytesMax = 1024;
 inline constexpr uint32_t kEgressKeyBytesMax = 256;
 inline constexpr size_t kEgressRootsBytesMax = size_t{8} << 20;
 
-// The first message. With a descriptor: the roots that origins are held to where TLS is opened, PEM
-// in a sealed memfd.
+// What the daemon says of the commands of a sandbox, in memory that the proxy can read alone: a
+// word for each sandbox that there may be. It is another one before a command begins, and after the
+// end of one is settled (kSettle). The number of the only command that runs, of those that the
+// sandbox ever had; or one of these.
+using EgressCommandWord = uint64_t;
+inline constexpr EgressCommandWord kEgressNoCommand = 0;
+// Or processes that one has left behind, or not known: whose a connection is, is to be asked.
+inline constexpr EgressCommandWord kEgressSeveralCommands = ~uint64_t{0};
+
+// The first message. With two descriptors: the roots that origins are held to where TLS is opened,
+// PEM in a sealed memfd; a memfd with sandboxes_max words of commands.
 struct EgressSetup {
   uint32_t magic = kEgressMagic;
   uint32_t version = kEgressVersion;
@@ -53,10 +62,12 @@ enum class EgressOrderKind : uint32_t {
   // Descriptors: the policy (a sealed memfd, egress_policy_wire.h), a file of an EgressBytes, the
   // sockets.
   kAddSandbox = 1,
-  kReplacePolicy = 2,   // descriptor: the policy
-  kRemoveSandbox = 3,   // no descriptor; its connections end
-  kAddSockets = 4,      // descriptors: more sockets
-  kSettle = 5,          // no descriptor; answered after all events that were there before
+  kReplacePolicy = 2,  // descriptor: the policy
+  kRemoveSandbox = 3,  // no descriptor; its connections end
+  kAddSockets = 4,     // descriptors: more sockets
+  // No descriptor; answered after all events that were there before. What waits in the sockets of
+  // `sandbox` was accepted by then, or answered.
+  kSettle = 5,
   kSetNameServers = 6,  // no descriptor, no sandbox; questions under way are asked again
 };
 
@@ -67,6 +78,7 @@ enum class EgressRole : uint32_t {
   kSocks5 = 3,
   kDnsUdp = 4,
   kDnsTcp = 5,
+  kClientDiag = 6,  // NETLINK_SOCK_DIAG: which command a client is of
 };
 inline constexpr uint32_t kEgressSocketsMax = 64;  // of one sandbox
 // Of all sandboxes together there are at most so many for each of sandboxes_max.
@@ -88,6 +100,8 @@ struct EgressOrder {
   uint64_t sandbox = 0;       // a number that the daemon never uses again
   uint32_t sockets = 0;       // of kAdd*: so many roles, in the order of the descriptors
   uint32_t name_servers = 0;  // of kSetNameServers: so many of those below
+  uint32_t word = 0;          // of kAddSandbox: which of the words of commands is its own
+  uint32_t unused = 0;
   EgressRole role[kEgressSocketsMax] = {};
   EgressEndpoint name_server[kEgressNameServersMax];
 };
@@ -122,6 +136,9 @@ struct EgressMessage {
   // Events that were dropped before this one: refusals of its sandbox beyond their rate, since that
   // sandbox's last event; and any sandbox's that found the queue full, since the last that did not.
   uint64_t lost = 0;
+  // Which command it was of, as of ClientCommand: at most one of them.
+  uint64_t command = 0;
+  uint64_t command_cgroup_id = 0;
   int64_t start_unix_ms = 0;
   uint64_t duration_ms = 0;
   uint64_t sent_bytes = 0;
@@ -138,9 +155,9 @@ struct EgressMessage {
 };
 
 static_assert(std::is_trivially_copyable_v<EgressSetup> && sizeof(EgressSetup) == 1424);
-static_assert(std::is_trivially_copyable_v<EgressOrder> && sizeof(EgressOrder) == 384);
+static_assert(std::is_trivially_copyable_v<EgressOrder> && sizeof(EgressOrder) == 392);
 static_assert(std::is_trivially_copyable_v<EgressBytes> && sizeof(EgressBytes) == 16);
-static_assert(std::is_trivially_copyable_v<EgressMessage> && sizeof(EgressMessage) == 1240);
+static_assert(std::is_trivially_copyable_v<EgressMessage> && sizeof(EgressMessage) == 1256);
 
 }  // namespace glovebox
 

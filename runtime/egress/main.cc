@@ -6,6 +6,7 @@
 //               calls; all of that before the first byte of a payload. It keeps the host's network,
 //               which its connections leave by
 //   channel     descriptor 3, SOCK_SEQPACKET, egress_wire.h; its end is the end of this process
+//   sees        which command runs alone in a sandbox, in memory that the daemon writes
 //   holds       the bytes of connections on their way, closed or, where a rule needs it, opened,
 //               and the key of the authority that sandboxes trust, which comes over the channel
 //
@@ -14,12 +15,16 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/io_context.hpp>
+#include <cerrno>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -74,6 +79,15 @@ absl::Status Confine(const EgressSetup& setup) {
                              std::min<uint64_t>(setup.sandboxes_max, kSandboxesFull) * kNamesBytes);
 }
 
+// For as long as this process lives. The daemon vouches that they are there.
+absl::StatusOr<const std::atomic<uint64_t>*> MapCommandWords(const UniqueFd& memfd, size_t words) {
+  static_assert(sizeof(std::atomic<uint64_t>) == sizeof(EgressCommandWord));
+  const void* const mapped =
+      ::mmap(nullptr, words * sizeof(EgressCommandWord), PROT_READ, MAP_SHARED, memfd.get(), 0);
+  if (mapped == MAP_FAILED) return ErrnoError(errno, "mmap of what commands run");
+  return static_cast<const std::atomic<uint64_t>*>(mapped);
+}
+
 absl::Status Serve(asio::io_context* io, EgressLink* link) {
   const RealClock clock;
   EgressShared shared;
@@ -81,9 +95,13 @@ absl::Status Serve(asio::io_context* io, EgressLink* link) {
   shared.clock = &clock;
   shared.link = link;
   shared.scratch.resize(kPieceBytes);
-  UniqueFd roots;
-  RETURN_IF_ERROR(link->Receive(&shared.setup, &roots));
-  ASSIGN_OR_RETURN(const auto tls, TlsEnds::Make(&shared.setup, std::move(roots), &clock));
+  EgressLink::Setup setup;
+  RETURN_IF_ERROR(link->Receive(&setup));
+  shared.setup = setup.setup;
+  ::explicit_bzero(&setup.setup, sizeof setup.setup);  // it has a key
+  ASSIGN_OR_RETURN(shared.command_words,
+                   MapCommandWords(setup.command_words, shared.setup.sandboxes_max));
+  ASSIGN_OR_RETURN(const auto tls, TlsEnds::Make(&shared.setup, std::move(setup.roots), &clock));
   shared.tls = tls.get();
   const std::vector<EgressEndpoint> name_servers(
       shared.setup.name_server, shared.setup.name_server + shared.setup.name_servers);

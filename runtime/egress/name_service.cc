@@ -9,6 +9,7 @@
 #include <boost/asio/write.hpp>
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -22,25 +23,27 @@ namespace {
 using asio::experimental::awaitable_operators::operator||;
 // NOLINTEND(misc-unused-using-decls)
 
+constexpr uint16_t kDnsPort = 53;
 constexpr int kTurnQuestions = 32;  // before others have their turn
 constexpr auto kNothingToRead = std::chrono::milliseconds(100);
 constexpr auto kTcpIdle = std::chrono::seconds(10);
 
-void TellDenied(SandboxEgress* sandbox, const DnsQuery& query, EgressDenial denial) {
+void TellDenied(SandboxEgress* sandbox, const DnsQuery& query, EgressDenial denial,
+                const ClientCommand& command) {
   EgressMessage event;
   event.event = EgressEventKind::kRefused;
   event.denial = static_cast<uint32_t>(denial);
-  event.sandbox = sandbox->number;
   event.connection = sandbox->shared->next_connection++;
   event.start_unix_ms = absl::ToUnixMillis(sandbox->shared->clock->Now());
   PutText(query.name.has_value() ? query.name->value() : "", event.host, sizeof event.host);
-  sandbox->Tell(event);
+  sandbox->Tell(event, command);
 }
 
-std::string AnswerName(SandboxEgress* sandbox, const DnsQuery& query) {
+std::string AnswerName(SandboxEgress* sandbox, const DnsQuery& query,
+                       absl::FunctionRef<ClientCommand()> asker) {
   if (!query.name.has_value() || !sandbox->rules->Knows(*query.name)) {
     const bool none = sandbox->rules->mode() == EgressMode::kNone;
-    TellDenied(sandbox, query, none ? EgressDenial::kNoEgress : EgressDenial::kNoRule);
+    TellDenied(sandbox, query, none ? EgressDenial::kNoEgress : EgressDenial::kNoRule, asker());
     return DnsAnswer(query, DnsCode::kNoSuchName, std::nullopt);
   }
   if (query.type != static_cast<uint16_t>(DnsType::kA)) {
@@ -48,10 +51,52 @@ std::string AnswerName(SandboxEgress* sandbox, const DnsQuery& query) {
   }
   const std::optional<IpAddress> address = sandbox->names.AddressOf(*query.name);
   if (!address.has_value()) {
-    TellDenied(sandbox, query, EgressDenial::kLimit);
+    TellDenied(sandbox, query, EgressDenial::kLimit, asker());
     return DnsAnswer(query, DnsCode::kServerFailure, std::nullopt);
   }
   return DnsAnswer(query, DnsCode::kNoError, address);
+}
+
+IpAddress Ipv4(const in_addr& address) {
+  IpAddress ipv4;
+  std::memcpy(ipv4.bytes.data(), &address, sizeof address);
+  return ipv4;
+}
+// One that came to an IPv6 socket may be IPv4.
+IpAddress Ipv6(const in6_addr& address) {
+  IpAddress ipv6;
+  if (IN6_IS_ADDR_V4MAPPED(&address)) {
+    std::memcpy(ipv6.bytes.data(), &address.s6_addr[12], 4);
+    return ipv6;
+  }
+  ipv6.is_v6 = true;
+  std::memcpy(ipv6.bytes.data(), &address, sizeof address);
+  return ipv6;
+}
+
+// Who asked, and which address was asked.
+std::optional<ClientEnds> EndsOf(msghdr* message) {
+  std::optional<IpAddress> asked;
+  for (cmsghdr* c = CMSG_FIRSTHDR(message); c != nullptr; c = CMSG_NXTHDR(message, c)) {
+    if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+      in_pktinfo info;
+      std::memcpy(&info, CMSG_DATA(c), sizeof info);
+      asked = Ipv4(info.ipi_addr);
+    } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+      in6_pktinfo info;
+      std::memcpy(&info, CMSG_DATA(c), sizeof info);
+      asked = Ipv6(info.ipi6_addr);
+    }
+  }
+  if (!asked.has_value()) return std::nullopt;
+  const SocketEnd server = ToSocketEnd(*asked, kDnsPort);
+  const auto* const peer = static_cast<const sockaddr*>(message->msg_name);
+  if (peer->sa_family == AF_INET) {
+    const auto& ipv4 = *reinterpret_cast<const sockaddr_in*>(peer);
+    return ClientEnds{ToSocketEnd(Ipv4(ipv4.sin_addr), ntohs(ipv4.sin_port)), server};
+  }
+  const auto& ipv6 = *reinterpret_cast<const sockaddr_in6*>(peer);
+  return ClientEnds{ToSocketEnd(Ipv6(ipv6.sin6_addr), ntohs(ipv6.sin6_port)), server};
 }
 
 // The source of the answer is the address that was asked: the kernel tells it in the same form in
@@ -72,7 +117,11 @@ bool AnswerOne(SandboxEgress* sandbox, int fd) {
   const ssize_t got = ::recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   if (got < 0) return errno == EINTR;
   if (!sandbox->question_rate.Take(sandbox->shared->clock->MonotonicNanos())) return true;
-  const std::string answer = AnswerQuestion(sandbox, {bytes.data(), static_cast<size_t>(got)});
+  const auto asker = [&] {
+    return sandbox->commands.Of(SocketProtocol::kUdp, [&] { return EndsOf(&message); });
+  };
+  const std::string answer =
+      AnswerQuestion(sandbox, {bytes.data(), static_cast<size_t>(got)}, asker);
   if (answer.empty() || (message.msg_flags & MSG_CTRUNC) != 0) return true;
   part = {const_cast<char*>(answer.data()), answer.size()};
   message.msg_flags = 0;
@@ -82,7 +131,8 @@ bool AnswerOne(SandboxEgress* sandbox, int fd) {
 
 }  // namespace
 
-std::string AnswerQuestion(SandboxEgress* sandbox, absl::string_view packet) {
+std::string AnswerQuestion(SandboxEgress* sandbox, absl::string_view packet,
+                           absl::FunctionRef<ClientCommand()> asker) {
   const DnsQuery query = ParseDnsQuery(packet);
   switch (query.verdict) {
     case DnsVerdict::kDrop:
@@ -96,7 +146,13 @@ std::string AnswerQuestion(SandboxEgress* sandbox, absl::string_view packet) {
     case DnsVerdict::kQuestion:
       break;
   }
-  return AnswerName(sandbox, query);
+  return AnswerName(sandbox, query, asker);
+}
+
+bool AnswerTurn(SandboxEgress* sandbox, int fd) {
+  int answered = 0;
+  while (answered < kTurnQuestions && AnswerOne(sandbox, fd)) ++answered;
+  return answered != 0;
 }
 
 awaitable<void> ServeNamesOverUdp(std::shared_ptr<SandboxEgress> sandbox,
@@ -112,9 +168,7 @@ awaitable<void> ServeNamesOverUdp(std::shared_ptr<SandboxEgress> sandbox,
   while (!sandbox->removed) {
     auto [error] = co_await socket->async_wait(asio::posix::stream_descriptor::wait_read, kAsTuple);
     if (error || sandbox->removed) co_return;
-    int answered = 0;
-    while (answered < kTurnQuestions && AnswerOne(sandbox.get(), fd)) ++answered;
-    if (answered != 0) continue;
+    if (AnswerTurn(sandbox.get(), fd)) continue;
     // Readable, and nothing to read: shut down by whoever holds it in the sandbox, or an error that
     // they brought upon it. It may stay so.
     pause.expires_after(kNothingToRead);
@@ -122,7 +176,8 @@ awaitable<void> ServeNamesOverUdp(std::shared_ptr<SandboxEgress> sandbox,
   }
 }
 
-awaitable<void> ServeNamesOverTcp(std::shared_ptr<SandboxEgress> sandbox, tcp::socket* client) {
+awaitable<void> ServeNamesOverTcp(std::shared_ptr<SandboxEgress> sandbox, tcp::socket* client,
+                                  ClientCommand command) {
   asio::steady_timer idle(*sandbox->shared->io);
   const auto read = [&](char* bytes, size_t size) -> awaitable<bool> {
     idle.expires_after(kTcpIdle);
@@ -137,7 +192,7 @@ awaitable<void> ServeNamesOverTcp(std::shared_ptr<SandboxEgress> sandbox, tcp::s
     if (packet.size() > kDnsQueryBytesMax) co_return;
     if (!co_await read(packet.data(), packet.size())) co_return;
     if (!sandbox->question_rate.Take(sandbox->shared->clock->MonotonicNanos())) co_return;
-    const std::string answer = AnswerQuestion(sandbox.get(), packet);
+    const std::string answer = AnswerQuestion(sandbox.get(), packet, [&] { return command; });
     if (answer.empty()) co_return;
     std::string framed = {static_cast<char>(answer.size() >> 8), static_cast<char>(answer.size())};
     framed += answer;

@@ -24,10 +24,11 @@ constexpr absl::string_view kTlsAlert("\x15\x03\x03\x00\x02\x02\x31", 7);
 }  // namespace
 
 ProxiedConnection::ProxiedConnection(std::shared_ptr<SandboxEgress> sandbox, EgressRole role,
-                                     tcp::socket client)
+                                     tcp::socket client, const ClientCommand& command)
     : sandbox_(std::move(sandbox)),
       shared_(sandbox_->shared),
       role_(role),
+      command_(command),
       number_(shared_->next_connection++),
       start_ns_(shared_->clock->MonotonicNanos()),
       start_unix_ms_(absl::ToUnixMillis(shared_->clock->Now())),
@@ -235,7 +236,6 @@ void ProxiedConnection::Tell(EgressEventKind kind, EgressDenial denial) {
   EgressMessage event;
   event.event = kind;
   event.denial = static_cast<uint32_t>(denial);
-  event.sandbox = sandbox_->number;
   event.connection = number_;
   event.start_unix_ms = start_unix_ms_;
   const int64_t passed_ns = shared_->clock->MonotonicNanos() - start_ns_;
@@ -251,7 +251,7 @@ void ProxiedConnection::Tell(EgressEventKind kind, EgressDenial denial) {
   PutText(kind == EgressEventKind::kRefused ? "" : rule_, event.rule, sizeof event.rule);
   PutText(method_, event.method, sizeof event.method);
   PutText(path_, event.path, sizeof event.path);
-  sandbox_->Tell(event);
+  sandbox_->Tell(event, command_);
 }
 
 }  // namespace glovebox

@@ -34,7 +34,8 @@ namespace glovebox {
 class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection> {
  public:
   // Counts as one of the sandbox's from here until it is destroyed.
-  ProxiedConnection(std::shared_ptr<SandboxEgress> sandbox, EgressRole role, tcp::socket client);
+  ProxiedConnection(std::shared_ptr<SandboxEgress> sandbox, EgressRole role, tcp::socket client,
+                    const ClientCommand& command);
   ~ProxiedConnection();
   ProxiedConnection(const ProxiedConnection&) = delete;
   ProxiedConnection& operator=(const ProxiedConnection&) = delete;
@@ -124,6 +125,7 @@ class ProxiedConnection : public std::enable_shared_from_this<ProxiedConnection>
   const std::shared_ptr<SandboxEgress> sandbox_;
   EgressShared* const shared_;
   const EgressRole role_;
+  const ClientCommand command_;
   const uint64_t number_;
   const int64_t start_ns_;
   const int64_t start_unix_ms_;

@@ -23,6 +23,7 @@ awaitable<bool> ProxiedConnection::Ask() {
     case EgressRole::kSocks5:
     case EgressRole::kDnsUdp:
     case EgressRole::kDnsTcp:
+    case EgressRole::kClientDiag:
       break;
   }
   return AskSocks();

@@ -10,12 +10,14 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "egress/client_commands.h"
 #include "egress/egress_link.h"
 #include "egress/egress_wire.h"
 #include "egress/host_resolver.h"
 #include "egress/kept_answers.h"
 #include "egress/net_io.h"
 #include "egress/rate_budget.h"
+#include "egress/refusal_shares.h"
 #include "egress/synthetic_names.h"
 #include "linux/memfd.h"
 #include "policy/egress_rules.h"
@@ -36,8 +38,9 @@ struct EgressShared {
   HostResolver* resolver = nullptr;
   TlsEnds* tls = nullptr;
   EgressSetup setup;
-  uint32_t connections = 0;  // of all sandboxes
-  uint32_t wide = 0;         // of these, connections of HTTP/2 with wide windows
+  const std::atomic<uint64_t>* command_words = nullptr;  // sandboxes_max
+  uint32_t connections = 0;                              // of all sandboxes
+  uint32_t wide = 0;  // of these, connections of HTTP/2 with wide windows
   uint64_t next_connection = 1;
   std::vector<char> scratch;  // for bytes between a read and a write, never across a co_await
 };
@@ -46,17 +49,16 @@ struct EgressShared {
 struct SandboxEgress {
   // `counted` is of an EgressBytes.
   SandboxEgress(EgressShared* in, uint64_t with_number, std::shared_ptr<const EgressRules> with,
-                SharedMapping counted)
+                SharedMapping counted, const std::atomic<uint64_t>* command_word)
       : shared(in),
         number(with_number),
         rules(std::move(with)),
         connection_rate(rules->limits().connections_per_second),
         question_rate(kQuestionsPerSecond),
-        refusal_rate(kRefusalsPerSecond),
+        commands(command_word),
         bytes(std::move(counted)) {}
 
   static constexpr uint32_t kQuestionsPerSecond = 500;  // to its name server
-  static constexpr uint32_t kRefusalsPerSecond = 100;   // that are told
 
   // Whether so many more may go that way, which they are taken to do then, in the file at once.
   // What is there is no more than a number: another process had it, and it may say anything.
@@ -72,15 +74,17 @@ struct SandboxEgress {
     return true;
   }
 
-  // An event of it. Refusals cost a payload nothing, and all sandboxes' events share a queue: those
-  // beyond the rate are counted, and the next event says how many.
-  void Tell(EgressMessage event) {
+  // An event of it, by that command. Of refusals some are counted, and the next event of the
+  // command says how many.
+  void Tell(EgressMessage event, const ClientCommand& command) {
+    event.sandbox = number;
+    event.command = command.number;
+    event.command_cgroup_id = command.cgroup_id;
     if (event.event == EgressEventKind::kRefused &&
-        !refusal_rate.Take(shared->clock->MonotonicNanos())) {
-      ++untold;
+        !refusals.Take(command.cgroup_id, shared->clock->MonotonicNanos())) {
       return;
     }
-    event.lost = std::exchange(untold, 0);
+    event.lost = refusals.TakeUntold(command.cgroup_id);
     shared->link->Event(event);
   }
 
@@ -91,14 +95,18 @@ struct SandboxEgress {
   KeptAnswers answers;
   RateBudget connection_rate;
   RateBudget question_rate;
-  RateBudget refusal_rate;
+  RefusalShares refusals;
+  ClientCommands commands;
   const SharedMapping bytes;  // of all connections, also of those that are gone
-  uint64_t untold = 0;        // refusals since its last event
   std::set<ProxiedConnection*> connections;
   std::set<tcp::socket*> name_clients;  // of the coroutines that serve them
   uint32_t open = 0;                    // both
   uint32_t wide = 0;                    // as of EgressShared
-  std::vector<std::shared_ptr<asio::posix::stream_descriptor>> sockets;
+  struct Socket {
+    EgressRole role = EgressRole::kTransparent;
+    std::shared_ptr<asio::posix::stream_descriptor> socket;
+  };
+  std::vector<Socket> sockets;
   bool removed = false;
 };
 

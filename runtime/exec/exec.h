@@ -17,6 +17,7 @@
 #ifndef GLOVEBOX_EXEC_EXEC_H_
 #define GLOVEBOX_EXEC_EXEC_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -128,6 +129,11 @@ class Exec {
   // A connection that was refused to it, and others that are not told. Any thread; until OnFrame
   // tells its end.
   void NoteRefused(const RefusedConnection& refused, uint64_t others) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The id that the kernel gives its cgroup, by which it says where a socket was made. 0: not
+  // known.
+  void SetCgroupId(uint64_t id) { cgroup_id_.store(id); }
+  uint64_t cgroup_id() const { return cgroup_id_.load(); }
   // Init is gone; an exec without a result gets kSandboxGone.
   void OnSandboxGone();
   // This daemon stops and the command runs on: whoever waits here is told `why`, after the output
@@ -191,6 +197,7 @@ class Exec {
   std::optional<ChangeRange> changes_ ABSL_GUARDED_BY(mutex_);
   std::vector<RefusedConnection> refused_ ABSL_GUARDED_BY(mutex_);  // at most kDenialsMax
   uint64_t refused_uncounted_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::atomic<uint64_t> cgroup_id_ = 0;
   absl::Status left_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_token_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<uint64_t, std::function<void()>> watches_ ABSL_GUARDED_BY(mutex_);

@@ -143,6 +143,9 @@ absl::StatusOr<ExecLeaf> SandboxCgroup::CreateExecLeaf(uint32_t number) const {
   if (fchmod(leaf.directory.get(), 0755) < 0) return ErrnoError(errno, "chmod of a cgroup");
   RETURN_IF_ERROR(GiveProcs(leaf.directory.get(), host_root_uid_));
   ASSIGN_OR_RETURN(leaf.kill, OpenAt(leaf.directory.get(), "cgroup.kill", O_WRONLY));
+  struct stat status {};
+  if (::fstat(leaf.directory.get(), &status) != 0) return ErrnoError(errno, "stat of a cgroup");
+  leaf.id = status.st_ino;
   std::move(undo).Cancel();
   return leaf;
 }

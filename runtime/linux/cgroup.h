@@ -67,6 +67,7 @@ struct CgroupEntry {
 struct ExecLeaf {
   UniqueFd directory;
   UniqueFd kill;
+  uint64_t id = 0;  // that the kernel gives a cgroup, and no other one ever
 };
 
 // The cgroups of one sandbox. Destruction removes nothing. Thread-safe.

@@ -72,4 +72,16 @@ absl::StatusOr<SharedMapping> SharedMapping::Map(int fd, size_t size) {
   return mapping;
 }
 
+absl::StatusOr<UniqueFd> MakeReadableMemfd(const std::string& name, size_t size,
+                                           SharedMapping* writer) {
+  ASSIGN_OR_RETURN(UniqueFd fd, CreateMemfd(name, /*executable=*/false));
+  if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) {
+    return ErrnoError(errno, absl::StrCat("ftruncate memfd to ", size));
+  }
+  ASSIGN_OR_RETURN(*writer, SharedMapping::Map(fd.get(), size));
+  const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE;
+  if (::fcntl(fd.get(), F_ADD_SEALS, seals) != 0) return ErrnoError(errno, "F_ADD_SEALS");
+  return fd;
+}
+
 }  // namespace glovebox

@@ -41,6 +41,11 @@ class SharedMapping {
   size_t size_ = 0;
 };
 
+// A zeroed memfd of `size` bytes, sealed against every change but through `*writer`: whoever gets
+// the descriptor can map it to be read.
+absl::StatusOr<UniqueFd> MakeReadableMemfd(const std::string& name, size_t size,
+                                           SharedMapping* writer);
+
 }  // namespace glovebox
 
 #endif  // GLOVEBOX_LINUX_MEMFD_H_

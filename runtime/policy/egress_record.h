@@ -29,6 +29,10 @@ struct EgressRecord {
   std::string rule;                           // that allowed it
   std::string method;                         // of the first request, where seen
   std::string path;                           // likewise, without its query
+  // The command that it was of, at most one: its number, or the id of the cgroup in which the
+  // client's socket was made. 0: not known.
+  uint32_t command = 0;
+  uint64_t command_cgroup_id = 0;
   int64_t start_unix_ms = 0;
   uint64_t duration_ms = 0;  // from its start to this record
   uint64_t sent_bytes = 0;

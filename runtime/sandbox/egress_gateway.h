@@ -47,8 +47,13 @@ class EgressGateway {
   // the one before holds. What EgressRules::Compile returns; NOT_FOUND; INTERNAL.
   virtual absl::StatusOr<uint32_t> Replace(uint64_t sandbox, const EgressPolicy& policy) = 0;
 
-  // Returns when the records of all that was refused or opened before have been taken.
-  virtual void Settle() = 0;
+  // Which commands run in the sandbox, from now on: before one begins, and after the end of one was
+  // settled. Does not wait. Until it is said, several do.
+  virtual void NoteCommands(uint64_t sandbox, EgressCommandWord word) = 0;
+
+  // Returns when the records of all that was refused or opened before have been taken, and when
+  // what waits in the sandbox's sockets was looked at. Nothing when there is no such sandbox.
+  virtual void Settle(uint64_t sandbox) = 0;
 
   // Ends the sandbox's connections and closes its sockets. After it no record of the sandbox is
   // taken. Nothing when there is no such sandbox.

@@ -155,8 +155,17 @@ absl::Status Sandbox::OnExecFrame(const InitFrame& frame) {
     exec = it->second;
     if (ends) by_number_.erase(it);
     if (frame.kind == FrameKind::kEnd) ++unacknowledged_;
+    // Nobody is to be taken for the only command before this one is settled.
+    if (frame.kind == FrameKind::kEnd && resources_ != nullptr && resources_->way_out != nullptr) {
+      looked_after_[frame.exec_no] = exec;
+    }
+    if (frame.kind == FrameKind::kRefused) TellCommands();
   }
-  if (!ends || !EndTracked(exec, frame)) TellEnd(exec, frame);
+  if (ends && EndTracked(exec, frame)) return absl::OkStatus();
+  TellEnd(exec, frame);
+  if (frame.kind != FrameKind::kEnd) return absl::OkStatus();
+  absl::MutexLock lock(&mutex_);
+  looked_after_.erase(frame.exec_no);
   return absl::OkStatus();
 }
 
@@ -312,6 +321,7 @@ absl::StatusOr<std::shared_ptr<Exec>> Sandbox::Launch(const std::string& exec_id
   const int region_fd = region.fd();
   auto exec = std::make_shared<Exec>(exec_id, number, spec, std::move(region), init_);
   exec->SetChangesStart(changes);
+  exec->SetCgroupId(leaf.id);
   exec->OpenLog(resources_->disk->root_fd());
   NoteBesideTracked();
   if (!spec.files_program) {
@@ -319,6 +329,7 @@ absl::StatusOr<std::shared_ptr<Exec>> Sandbox::Launch(const std::string& exec_id
     execs_[exec_id] = exec;
   }
   by_number_[number] = exec;
+  TellCommands();
   std::vector<int> fds = {region_fd, leaf.directory.get(), leaf.kill.get()};
   if (log.valid()) fds.push_back(log.get());
   if (spec.files_program) fds.push_back(deps_.files_program->get());
@@ -327,6 +338,7 @@ absl::StatusOr<std::shared_ptr<Exec>> Sandbox::Launch(const std::string& exec_id
   if (!sent.ok()) {
     if (!spec.files_program) execs_.erase(exec_id);
     by_number_.erase(number);
+    TellCommands();
     (void)resources_->cgroup->RemoveExecLeaf(number);  // empty; else it goes with the sandbox
     return Annotate(sent, "the sandbox's init does not answer");
   }

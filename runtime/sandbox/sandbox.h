@@ -282,6 +282,11 @@ class Sandbox : public std::enable_shared_from_this<Sandbox> {
   ExecSpec WithRoots(const ExecSpec& spec) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TakeConnection(const EgressRecord& record) ABSL_LOCKS_EXCLUDED(mutex_);
   std::shared_ptr<Exec> OnlyCommand() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // To the gateway: before one begins, and when all is known of what one that has ended had begun.
+  void TellCommands() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::shared_ptr<Exec> CommandOf(const EgressRecord& record) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FindCgroupsOfExecs() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status StopToBeginAnew() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status LetGoOfEstate(Estate* estate) ABSL_LOCKS_EXCLUDED(mutex_);
   void NoteNotRestored(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -1,4 +1,5 @@
 // The way out of a sandbox, and what becomes known of its connections.
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -46,8 +47,10 @@ void Sandbox::OpenWayOutAgain() {
     egress_problem_ = std::string(way_out.status().message());
     return;
   }
+  FindCgroupsOfExecs();
   absl::MutexLock lock(&mutex_);
   if (resources_ != nullptr) resources_->way_out = *std::move(way_out);
+  TellCommands();
 }
 
 ExecSpec Sandbox::WithRoots(const ExecSpec& spec) const {
@@ -66,14 +69,62 @@ EgressGateway::TakeRecord Sandbox::RecordTaker() {
   };
 }
 
-// Whose command a connection is of is known when there is one alone that could have made it.
+// Nothing else is there that could make a connection.
 std::shared_ptr<Exec> Sandbox::OnlyCommand() const {
   if (by_number_.size() + looked_after_.size() != 1 || had_survivors_ || HasSurvivors()) {
     return nullptr;
   }
-  const std::shared_ptr<Exec>& exec =
-      by_number_.empty() ? looked_after_.begin()->second : by_number_.begin()->second;
-  return exec->spec().files_program ? nullptr : exec;
+  return by_number_.empty() ? looked_after_.begin()->second : by_number_.begin()->second;
+}
+
+// While one is looked after, what it had begun may still wait to be accepted.
+void Sandbox::TellCommands() const {
+  if (resources_ == nullptr || resources_->way_out == nullptr) return;
+  const std::shared_ptr<Exec> only = OnlyCommand();
+  const bool nothing =
+      by_number_.empty() && looked_after_.empty() && !had_survivors_ && !HasSurvivors();
+  EgressCommandWord word = nothing ? kEgressNoCommand : kEgressSeveralCommands;
+  if (only != nullptr) word = only->spec().files_program ? kEgressNoCommand : only->number();
+  resources_->way_out->NoteCommands(word);
+}
+
+// Null: not known, or one that is forgotten.
+std::shared_ptr<Exec> Sandbox::CommandOf(const EgressRecord& record) const {
+  if (record.command == 0 && record.command_cgroup_id == 0) return nullptr;
+  const auto is_it = [&](const Exec& exec) {
+    if (exec.spec().files_program) return false;
+    return record.command != 0 ? exec.number() == record.command
+                               : exec.cgroup_id() == record.command_cgroup_id;
+  };
+  for (const auto* execs : {&by_number_, &looked_after_}) {
+    for (const auto& [number, exec] : *execs) {
+      if (is_it(*exec)) return exec;
+    }
+  }
+  for (const auto& [exec_id, exec] : execs_) {
+    if (is_it(*exec)) return exec;
+  }
+  return nullptr;
+}
+
+// Of an adopted one: of those that run, and of those that left something behind.
+void Sandbox::FindCgroupsOfExecs() {
+  std::shared_ptr<SandboxCgroup> cgroup;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (resources_ != nullptr) cgroup = resources_->cgroup;
+  }
+  if (cgroup == nullptr) return;
+  const auto leaves = cgroup->ExecLeafIds();
+  if (!leaves.ok()) return;  // theirs are not known, then
+  std::map<uint32_t, uint64_t> ids;
+  for (const auto& [cgroup_id, number] : *leaves) ids[number] = cgroup_id;
+  absl::MutexLock lock(&mutex_);
+  for (const auto& [exec_id, exec] : execs_) {
+    if (const auto found = ids.find(exec->number()); found != ids.end()) {
+      exec->SetCgroupId(found->second);
+    }
+  }
 }
 
 void Sandbox::TakeConnection(const EgressRecord& record) {
@@ -81,7 +132,7 @@ void Sandbox::TakeConnection(const EgressRecord& record) {
   std::shared_ptr<Exec> exec;
   {
     absl::MutexLock lock(&mutex_);
-    exec = OnlyCommand();
+    exec = CommandOf(record);
   }
   if (exec != nullptr && record.denial != EgressDenial::kNone) {
     exec->NoteRefused({record.host, record.port, record.denial, 1}, record.lost);

@@ -121,6 +121,7 @@ void Sandbox::LookAfterEnds() {
     TellEnd(end.exec, end.frame);
     absl::MutexLock lock(&mutex_);
     looked_after_.erase(end.exec->number());
+    TellCommands();
   }
   absl::MutexLock lock(&mutex_);
   looks_after_ends_ = false;

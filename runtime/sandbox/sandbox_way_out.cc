@@ -13,7 +13,7 @@ namespace {
 
 // An init that lives answers within milliseconds; a loaded host may take long.
 constexpr absl::Duration kSocketTimeout = absl::Seconds(20);
-constexpr size_t kOwnPlaces = 4;  // names twice, two proxies
+constexpr size_t kOwnPlaces = 5;  // names twice, two proxies, questions about clients
 // Where the one socket for every port is bound, beside that of names: so it takes no further port
 // from the sandbox's commands. What is connected to this port itself is for names.
 constexpr std::pair<EgressRole, uint16_t> kEveryPort = {EgressRole::kTransparent, kNamesPort};
@@ -26,6 +26,8 @@ SocketKind KindOf(EgressRole role) {
     case EgressRole::kHttpProxy:
     case EgressRole::kSocks5:
       return SocketKind::kListenLoopback;
+    case EgressRole::kClientDiag:
+      return SocketKind::kDiagOfClients;
     case EgressRole::kDnsUdp:
       break;
   }
@@ -87,7 +89,8 @@ absl::StatusOr<SandboxWayOut::Made> SandboxWayOut::OpenMissing(const EgressPolic
   std::set<Place> wanted = {{EgressRole::kDnsUdp, kNamesPort},
                             {EgressRole::kDnsTcp, kNamesPort},
                             {EgressRole::kHttpProxy, kHttpProxyPort},
-                            {EgressRole::kSocks5, kSocksPort}};
+                            {EgressRole::kSocks5, kSocksPort},
+                            {EgressRole::kClientDiag, 0}};
   const bool first = open_.empty();
   if (first && ports_ != nullptr) {
     wanted.insert(kEveryPort);
@@ -139,6 +142,11 @@ absl::Status SandboxWayOut::OpenPlaces(const std::set<Place>& places, std::strin
       made->listeners.push_back({place.first, *std::move(one->socket)});
       continue;
     }
+    // Of an init before this one, or a kernel without: then that is not known.
+    if (place.first == EgressRole::kClientDiag) {
+      made->places.insert(place);
+      continue;
+    }
     absl::Status why =
         IsInUse(one->socket.status()) ? PortInUse(place.second) : one->socket.status();
     if (problem == nullptr) return why;
@@ -185,17 +193,17 @@ absl::StatusOr<std::shared_ptr<SandboxWayOut>> SandboxWayOut::OpenAgain(
 
 SandboxWayOut::~SandboxWayOut() {
   absl::MutexLock lock(&mutex_);
-  if (number_ != 0) gateway_->Remove(number_);
+  if (const uint64_t number = number_.load(); number != 0) gateway_->Remove(number);
 }
 
 absl::StatusOr<uint32_t> SandboxWayOut::Replace(const EgressPolicy& policy) {
   absl::MutexLock lock(&mutex_);
   ASSIGN_OR_RETURN(Made made, OpenMissing(policy, nullptr));
   if (!made.listeners.empty()) {
-    RETURN_IF_ERROR(gateway_->Listen(number_, std::move(made.listeners)));
+    RETURN_IF_ERROR(gateway_->Listen(number_.load(), std::move(made.listeners)));
     open_.merge(made.places);
   }
-  ASSIGN_OR_RETURN(const uint32_t cut, gateway_->Replace(number_, policy));
+  ASSIGN_OR_RETURN(const uint32_t cut, gateway_->Replace(number_.load(), policy));
   opens_tls_ = made.opens_tls;
   return cut;
 }

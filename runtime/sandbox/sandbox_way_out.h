@@ -67,7 +67,8 @@ class SandboxWayOut {
   bool opens_tls() const { return opens_tls_.load(); }
 
   // See EgressGateway.
-  void Settle() { gateway_->Settle(); }
+  void NoteCommands(EgressCommandWord word) { gateway_->NoteCommands(number_.load(), word); }
+  void Settle() { gateway_->Settle(number_.load()); }
 
   // How many connections were cut. FAILED_PRECONDITION with reason PORT_IN_USE: a command listens
   // at a port that the policy names, where not every port is the proxy's; else errors of the
@@ -96,8 +97,8 @@ class SandboxWayOut {
   PortGiver* const ports_;  // or null
   const std::shared_ptr<SandboxSockets> sockets_;
   std::atomic<bool> opens_tls_ = false;
+  std::atomic<uint64_t> number_ = 0;              // the gateway's, set once; 0: none
   absl::Mutex mutex_;                             // one change at a time
-  uint64_t number_ ABSL_GUARDED_BY(mutex_) = 0;   // the gateway's; 0: none
   UniqueFd every_port_ ABSL_GUARDED_BY(mutex_);   // invalid: ports have a socket each
   std::set<Place> open_ ABSL_GUARDED_BY(mutex_);  // that the gateway has
 };

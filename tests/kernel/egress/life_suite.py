@@ -401,7 +401,7 @@ class LifeTest(unittest.TestCase):
         idle.close()
 
     def test_wrong_words_of_the_daemon_end_it(self):
-        for words in (b"x", *(ORDER.pack(magic, 1, kind, 1, 1, sockets, servers, *[0] * 64, b"") for magic, kind, sockets, servers in (
+        for words in (b"x", *(ORDER.pack(magic, 1, kind, 1, 1, sockets, servers, *[0] * 66, b"") for magic, kind, sockets, servers in (
                 (0, 3, 0, 0), (0x73726765, 9, 0, 0), (0x73726765, 1, 65, 0), (0x73726765, 6, 0, 0), (0x73726765, 6, 0, 5)))):
             proxy = Proxy(PROGRAM, [DNS4])
             proxy.control.send(words)

@@ -11,18 +11,20 @@ from authority import Authority
 from world import Namespace
 
 MAGIC, VERSION = 0x73726765, 1
-TRANSPARENT, HTTP_PROXY, SOCKS5, DNS_UDP, DNS_TCP = 1, 2, 3, 4, 5
-ADD, REPLACE, REMOVE, SET_NAME_SERVERS = 1, 2, 3, 6
-ORDER = struct.Struct("<4IQ2I64I96s")
+TRANSPARENT, HTTP_PROXY, SOCKS5, DNS_UDP, DNS_TCP, CLIENT_DIAG = 1, 2, 3, 4, 5, 6
+ADD, REPLACE, REMOVE, SETTLE, SET_NAME_SERVERS = 1, 2, 3, 5, 6
+ORDER = struct.Struct("<4IQ4I64I96s")
+SANDBOXES_MAX = 64
+SEVERAL = 2 ** 64 - 1  # commands
 READY, FAILED, ANSWER, EVENT = 1, 2, 3, 4
 OPENED, REFUSED, CLOSED = 1, 2, 3
 NONE, ALLOW_LIST, FULL = 1, 2, 3
 TCP, HTTP, TLS, HTTPS = 1, 2, 3, 4
 NO_EGRESS, NO_RULE, REQUEST, PRIVATE, MISMATCH, LIMIT, NOT_TRUSTED, SECRET_MISSING = 1, 2, 3, 4, 5, 6, 8, 9
 
-MESSAGE = struct.Struct("<8I3QqQQQ2I16s2I256s64s32s512s256s")
+MESSAGE = struct.Struct("<8I5QqQQQ2I16s2I256s64s32s512s256s")
 MESSAGE_FIELDS = ("magic", "version", "kind", "event", "sequence", "failed", "cut", "denial", "sandbox", "connection",
-                  "lost", "start", "duration", "sent", "received", "port", "has_address", "address", "is_v6",
+                  "lost", "command", "cgroup", "start", "duration", "sent", "received", "port", "has_address", "address", "is_v6",
                   "address_port", "host", "rule", "method", "path", "text")
 
 
@@ -70,13 +72,14 @@ def name_server_endpoints(addresses):
     return b"".join(socket.inet_aton(one).ljust(16, b"\0") + struct.pack("<II", 0, 53) for one in addresses)
 
 
-def set_up(control, authority, *numbers, servers=b"", roots=b""):
+def set_up(control, authority, *numbers, servers=b"", roots=b"", words=None):
     """The first message."""
     certificate, key = authority.der()
     message = struct.pack("<10I96s2I1024s256s", MAGIC, VERSION, *numbers, servers, len(certificate), len(key), certificate, key)
-    fd = memfd(roots)
-    socket.send_fds(control, [message], [fd])
-    os.close(fd)
+    fds = [memfd(roots), memfd(b"\0" * 8 * SANDBOXES_MAX) if words is None else os.dup(words)]
+    socket.send_fds(control, [message], fds)
+    for fd in fds:
+        os.close(fd)
 
 
 class Proxy:
@@ -91,9 +94,9 @@ class Proxy:
         self.process = subprocess.Popen([program], pass_fds=(theirs.fileno(), 3),
                                         preexec_fn=lambda: os.dup2(theirs.fileno(), 3, inheritable=True))
         theirs.close()
-        servers = name_server_endpoints(name_servers)
-        set_up(self.control, self.authority, 65534, 64, connections_max, opening_ms, connect_ms, idle_ms, len(name_servers), 0,
-               servers=servers, roots=roots)
+        self.words = memfd(b"\0" * 8 * SANDBOXES_MAX)
+        set_up(self.control, self.authority, 65534, SANDBOXES_MAX, connections_max, opening_ms, connect_ms, idle_ms,
+               len(name_servers), 0, servers=name_server_endpoints(name_servers), roots=roots, words=self.words)
         ready = self.take()
         if ready["kind"] != READY:
             raise RuntimeError(f"glovebox-egress does not start: {ready['text']}")
@@ -111,12 +114,21 @@ class Proxy:
         assert message["magic"] == MAGIC and message["version"] == VERSION
         return message
 
+    def set_commands(self, sandbox, word):
+        os.pwrite(self.words, struct.pack("<Q", word), sandbox % SANDBOXES_MAX * 8)
+
     def order(self, kind, sandbox, fds=(), roles=(), name_servers=()):
+        self.send_order(kind, sandbox, fds, roles, name_servers)
+        return self.take_answer()
+
+    def send_order(self, kind, sandbox, fds=(), roles=(), name_servers=()):
         self.sequence += 1
         padded = list(roles) + [0] * (64 - len(roles))
-        data = ORDER.pack(MAGIC, VERSION, kind, self.sequence, sandbox, len(roles), len(name_servers), *padded,
-                          name_server_endpoints(name_servers))
+        data = ORDER.pack(MAGIC, VERSION, kind, self.sequence, sandbox, len(roles), len(name_servers), sandbox % SANDBOXES_MAX, 0,
+                          *padded, name_server_endpoints(name_servers))
         socket.send_fds(self.control, [data], list(fds))
+
+    def take_answer(self):
         while True:
             message = self.take()
             if message["kind"] == EVENT:
@@ -141,10 +153,12 @@ class Proxy:
         self.process.send_signal(signal.SIGKILL)  # of our own child, which is not reaped yet
         self.process.wait()
         self.control.close()
+        os.close(self.words)
 
     def end(self):
         """By the end of its control socket, as when the daemon ends."""
         self.control.close()
+        os.close(self.words)
         return self.process.wait(timeout=20)
 
 

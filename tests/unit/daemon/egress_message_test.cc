@@ -32,6 +32,7 @@ EgressMessage Event() {
   message.sandbox = 3;
   message.connection = 4;
   message.lost = 5;
+  message.command_cgroup_id = 77;
   message.start_unix_ms = 1'700'000'000'000;
   message.duration_ms = 6;
   message.sent_bytes = 7;
@@ -70,6 +71,8 @@ TEST(EgressMessage, AnEventIsARecord) {
   EXPECT_EQ(record.denial, EgressDenial::kNone);
   EXPECT_EQ(record.connection, 4u);
   EXPECT_EQ(record.lost, 5u);
+  EXPECT_EQ(record.command, 0u);
+  EXPECT_EQ(record.command_cgroup_id, 77u);
   EXPECT_EQ(record.host, "good.example");
   EXPECT_EQ(record.port, 443);
   ASSERT_TRUE(record.address.has_value());
@@ -107,6 +110,8 @@ TEST(EgressMessage, OfAnotherFormIsALoss) {
       [](EgressMessage* m) { m->start_unix_ms = INT64_MAX; },
       [](EgressMessage* m) { m->duration_ms = UINT64_MAX; },
       [](EgressMessage* m) { m->lost = UINT64_MAX; },
+      [](EgressMessage* m) { m->command = uint64_t{1} << 32; },
+      [](EgressMessage* m) { m->command = m->command_cgroup_id = 1; },
       [](EgressMessage* m) { m->has_address = 2; },
       [](EgressMessage* m) { m->has_address = 0; },
       [](EgressMessage* m) { m->address.is_v6 = 2; },

@@ -45,7 +45,8 @@ class Gateway : public EgressGateway {
     policy = with;
     return 3;
   }
-  void Settle() override {}
+  void NoteCommands(uint64_t sandbox, EgressCommandWord) override { EXPECT_EQ(sandbox, 7u); }
+  void Settle(uint64_t sandbox) override { EXPECT_EQ(sandbox, 7u); }
   void Remove(uint64_t sandbox) override { removed.push_back(sandbox); }
 
   std::vector<EgressRole> roles;
@@ -163,7 +164,7 @@ TEST_F(SandboxWayOutTest, ThereIsASocketForNamesForProxiesAndForEachPort) {
     ASSERT_TRUE(way.ok()) << way.status();
     EXPECT_EQ(std::count(gateway_.roles.begin(), gateway_.roles.end(), EgressRole::kTransparent), 2)
         << "53 is that of names";
-    EXPECT_EQ(gateway_.roles.size(), 6u);
+    EXPECT_EQ(gateway_.roles.size(), 7u);
     const auto cut = (*way)->Replace(Ports({22, 80}));
     ASSERT_TRUE(cut.ok()) << cut.status();
     EXPECT_EQ(*cut, 3u);
@@ -191,7 +192,7 @@ TEST_F(SandboxWayOutTest, ASandboxThatIsTakenOverHasWhatItsCommandsLeft) {
   const auto way = SandboxWayOut::OpenAgain(&gateway_, ports_, sockets_, Ports({22, 80}), kOwner,
                                             UniqueFd(), nullptr, &problem);
   ASSERT_TRUE(way.ok()) << way.status();
-  EXPECT_EQ(gateway_.roles.size(), 5u);
+  EXPECT_EQ(gateway_.roles.size(), 6u);
   EXPECT_NE(problem.find("listens at port 80"), std::string::npos) << problem;
   in_use_ = 0;
   EXPECT_TRUE((*way)->Replace(Ports({22, 80})).ok());
@@ -201,7 +202,7 @@ TEST_F(SandboxWayOutTest, ASandboxThatIsTakenOverHasWhatItsCommandsLeft) {
 TEST_F(SandboxWayOutTest, AllPoliciesTogetherHaveALimit) {
   const auto way = Open(Ports(Range(1000, kEgressAllPortsMax)));
   ASSERT_TRUE(way.ok()) << way.status();
-  EXPECT_TRUE((*way)->Replace(Ports(Range(2000, kEgressSocketsMax - kEgressAllPortsMax - 4))).ok());
+  EXPECT_TRUE((*way)->Replace(Ports(Range(2000, kEgressSocketsMax - kEgressAllPortsMax - 5))).ok());
   EXPECT_EQ(ReasonOf((*way)->Replace(Ports({3000})).status()), "INVALID_FIELD");
   EXPECT_TRUE((*way)->Replace(Ports({1000, 2000})).ok()) << "those that are there are served on";
 }
@@ -214,7 +215,7 @@ TEST_F(SandboxWayOutTest, WhereEveryPortIsGivenOneSocketIsForAllOfThem) {
     ASSERT_TRUE(way.ok()) << way.status();
     EXPECT_EQ(std::count(gateway_.roles.begin(), gateway_.roles.end(), EgressRole::kTransparent),
               1);
-    EXPECT_EQ(gateway_.roles.size(), 5u);
+    EXPECT_EQ(gateway_.roles.size(), 6u);
     in_use_ = 8080;
     for (uint32_t first = 1000; first < 1200; first += kEgressAllPortsMax) {
       EXPECT_TRUE((*way)->Replace(Ports(Range(first, kEgressAllPortsMax))).ok());
