@@ -53,8 +53,6 @@ awaitable<void> ProxiedConnection::ServeOpened() {
 }
 
 awaitable<bool> ProxiedConnection::OpenClient(HttpVersion version) {
-  boost::system::error_code none;
-  (void)client_.set_option(tcp::no_delay(true), none);  // pieces and frames, not a stream of bytes
   inner_ = shared_->tls->ServerFor(*asked_.name, &client_, version);
   if (inner_ == nullptr) {
     Abort(EgressDenial::kNone);
