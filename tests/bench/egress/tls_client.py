@@ -18,7 +18,7 @@ target = (address or socket.gethostbyname(name), port)
 
 
 def opened():
-    one = http.client.HTTPSConnection(name)
+    one = http.client.HTTPConnection(name)  # whose socket is ours: HTTPSConnection reads all roots of the system first
     one.auto_open = 0
     plain = socket.create_connection(target)
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
